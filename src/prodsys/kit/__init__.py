@@ -1,0 +1,1 @@
+"""What the house is built with; it knows nothing of trade."""

@@ -1,0 +1,182 @@
+"""Statements that run thousands of times: compiled to text once, then straight through the driver (rulings.md, 7)."""
+
+from collections import namedtuple
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache
+from operator import itemgetter
+from types import MappingProxyType
+from typing import Any, Generic, TypeVar, cast, overload
+
+from sqlalchemy import BindParameter, Connection, Dialect, Insert, Table, Update
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.expression import SelectBase, UpdateBase
+
+from prodsys.kit.db.driver import drive, drive_many
+
+R = TypeVar("R")
+Params = Mapping[str, Any]
+Statement = SelectBase | UpdateBase
+Take = Callable[[Params], Any]
+Turn = Callable[[Any], Any]
+
+NOTHING: Params = MappingProxyType({})
+
+
+@overload
+def hot(statement: Statement) -> "Hot[Any]": ...
+@overload
+def hot(statement: Statement, into: Callable[..., R]) -> "Hot[R]": ...
+def hot(statement: Statement, into: Callable[..., Any] | None = None) -> "Hot[Any]":
+    """A Core statement for the paths that must be fast; make it once, at module level, and run it with a Mapping of parameters.
+
+    Rows are named tuples, or, with *into*, Structs made from the columns by name. Lists are bound by ``in_texts`` / ``in_ints``.
+    An ``insert(table)`` without values takes its columns from the parameters; the rest get their defaults.
+    Errors are SQLAlchemy's own (IntegrityError, OperationalError…), a missing parameter is a KeyError.
+    """
+    return Hot(statement, into)
+
+
+def insert_or_ignore(table: Table) -> Insert:
+    """An INSERT that makes no row, and raises nothing, where a unique constraint stands against it. Both dialects."""
+    # SQLite speaks PostgreSQL's ON CONFLICT; OR IGNORE would also swallow a NOT NULL or CHECK violation.
+    return postgresql.insert(table).on_conflict_do_nothing()
+
+
+def insert_or_update(table: Table, *key: str, only: Iterable[str]) -> Insert:
+    """An INSERT that, where a row with the same key columns exists, changes the *only* columns of that row. Both dialects."""
+    fresh = postgresql.insert(table)
+    return fresh.on_conflict_do_update(index_elements=key, set_={name: fresh.excluded[name] for name in only})
+
+
+def insert_new(tx: Connection, table: Table, values: Params) -> bool:
+    """Insert a row unless a unique constraint stands against it; True when it was made."""
+    return _insert_new(table).run(tx, values) == 1
+
+
+@cache
+def _insert_new(table: Table) -> "Hot[Any]":
+    return hot(insert_or_ignore(table))
+
+
+class Hot(Generic[R]):
+    """A statement and its compiled forms: one per dialect, for inserts one per set of columns given."""
+
+    def __init__(self, statement: Statement, into: Callable[..., R] | None) -> None:
+        self._statement = statement
+        self._into = into
+        self._by_columns = isinstance(statement, Insert) and statement.select is None
+        self._forms: dict[Any, _Form] = {}
+
+    def all(self, tx: Connection, params: Params = NOTHING) -> list[R]:
+        """Every row."""
+        form = self._form(tx, params)
+        return form.rows(drive(tx, form.sql, form.values(params)).fetchall())
+
+    def first(self, tx: Connection, params: Params = NOTHING) -> R | None:
+        """The first row, or None."""
+        form = self._form(tx, params)
+        cursor = drive(tx, form.sql, form.values(params))
+        row = cursor.fetchone()
+        cursor.close()
+        return None if row is None else form.rows([row])[0]
+
+    def run(self, tx: Connection, params: Params = NOTHING) -> int:
+        """How many rows it touched."""
+        form = self._form(tx, params)
+        count: int = drive(tx, form.sql, form.values(params)).rowcount
+        return count
+
+    def many(self, tx: Connection, rows: Sequence[Params]) -> int:
+        """Run it once per row of parameters (all with the same names) in one call; how many rows it touched."""
+        if not rows:
+            return 0
+        if self._by_columns and any(row.keys() != rows[0].keys() for row in rows):
+            raise ValueError("Rows inserted together must name the same columns.")
+        form = self._form(tx, rows[0])
+        return drive_many(tx, form.sql, [form.values(row) for row in rows])
+
+    def _form(self, tx: Connection, params: Params) -> "_Form":
+        name = tx.dialect.name
+        key = (name, *params) if self._by_columns else name
+        try:
+            return self._forms[key]
+        except KeyError:
+            form = self._forms[key] = _Form(self._statement, tx.dialect, params, self._into)
+            return form
+
+
+class _Form:
+    """One text of a statement, how its values are taken from the parameters, and how its rows are made."""
+
+    def __init__(self, statement: Statement, dialect: Dialect, params: Params, into: Callable[..., Any] | None) -> None:
+        compiled = statement.compile(
+            dialect=dialect,
+            column_keys=_columns_given(statement, params),
+            for_executemany=not statement.exported_columns,  # otherwise PostgreSQL would be asked to return every new key
+        )
+        if not isinstance(compiled, SQLCompiler):
+            raise TypeError(f"{type(statement).__name__} is not a statement with rows.")
+        if any(bind.required for bind in compiled.post_compile_params):
+            raise ValueError("A list from the parameters is bound by in_texts or in_ints.")
+        # Writes out the lists that stand in the statement itself: `state.in_(("ready", "leased"))`.
+        whole = compiled.construct_expanded_state({name: None for name, bind in compiled.binds.items() if bind.required})
+        names = whole.positiontup or list(whole.parameters)
+        origin = {name: parent for parent, names in whole.parameter_expansion.items() for name in names}
+        defaults = {column.key: column.default for column in compiled.insert_prefetch}
+        defaults |= {column.key: column.onupdate for column in compiled.update_prefetch}
+        self.sql = whole.statement
+        self._takes = [_take(compiled.binds[origin.get(name, name)], whole.parameters[name], defaults.get(name), dialect) for name in names]
+        self._names = None if compiled.positional else names
+        self._turns, self._make = _row_maker(statement, dialect, into)
+
+    def values(self, params: Params) -> Any:
+        values = [take(params) for take in self._takes]
+        return values if self._names is None else dict(zip(self._names, values, strict=True))
+
+    def rows(self, raw: list[Any]) -> list[Any]:
+        if not self._turns:
+            return [self._make(row) for row in raw]
+        columns: list[Any] = list(zip(*raw, strict=True))
+        for place, turn in self._turns if raw else ():
+            columns[place] = map(turn, columns[place])
+        return [self._make(row) for row in zip(*columns, strict=True)]
+
+
+def _columns_given(statement: Statement, params: Params) -> list[str] | None:
+    """The columns an insert takes from the parameters. An update names its columns in ``values``."""
+    if isinstance(statement, Update):
+        return []
+    if isinstance(statement, Insert) and statement.select is None:
+        return [name for name in params if name in statement.table.c]
+    return None
+
+
+def _take(bind: BindParameter[Any], value: Any, default: Any, dialect: Dialect) -> Take:
+    """How one bound value is found: in the parameters, by the column's default, or once for all in the statement."""
+    turn = bind.type.dialect_impl(dialect).bind_processor(dialect)
+    if bind.required:
+        return _given(bind.key, turn)
+    if default is not None and default.is_callable:
+        return lambda _: turn(default.arg(None)) if turn else default.arg(None)
+    fixed = default.arg if default is not None else value
+    fixed = turn(fixed) if turn else fixed
+    return lambda _: fixed
+
+
+def _given(key: str, turn: Turn | None) -> Take:
+    return itemgetter(key) if turn is None else lambda params: turn(params[key])
+
+
+def _row_maker(statement: Statement, dialect: Dialect, into: Callable[..., Any] | None) -> tuple[list[tuple[int, Turn]], Turn]:
+    columns = list(statement.exported_columns)
+    turns = [column.type.dialect_impl(dialect).result_processor(dialect, None) for column in columns]
+    names = [name or "" for name, _ in statement.exported_columns.items()]  # an expression without a label becomes _0, _1…
+    return [(place, turn) for place, turn in enumerate(turns) if turn], _make(names, into)
+
+
+def _make(names: Sequence[str], into: Callable[..., Any] | None) -> Turn:
+    if into is None:
+        row: Any = namedtuple("Row", list(names), rename=True)  # noqa: PYI024 - the names are known only here
+        return cast(Turn, row._make)
+    return lambda row: into(**dict(zip(names, row, strict=True)))

@@ -19,7 +19,7 @@ async def test_a_test_begins_with_every_table_and_no_row(db: Database) -> None:
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 async def test_a_sqlite_file_gives_its_free_pages_back(db: Database) -> None:
-    def setting(tx: Tx) -> int:
+    def setting(tx: Tx) -> object:
         return tx.execute(text("PRAGMA auto_vacuum")).scalar_one()
 
     incremental = 2

@@ -177,6 +177,6 @@ def _row_maker(statement: Statement, dialect: Dialect, into: Callable[..., Any] 
 
 def _make(names: Sequence[str], into: Callable[..., Any] | None) -> Turn:
     if into is None:
-        row: Any = namedtuple("Row", list(names), rename=True)  # noqa: PYI024 - the names are known only here
+        row = cast(Any, namedtuple)("Row", names, rename=True)  # noqa: PYI024 - the names are known only here
         return cast(Turn, row._make)
     return lambda row: into(**dict(zip(names, row, strict=True)))

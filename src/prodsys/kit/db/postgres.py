@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 
 from prodsys import errors
 from prodsys.kit.db.driver import drive
-from prodsys.kit.db.unit import Database, Tx, start_topics, topics_of
+from prodsys.kit.db.unit import Database, Tx, start_topics, topics_of, unfit_for_a_future
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -113,6 +113,8 @@ class PostgresDatabase(Database):
                     raise errors.StorageUnavailable from error
                 if not left or _state(error) not in REPEATABLE:
                     raise
+            except StopIteration as error:
+                raise unfit_for_a_future(error) from error
 
 
 def _call(unit: Callable[..., T], args: tuple[Any, ...], kwargs: dict[str, Any], tx: Tx) -> T:

@@ -16,9 +16,8 @@ from typing import Any, Concatenate, Literal, NamedTuple, ParamSpec, TypeVar
 from sqlalchemy.exc import DBAPIError
 
 from prodsys import errors
-from prodsys.kit.db.driver import drive
 from prodsys.kit.db.strand import Strand
-from prodsys.kit.db.unit import Database, DatabaseInUse, Tx, start_topics
+from prodsys.kit.db.unit import Database, DatabaseInUse, Tx, start_topics, unfit_for_a_future
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -165,7 +164,8 @@ class SqliteDatabase(Database):
         return self._data_version != before
 
     async def incremental_vacuum(self, pages: int = 1000) -> None:
-        await self.write(_incremental_vacuum, pages)
+        self._must_be_open()
+        await self._writer.run(_incremental_vacuum, self._writer, pages)
 
     async def backup(self, target: Path) -> None:
         await asyncio.to_thread(_copy, self.path, target)
@@ -215,7 +215,7 @@ class SqliteDatabase(Database):
                 if perf_counter() > enough:
                     break
             execute("COMMIT")
-        except (sqlite3.Error, Dropped) as error:
+        except Exception as error:  # noqa: BLE001 - whatever it was, nobody may be left waiting
             self._start_over()
             if not settled:
                 settled = [Settled(self._waiting.popleft().caller, None, None) for _ in range(min(len(self._waiting), GROUP_UNITS))]
@@ -225,8 +225,8 @@ class SqliteDatabase(Database):
     def _write_unit(self, waiting: Waiting, settled: list[Settled], topics: set[str]) -> None:
         tx, raw = self._writer.tx, self._writer.raw
         signalled: set[str] = set()
-        start_topics(tx, signalled)
         try:
+            start_topics(tx, signalled)
             raw.execute("SAVEPOINT unit")
             answer = waiting.context.run(waiting.unit, tx, *waiting.args, **waiting.kwargs)
             raw.execute("RELEASE unit")
@@ -254,7 +254,7 @@ def _read(reader: Strand, unit: Callable[..., T], *args: Any, **kwargs: Any) -> 
     reader.raw.execute("BEGIN")
     try:
         return unit(reader.tx, *args, **kwargs)
-    except DBAPIError as error:
+    except (DBAPIError, StopIteration) as error:
         raise _for_the_caller(error) from error
     finally:
         if reader.raw.in_transaction:
@@ -264,7 +264,7 @@ def _read(reader: Strand, unit: Callable[..., T], *args: Any, **kwargs: Any) -> 
 def _for_the_caller(error: BaseException) -> BaseException:
     """The unit's own error, unless the database is at fault or a future cannot carry it."""
     if isinstance(error, StopIteration):
-        return RuntimeError("A unit of work raised StopIteration.").with_traceback(error.__traceback__)
+        return unfit_for_a_future(error)
     original = error.orig if isinstance(error, DBAPIError) else error
     if isinstance(original, sqlite3.Error) and getattr(original, "sqlite_errorcode", 0) & 0xFF in CANNOT_KEEP:
         return _unavailable(error)
@@ -278,12 +278,20 @@ def _unavailable(error: BaseException) -> errors.StorageUnavailable:
 
 
 def _data_version(writer: Strand) -> int:
-    version: int = writer.raw.execute("PRAGMA data_version").fetchone()[0]
+    """SQLite's count of what other connections have committed."""
+    try:
+        version: int = writer.raw.execute("PRAGMA data_version").fetchone()[0]
+    except sqlite3.Error as error:
+        raise _unavailable(error) from error
     return version
 
 
-def _incremental_vacuum(tx: Tx, pages: int) -> None:
-    drive(tx, f"PRAGMA incremental_vacuum({int(pages)})").fetchall()
+def _incremental_vacuum(writer: Strand, pages: int) -> None:
+    try:
+        # As a script, because `execute` takes one step of it and frees one page.
+        writer.raw.executescript(f"PRAGMA incremental_vacuum({int(pages)})")
+    except sqlite3.Error as error:
+        raise _unavailable(error) from error
 
 
 def _copy(path: Path, target: Path) -> None:

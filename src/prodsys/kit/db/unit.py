@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Concatenate, Literal, ParamSpec, Self, TypeVar
 
 from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
 
 from prodsys import errors
 from prodsys.kit.db.driver import drive, raw
@@ -95,8 +96,8 @@ class Database(ABC):
             await asyncio.sleep(ELSEWHERE_SECONDS)
             try:
                 changed = await self.has_changed_elsewhere()
-            except errors.StorageUnavailable:
-                continue
+            except (errors.StorageUnavailable, DBAPIError):
+                continue  # whoever has work to do will hear of it
             if changed:
                 self.tell([ELSEWHERE])
 
@@ -118,7 +119,7 @@ def savepoint(tx: Tx) -> Iterator[None]:
             raise errors.StorageUnavailable from error
         drive(tx, "ROLLBACK TO SAVEPOINT inside")
         drive(tx, "RELEASE SAVEPOINT inside")
-        start_topics(tx, topics)
+        topics_of(tx).intersection_update(topics)
         raise
     drive(tx, "RELEASE SAVEPOINT inside")
 
@@ -138,3 +139,8 @@ def start_topics(tx: Tx, topics: set[str]) -> None:
     """Begin a unit's list of signals."""
     info: dict[str, Any] = tx.info
     info[_TOPICS] = topics
+
+
+def unfit_for_a_future(error: StopIteration) -> RuntimeError:
+    """What to raise instead: no future can carry a StopIteration, its caller would wait for ever."""
+    return RuntimeError(f"A unit of work raised {error!r}.")

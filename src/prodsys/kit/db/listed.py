@@ -50,6 +50,10 @@ class _In(FunctionElement[bool]):
     type = Boolean()
     inherit_cache = True
 
+    def self_group(self, against: Any = None) -> Any:
+        # Otherwise SQLAlchemy writes `… = 1` behind it for SQLite, and no index is used any more.
+        return self
+
 
 @compiles(_In, "sqlite")
 def _as_json_each(element: _In, compiler: SQLCompiler, **options: Any) -> str:

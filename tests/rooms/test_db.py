@@ -37,6 +37,7 @@ from prodsys.kit.db import (
     insert_or_update,
     open_database,
     savepoint,
+    server_lock,
     signal,
 )
 from prodsys.kit.db.strand import Strand
@@ -55,6 +56,7 @@ shelves = Table(
     Column("seen_at", Instant),
     Column("day", Day),
     Column("labels", Json(dict[str, str])),
+    Column("changed_at", Instant, default=clock.now, onupdate=clock.now, nullable=False),
 )
 
 put_shelf = hot(insert(shelves))
@@ -137,32 +139,17 @@ async def test_when_the_disk_fills_nobody_of_the_group_is_told_it_was_stored(db:
 
 
 @only_sqlite
-async def test_after_the_disk_filled_nothing_more_of_the_group_runs(db: Database, database_url: str):
-    ran: list[str] = []
-
-    def note(tx: Tx) -> None:
-        ran.append(put(tx, "after"))
-
-    with full_disk(database_url):
-        await results(db.write(put_much))
-    await db.write(note)
-
-    assert ran == ["after"]
-    assert await db.read(names) == ["after"]
-
-
-@only_sqlite
 async def test_a_database_at_its_size_limit_refuses_and_recovers(db: Database):
     def limit(tx: Tx, pages: int) -> None:
         tx.exec_driver_sql(f"PRAGMA max_page_count = {pages}")
 
     await db.write(limit, 1)
-    answers = await results(db.write(put, "before"), db.write(put_much))
+    answers = await results(db.write(put, "before"), db.write(put_much), db.write(put, "after"))
     await db.write(limit, 1_000_000)
 
-    assert answers == [errors.StorageUnavailable] * 2
-    assert await db.write(put, "later") == "later"
-    assert await db.read(names) == ["later"]
+    assert answers == [errors.StorageUnavailable, errors.StorageUnavailable, "after"]
+    await db.write(put_much)
+    assert len(await db.read(names)) == 2001
 
 
 @only_sqlite
@@ -344,6 +331,16 @@ async def test_a_second_server_on_the_same_file_is_refused(db: Database, databas
         assert await after.read(names) == []
 
 
+async def test_a_file_that_is_no_database_is_unavailable(tmp_path: Path):
+    (tmp_path / "letter.db").write_text("Dear Sir or Madam, " * 1000)
+
+    with pytest.raises(errors.StorageUnavailable):
+        await open_database("sqlite:///letter.db", home=tmp_path)
+
+    with server_lock(tmp_path / "letter.db"):
+        pass
+
+
 @only_sqlite
 async def test_a_guest_never_checkpoints(db: Database, database_url: str):
     def setting(tx: Tx) -> int:
@@ -450,6 +447,7 @@ async def test_values_come_back_as_they_went_in(db: Database):
         "seen_at": dt.datetime(2026, 11, 21, 12, 0, 0, 1, tzinfo=dt.UTC),
         "day": dt.date(2026, 2, 28),
         "labels": {"colour": "blå"},
+        "changed_at": clock.now(),
     }
 
     await db.write(put_shelf.run, row)
@@ -563,6 +561,23 @@ async def test_hot_statements_of_every_shape_have_rows(db: Database):
     assert await db.read(shelf_by_name.all, {"wanted": "nowhere"}) == []
 
 
+async def test_a_misspelt_column_is_refused(db: Database):
+    with pytest.raises(ValueError, match="nmae"):
+        await db.write(put_shelf.run, {"name": "a", "nmae": "b"})
+
+
+async def test_columns_not_given_get_their_defaults(db: Database):
+    before = clock.now()
+    rename = hot(update(shelves).values(name=bindparam("new_name")).returning(shelves.c.changed_at))
+
+    await db.write(put, "a")
+    made = await db.read(shelf_by_name.first, {"wanted": "a"})
+    renamed = await db.write(rename.first, {"new_name": "b"})
+
+    assert (made.room, made.quantity) == (1, None)
+    assert before <= made.changed_at < renamed.changed_at
+
+
 async def test_rows_inserted_together_name_the_same_columns(db: Database):
     with pytest.raises(ValueError, match="same columns"):
         await db.write(put_shelf.many, [{"name": "a"}, {"name": "b", "room": 2}])
@@ -615,7 +630,8 @@ async def test_a_list_of_any_length_is_one_parameter_and_uses_the_index(db: Data
 
 async def test_aiosqlite_still_runs_a_whole_function_on_its_thread():
     """Everything on SQLite stands on this protected door of aiosqlite."""
-    strand = await Strand("file::memory:", {}).open()
+    strand = Strand("file::memory:", {})
+    await strand.open()
 
     def where(first: int, *, second: int) -> tuple[int, int, list[tuple[int]]]:
         return threading.get_ident(), first + second, strand.raw.execute("SELECT 1").fetchall()

@@ -10,7 +10,7 @@ from sqlalchemy import make_url
 
 from prodsys.kit.db.hot import Hot, hot, insert_new, insert_or_ignore, insert_or_update
 from prodsys.kit.db.listed import in_ints, in_texts
-from prodsys.kit.db.sqlite import open_sqlite
+from prodsys.kit.db.sqlite import open_sqlite, server_lock
 from prodsys.kit.db.types import Code, Day, DecimalText, Hundredths, Instant, Json, metadata
 from prodsys.kit.db.unit import ELSEWHERE, Database, DatabaseInUse, Tx, savepoint, signal
 
@@ -35,6 +35,7 @@ __all__ = [
     "metadata",
     "open_database",
     "savepoint",
+    "server_lock",
     "signal",
 ]
 

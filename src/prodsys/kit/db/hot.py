@@ -119,6 +119,8 @@ class _Form:
             raise TypeError(f"{type(statement).__name__} is not a statement with rows.")
         if any(bind.required for bind in compiled.post_compile_params):
             raise ValueError("A list from the parameters is bound by in_texts or in_ints.")
+        if unknown := _columns_unknown(statement, params, compiled):
+            raise ValueError(f"This insert knows no {', '.join(unknown)}.")
         # Writes out the lists that stand in the statement itself: `state.in_(("ready", "leased"))`.
         whole = compiled.construct_expanded_state({name: None for name, bind in compiled.binds.items() if bind.required})
         names = whole.positiontup or list(whole.parameters)
@@ -150,6 +152,14 @@ def _columns_given(statement: Statement, params: Params) -> list[str] | None:
     if isinstance(statement, Insert) and statement.select is None:
         return [name for name in params if name in statement.table.c]
     return None
+
+
+def _columns_unknown(statement: Statement, params: Params, compiled: SQLCompiler) -> list[str]:
+    """What an insert would silently leave out: a misspelt column."""
+    if not isinstance(statement, Insert):
+        return []
+    known = {bind.key for bind in compiled.binds.values()}
+    return [name for name in params if name not in known]
 
 
 def _take(bind: BindParameter[Any], value: Any, default: Any, dialect: Dialect) -> Take:

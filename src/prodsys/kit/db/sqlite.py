@@ -5,8 +5,8 @@ import fcntl
 import os
 import sqlite3
 from collections import deque
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from contextvars import Context, copy_context
 from functools import partial
 from pathlib import Path
@@ -61,18 +61,33 @@ class Dropped(Exception):
     """SQLite has rolled back the whole group on its own."""
 
 
+@contextmanager
+def server_lock(path: Path) -> Iterator[None]:
+    """Be the only server of this database file; who replaces or migrates it needs this too. Raises DatabaseInUse."""
+    with open(f"{path}.lock", "ab", opener=_for_the_owner) as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise DatabaseInUse(f"Another ProdSys server is running on {path}. Stop it first, or give this one its own home.") from None
+        yield
+
+
 async def open_sqlite(path: Path, *, lock: bool) -> "SqliteDatabase":
     """Open the file, making it when it is new. With *lock* we are its server, without it a guest (rulings.md, 3)."""
-    path, held = _make_ready(path, lock=lock)
-    try:
+    with ExitStack() as opened:
+        path = _make_ready(path, opened, lock=lock)
         file = path.as_uri()
-        writer = await Strand(file, _writer_pragmas(is_server=lock)).open()
-        readers = [await Strand(f"{file}?mode=ro", READER_PRAGMAS).open() for _ in range(READERS)]
-    except BaseException:
-        if held is not None:
-            os.close(held)
-        raise
-    db = SqliteDatabase(path, held, writer, readers)
+        strands = [Strand(file, _writer_pragmas(is_server=lock)), *(Strand(f"{file}?mode=ro", READER_PRAGMAS) for _ in range(READERS))]
+        try:
+            for strand in strands:
+                await strand.open()
+        except BaseException as error:
+            for strand in strands:
+                await strand.close()
+            if isinstance(error, sqlite3.Error):
+                raise _unavailable(error) from error
+            raise
+        db = SqliteDatabase(path, strands[0], strands[1:], opened.pop_all())
     await db.has_changed_elsewhere()
     if lock:
         db.start_watching()
@@ -98,29 +113,23 @@ READER_PRAGMAS: dict[str, Any] = {
     "busy_timeout": BUSY_MILLISECONDS,
     "query_only": "ON",
     "cache_size": -8 * 2**10,
-    "mmap_size": 128 * 2**20,
     "temp_store": "MEMORY",
     "wal_autocheckpoint": 0,
 }
 
 
-def _make_ready(path: Path, *, lock: bool) -> tuple[Path, int | None]:
+def _make_ready(path: Path, opened: ExitStack, *, lock: bool) -> Path:
     """Make the file if need be, readable by its owner only, and take the server's lock on it."""
     path = path.absolute()
     path.parent.mkdir(parents=True, exist_ok=True)
-    held = _lock(path) if lock else None
+    if lock:
+        opened.enter_context(server_lock(path))
     path.touch(mode=0o600)
-    return path, held
+    return path
 
 
-def _lock(path: Path) -> int:
-    held = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(held)
-        raise DatabaseInUse(f"Another ProdSys server is running on {path}. Stop it first, or give this one its own home.") from None
-    return held
+def _for_the_owner(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 class SqliteDatabase(Database):
@@ -128,10 +137,10 @@ class SqliteDatabase(Database):
 
     dialect: Literal["sqlite", "postgresql"] = "sqlite"
 
-    def __init__(self, path: Path, lock: int | None, writer: Strand, readers: list[Strand]) -> None:
+    def __init__(self, path: Path, writer: Strand, readers: list[Strand], opened: ExitStack) -> None:
         super().__init__()
         self.path = path
-        self._lock = lock
+        self._opened = opened
         self._writer = writer
         self._readers = readers
         self._idle = list(readers)
@@ -150,8 +159,8 @@ class SqliteDatabase(Database):
         return await caller
 
     async def read(self, unit: Callable[Concatenate[Tx, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
-        self._must_be_open()
         async with self._reading:
+            self._must_be_open()
             reader = self._idle.pop()
             try:
                 return await reader.run(copy_context().run, partial(_read, reader, unit, *args, **kwargs))
@@ -180,8 +189,7 @@ class SqliteDatabase(Database):
         for reader in self._readers:
             await reader.close()
         await self._writer.close()
-        if self._lock is not None:
-            os.close(self._lock)
+        self._opened.close()
 
     def _must_be_open(self) -> None:
         if not self._is_open:
@@ -250,12 +258,15 @@ class SqliteDatabase(Database):
 
 
 def _read(reader: Strand, unit: Callable[..., T], *args: Any, **kwargs: Any) -> T:
-    start_topics(reader.tx, set())
-    reader.raw.execute("BEGIN")
     try:
+        start_topics(reader.tx, set())
+        reader.raw.execute("BEGIN")
         return unit(reader.tx, *args, **kwargs)
-    except (DBAPIError, StopIteration) as error:
-        raise _for_the_caller(error) from error
+    except (DBAPIError, sqlite3.Error, StopIteration) as error:
+        refusal = _for_the_caller(error)
+        if refusal is error:
+            raise
+        raise refusal from error
     finally:
         if reader.raw.in_transaction:
             reader.raw.execute("ROLLBACK")

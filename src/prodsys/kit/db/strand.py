@@ -3,7 +3,7 @@
 import sqlite3
 from collections.abc import Callable
 from functools import partial
-from typing import Any, ParamSpec, Self, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import aiosqlite
 from sqlalchemy import Connection, ExceptionContext, StaticPool, create_engine, event
@@ -24,12 +24,19 @@ class Strand:
     tx: Connection
 
     def __init__(self, uri: str, pragmas: dict[str, Any]) -> None:
-        self._owner = aiosqlite.Connection(partial(self._connect, uri, pragmas), iter_chunk_size=64)
+        self._owner = aiosqlite.Connection(partial(self._connect, uri), iter_chunk_size=64)
+        self._pragmas = pragmas
+        self._is_open = False
 
-    async def open(self) -> Self:
+    async def open(self) -> None:
         """Start the thread and connect there."""
         self._owner = await self._owner
-        return self
+        try:
+            await self.run(self._take_hold)
+        except BaseException:
+            await self._owner.close()
+            raise
+        self._is_open = True
 
     async def run(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Call a function on the strand. aiosqlite keeps this door half open since its first release; a test guards it."""
@@ -38,19 +45,25 @@ class Strand:
 
     async def close(self) -> None:
         """Let the calls that wait finish, then close the connection and end the thread."""
+        if not self._is_open:
+            return
+        self._is_open = False
         await self.run(self._let_go)
         await self._owner.close()
 
-    def _connect(self, uri: str, pragmas: dict[str, Any]) -> sqlite3.Connection:
-        raw = sqlite3.connect(uri, uri=True, isolation_level=None, cached_statements=512)
-        for name, value in pragmas.items():
+    def _connect(self, uri: str) -> sqlite3.Connection:
+        self.raw = sqlite3.connect(uri, uri=True, isolation_level=None, cached_statements=512)
+        return self.raw
+
+    def _take_hold(self) -> None:
+        raw = self.raw
+        for name, value in self._pragmas.items():
             raw.execute(f"PRAGMA {name} = {value}").fetchall()
         engine = create_engine("sqlite://", creator=lambda: raw, poolclass=StaticPool, hide_parameters=True)
         event.listen(engine, "handle_error", _freeze)
-        self.raw, self.tx = raw, engine.connect()
+        self.tx = engine.connect()
         # Core believes in one transaction for ever, so it never begins, commits or rolls back by itself: we do, in plain SQL.
         self.tx.begin()
-        return raw
 
     def _let_go(self) -> None:
         self.tx.close()

@@ -571,8 +571,8 @@ async def test_columns_not_given_get_their_defaults(db: Database):
     rename = hot(update(shelves).values(name=bindparam("new_name")).returning(shelves.c.changed_at))
 
     await db.write(put, "a")
-    made = await db.read(shelf_by_name.first, {"wanted": "a"})
-    renamed = await db.write(rename.first, {"new_name": "b"})
+    [made] = await db.read(shelf_by_name.all, {"wanted": "a"})
+    [renamed] = await db.write(rename.all, {"new_name": "b"})
 
     assert (made.room, made.quantity) == (1, None)
     assert before <= made.changed_at < renamed.changed_at

@@ -1,0 +1,63 @@
+"""An app with the manners of our API: what every room's door gets without asking."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+from litestar import Litestar
+from litestar.di import Provide
+from litestar.openapi import OpenAPIConfig
+from litestar.types import ControllerRouterHandler, Scope
+
+from prodsys import documents, errors
+from prodsys.documents import Exact
+from prodsys.kit.web.doorway import doorway
+from prodsys.kit.web.openapi import ExactSchema, StructSchema, contract_handlers
+from prodsys.kit.web.problems import exception_handlers
+from prodsys.kit.web.replies import Reply
+from prodsys.kit.web.requests import MAX_BODY, JsonRequest
+from prodsys.scopes import Caller
+
+
+def provide_caller(scope: Scope) -> Caller:
+    """Who asks, as the guard found out; a route takes it as `caller: NamedDependency[Caller]`. Raises TokenMissing."""
+    caller = scope.get("caller")
+    if caller is None:
+        raise errors.TokenMissing
+    return cast("Caller", caller)
+
+
+def web_app(
+    route_handlers: Sequence[ControllerRouterHandler],
+    *,
+    openapi: OpenAPIConfig,
+    log_access: bool = True,
+    dependencies: Mapping[str, Provide] | None = None,
+    plugins: Sequence[Any] = (),
+    **litestar: Any,
+) -> Litestar:
+    """A Litestar that refuses, decodes, answers, traces and logs our way; anything Litestar takes may be added.
+
+    Behind it a guard puts the `Caller` into `scope["caller"]`, and `limits.charge` the quota into `scope["quota"]`.
+    """
+    app = Litestar(
+        [*route_handlers, *contract_handlers()],
+        openapi_config=openapi,
+        exception_handlers=cast("Any", exception_handlers),
+        request_class=JsonRequest,
+        response_class=Reply,
+        request_max_body_size=MAX_BODY,
+        type_encoders={Exact: documents.write_exact},
+        type_decoders=[(_is_exact, documents.read_exact)],
+        dependencies={"caller": Provide(provide_caller, sync_to_thread=False), **(dependencies or {})},
+        plugins=[ExactSchema(), StructSchema(), *plugins],
+        # Litestar's own logging writes a stack for each 4xx; ours stands in `problems.failed`.
+        logging_config=None,
+        **litestar,
+    )
+    # Outside of everything, so that an unknown path has its trace, its headers and its line too; a middleware would not see it.
+    app.asgi_handler = doorway(app.asgi_handler, log_access=log_access)
+    return app
+
+
+def _is_exact(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, Exact)

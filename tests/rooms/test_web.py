@@ -240,6 +240,13 @@ async def test_other_characters_pass_escaped_or_not(client, text):
     assert [answer.json()["text"] for answer in answers] == [text, text]
 
 
+@pytest.mark.parametrize("depth", [32, 33])
+async def test_32_levels_are_deep_enough(depth):
+    body = b'{"[[": ' + b"[" * (depth - 1) + b'"]\\"{"' + b"]" * (depth - 1) + b"}"
+
+    assert texts.is_too_deep(body) == (depth > 32)
+
+
 async def test_every_hidden_character_is_told_at_once():
     body = b'{"a": ["x\\u0000", "y", {"b/c": "\\u202e"}], "\\u0007": 1}'
 
@@ -300,7 +307,18 @@ async def test_a_wrong_method_is_told_the_right_ones(client):
     answer = await client.patch("/api/v1/articles/a")
 
     assert (answer.status_code, answer.json()["code"]) == (405, "method_not_allowed")
-    assert answer.headers["allow"] == "GET, HEAD, OPTIONS, PUT"
+    assert answer.headers["allow"] == "GET, HEAD, PUT"
+
+
+async def test_a_method_the_guard_refuses_is_told_the_right_ones_too():
+    async def refuse_options(connection: Any, _: Any) -> None:
+        if connection.scope["method"] == "OPTIONS":
+            raise errors.MethodNotAllowed
+
+    async with client_of(app_of(guards=[refuse_options])) as client:
+        answer = await client.options("/api/v1/articles/a")
+
+    assert (answer.status_code, answer.headers["allow"]) == (405, "GET, HEAD, PUT")
 
 
 async def test_head_answers_like_get_without_the_body(client):

@@ -1,7 +1,7 @@
 """How a refusal is told to a program: `application/problem+json` (RFC 9457), and never a stack trace."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Annotated, Any
 
 import msgspec
@@ -68,14 +68,12 @@ def problem_headers(refusal: errors.Refusal) -> dict[str, str]:
     return headers
 
 
-def refused(_: Request[Any, Any, Any], refusal: errors.Refusal) -> Response[bytes]:
+def refused(request: Request[Any, Any, Any], refusal: errors.Refusal) -> Response[bytes]:
     """Answer one of our own refusals."""
-    return Response(
-        msgspec.json.encode(problem_of(refusal)),
-        status_code=refusal.status,
-        media_type=MEDIA_TYPE,
-        headers=problem_headers(refusal),
-    )
+    headers = problem_headers(refusal)
+    if refusal.status == 405:
+        headers.setdefault("Allow", _told(_methods_of(request)))
+    return Response(msgspec.json.encode(problem_of(refusal)), status_code=refusal.status, media_type=MEDIA_TYPE, headers=headers)
 
 
 def refused_by_litestar(request: Request[Any, Any, Any], exc: HTTPException) -> Response[bytes]:
@@ -101,7 +99,7 @@ def as_refusal(exc: HTTPException) -> errors.Refusal:
         case 404:
             return errors.NotFound()
         case 405:
-            return errors.MethodNotAllowed(headers={"Allow": _allowed(exc)})
+            return errors.MethodNotAllowed(headers={"Allow": _told((exc.headers or {}).get("allow", "").split(","))})
         case 413:
             return errors.TooLarge()
         case 415:
@@ -111,9 +109,17 @@ def as_refusal(exc: HTTPException) -> errors.Refusal:
             return errors.Refusal(exc.detail)
 
 
-def _allowed(exc: HTTPException) -> str:
-    methods = {method.strip().upper() for method in (exc.headers or {}).get("allow", "").split(",")} - {""}
-    return ", ".join(sorted(methods | ({"HEAD"} if "GET" in methods else set())))
+def _methods_of(request: Request[Any, Any, Any]) -> set[str]:
+    """What the address of a request answers to, where the guard and not the router refused the method."""
+    template = request.scope.get("path_template")
+    return {str(method) for route in request.app.routes if route.path_format == template for method in getattr(route, "methods", ())}
+
+
+def _told(methods: Iterable[str]) -> str:
+    known = {method.strip().upper() for method in methods}
+    # The guard refuses OPTIONS: we answer to no other origin. The doorway makes HEAD of every GET.
+    known -= {"", "OPTIONS"}
+    return ", ".join(sorted(known | ({"HEAD"} if "GET" in known else set())))
 
 
 def _invalid_parameters(exc: ValidationException) -> errors.Refusal:
@@ -121,6 +127,8 @@ def _invalid_parameters(exc: ValidationException) -> errors.Refusal:
         name, source = missing["name"], missing["source"]
         return errors.Invalid(issues=[_issue("member_missing", f"The {source} parameter {name} is missing.", f"/{source}/{name}", name)])
     faults = exc.extra if isinstance(exc.extra, list) else []
+    if not faults:
+        return errors.Invalid(exc.detail)
     if any(fault.get("source") == "body" and fault.get("key") == "data" for fault in faults):
         return errors.NotJson("The body is empty; this door takes a JSON document.")
     return errors.Invalid(issues=[_parameter_issue(fault) for fault in faults])

@@ -1,0 +1,202 @@
+"""Where everything meets: settings in, a running company out."""
+
+import asyncio
+import contextlib
+import os
+import socket
+from collections.abc import AsyncIterator
+from ipaddress import ip_network
+from pathlib import Path
+
+import msgspec
+from litestar import Litestar, Response, Router, get
+from litestar.di import NamedDependency, Provide
+
+import prodsys
+from prodsys.articles import api as articles_api
+from prodsys.company import api as company_api
+from prodsys.contacts import api as contacts_api
+from prodsys.exchange import timetable
+from prodsys.exchange.courier import Courier, Kind
+from prodsys.kit.clock import now
+from prodsys.kit.db import Database, Tx, open_database
+from prodsys.kit.ids import new_id
+from prodsys.kit.outbound import Outbound
+from prodsys.kit.telemetry import Metrics, log, new_metrics
+from prodsys.kit.vault import Vault
+from prodsys.kit.web import Reply, openapi_config, web_app
+from prodsys.logs import api as logs_api
+from prodsys.modules import api as modules_api
+from prodsys.modules.store import Switchboard
+from prodsys.partners import actions as partners
+from prodsys.partners import api as partners_api
+from prodsys.purchasing import api as purchasing_api
+from prodsys.purchasing.actions import OrderKind, pull_answers
+from prodsys.sales import api as sales_api
+from prodsys.sales.answers import AnswerKind
+from prodsys.sales.api import RawOrders
+from prodsys.scopes import Scope, allows, public
+from prodsys.settings import Settings
+from prodsys.tokens import actions as tokens
+from prodsys.tokens import api as tokens_api
+from prodsys.tokens.guard import Guard, guard_of
+from prodsys.upkeep import readiness
+from prodsys.users import api as users_api
+from prodsys.users.actions import Passwords
+from prodsys.users.model import Opened, Sessions
+
+DESCRIPTION = (
+    "A company's own instance of ProdSys Exchange. Partners send purchase orders here as drafts; the house's own programs "
+    "send orders to partners and answer what arrives. Every refusal is application/problem+json with a stable code."
+)
+
+
+class Instance(msgspec.Struct, frozen=True, kw_only=True):
+    """A company with its files open: what a server and a command line both need."""
+
+    settings: Settings
+    db: Database
+    vault: Vault
+    outbound: Outbound
+
+
+@contextlib.asynccontextmanager
+async def opened(settings: Settings, *, serving: bool) -> AsyncIterator[Instance]:
+    """Open a company's database and vault. Only a server takes the lock; the command line is a guest in the same file."""
+    home = Path(settings.home)
+    home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    vault = Vault.create(Path(settings.vault_key_file) if settings.vault_key_file else home / "vault.key")
+    outbound = Outbound(
+        allowed_networks=[ip_network(text.strip()) for text in settings.allowed_networks.split(",") if text.strip()],
+        ca_file=Path(settings.ca_file) if settings.ca_file else None,
+        user_agent=f"prodsys/{prodsys.__version__}",
+    )
+    db = await open_database(settings.url, lock=serving, threads=settings.database_threads)
+    try:
+        yield Instance(settings=settings, db=db, vault=vault, outbound=outbound)
+    finally:
+        await outbound.close()
+        await db.close()
+
+
+def create_app(instance: Instance) -> Litestar:
+    """The whole of one company as an ASGI app; two of them in one process know nothing of each other."""
+    settings, db = instance.settings, instance.db
+    switchboard = Switchboard(db)
+    guard = guard_of(db, switchboard.is_on)
+    metrics = new_metrics()
+    courier = Courier(db, kinds_of(instance, switchboard), _owner(), partners.tell_lane, alone=db.dialect == "sqlite")
+
+    api = Router(
+        "/api/v1",
+        route_handlers=[
+            *company_api.routes,
+            *sales_api.routes,
+            *purchasing_api.routes,
+            *articles_api.routes,
+            *contacts_api.routes,
+            *partners_api.routes,
+            *tokens_api.routes,
+            *users_api.routes,
+            *modules_api.routes,
+            *logs_api.routes,
+        ],
+    )
+    known = {
+        "db": db,
+        "vault": instance.vault,
+        "settings": settings,
+        "outbound": instance.outbound,
+        "switchboard": switchboard,
+        "courier": courier,
+        "metrics": metrics,
+        "passwords": Passwords(),
+        "sessions": _sessions(),
+        "sign_in_attempts": users_api.new_sign_in_attempts(),
+        "claim_attempts": tokens_api.new_claim_attempts(),
+    }
+    return web_app(
+        [api, live, ready, read_metrics, security_txt],
+        openapi=openapi_config("ProdSys Exchange", prodsys.__version__, DESCRIPTION),
+        log_access=settings.access_log,
+        guards=[guard],
+        plugins=[RawOrders()],
+        dependencies={name: _always(value) for name, value in known.items()},
+        lifespan=[_running(instance, switchboard, guard, courier)],
+    )
+
+
+def kinds_of(instance: Instance, switchboard: Switchboard) -> dict[str, Kind]:
+    """Every kind of promise, and the room that knows how it ends."""
+    return {
+        "order": OrderKind(instance.db, instance.outbound, instance.vault, instance.settings, switchboard.is_on),
+        "answer": AnswerKind(),
+    }
+
+
+def _running(instance: Instance, switchboard: Switchboard, guard: Guard, courier: Courier):  # type: ignore[no-untyped-def]  # Litestar's own form
+    @contextlib.asynccontextmanager
+    async def running(app: Litestar) -> AsyncIterator[None]:
+        db = instance.db
+        await switchboard.refresh()
+        alone = db.dialect == "sqlite"
+
+        async def answers(partner: str) -> None:
+            await pull_answers(db, instance.outbound, instance.vault, instance.settings, partner)
+
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(guard.keep_last_use())]
+            if instance.settings.run_courier:
+                tasks += [
+                    group.create_task(courier.run()),
+                    group.create_task(timetable.keep(db, {"answers": answers}, _owner(), alone=alone)),
+                ]
+            log.info("started", version=prodsys.__version__, database=db.dialect)
+            yield
+            for task in tasks:
+                task.cancel()
+        switchboard.close()
+        guard.close()
+
+    return running
+
+
+@get("/health/live", operation_id="is_live", summary="Whether the process runs", tags=["operation"], **public())
+async def live() -> dict[str, str]:
+    """Answers without asking anything."""
+    return {"status": "live"}
+
+
+@get("/health/ready", operation_id="is_ready", summary="Whether requests can be served", tags=["operation"], **public())
+async def ready(db: NamedDependency[Database], settings: NamedDependency[Settings]) -> Response[readiness.Readiness]:
+    """Asks the database and the disk: does it answer, is its schema ours, is there room."""
+    found = await readiness.look(db, settings)
+    return Reply(found, status_code=200 if found.is_ready else 503)
+
+
+@get("/metrics", operation_id="read_metrics", summary="Counters for Prometheus", media_type="text/plain", tags=["operation"], **allows(Scope.METRICS_READ))
+async def read_metrics(metrics: NamedDependency[Metrics]) -> Response[bytes]:
+    """In Prometheus' text form."""
+    return Response(metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+@get("/.well-known/security.txt", include_in_schema=False, media_type="text/plain", **public())
+async def security_txt(settings: NamedDependency[Settings]) -> str:
+    """Whom to tell of a weakness (RFC 9116): the operator of this instance."""
+    return f"Contact: {settings.security_contact}\nExpires: {now().year + 1}-01-01T00:00:00Z\n"
+
+
+def _sessions() -> Sessions:
+    def open_session(tx: Tx, person: int, name: str, scopes: frozenset[Scope]) -> Opened:
+        made = tokens.sign_in(tx, person=person, name=name, scopes=scopes)
+        return Opened(token=made.token, expires_at=made.expires_at)
+
+    return Sessions(open=open_session, end=tokens.sign_out, end_all=tokens.sign_out_everywhere)
+
+
+def _always(value: object) -> Provide:
+    return Provide(lambda: value, sync_to_thread=False)
+
+
+def _owner() -> str:
+    return f"{socket.gethostname()}:{os.getpid()}:{new_id('ow')[-6:]}"

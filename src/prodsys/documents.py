@@ -1,0 +1,445 @@
+"""The words companies exchange: Order, Receipt, MatchReport, Article, Contact, Issue and what they are made of.
+
+Words are those of Peppol Ordering 3 (UBL 2.1) where it has one. What arrives forbids unknown members, so that our own contract cannot
+drift silently; what is only answered does not, because its reader may be older than its writer.
+"""
+
+import datetime as dt
+import hashlib
+import re
+import unicodedata
+from collections.abc import Callable
+from decimal import ROUND_HALF_UP, Decimal
+from enum import StrEnum
+from typing import Annotated, Any, ClassVar, Literal
+
+import msgspec
+from msgspec import Meta
+
+MAX_LINES = 10_000
+MAX_BATCH_LINES = 20_000
+
+_DECIMAL = re.compile(r"-?\d{1,12}(?:\.\d{1,6})?", re.ASCII)
+_CENT = Decimal("0.01")
+
+
+class Exact(Decimal):
+    """A decimal number that travels as JSON text, at most 12 digits before and 6 after the point; never a float."""
+
+    __slots__ = ()
+    pattern: ClassVar[str] = r"^-?\d{1,12}(\.\d{1,6})?$"
+    rule: ClassVar[str] = "a decimal number as text, such as \"12.50\""
+    lowest: ClassVar[Decimal | None] = None
+    above: ClassVar[Decimal | None] = None
+    highest: ClassVar[Decimal | None] = None
+
+    @classmethod
+    def read(cls, text: object) -> "Exact":
+        """Take the text of the wire; raises ValueError with the rule for anything else, numbers and NaN included."""
+        if not isinstance(text, str) or not _DECIMAL.fullmatch(text):
+            raise ValueError(f"Expected {cls.rule}")
+        number = cls(text)
+        if (
+            (cls.above is not None and number <= cls.above)
+            or (cls.lowest is not None and number < cls.lowest)
+            or (cls.highest is not None and number > cls.highest)
+        ):
+            raise ValueError(f"Expected {cls.rule}")
+        return number
+
+
+class Quantity(Exact):
+    """How many units are meant; more than zero."""
+
+    __slots__ = ()
+    pattern = r"^\d{1,12}(\.\d{1,6})?$"
+    rule = "a quantity above zero as text, such as \"1200\" or \"2.5\""
+    above = Decimal(0)
+
+
+class UnitPrice(Exact):
+    """A price without VAT per `price_quantity` units; zero or more."""
+
+    __slots__ = ()
+    pattern = r"^\d{1,12}(\.\d{1,6})?$"
+    rule = "a price of zero or more as text, such as \"129.50\""
+    lowest = Decimal(0)
+
+
+class Percent(Exact):
+    """A percentage from 0 to 100."""
+
+    __slots__ = ()
+    pattern = r"^\d{1,3}(\.\d{1,6})?$"
+    rule = "a percentage from 0 to 100 as text, such as \"2.5\""
+    lowest = Decimal(0)
+    highest = Decimal(100)
+
+
+def canonical(number: Decimal) -> str:
+    """The one way a number is spelled when numbers are compared or stored: no exponent, no trailing zeros, no plus."""
+    if not number:
+        return "0"
+    text = format(number, "f")
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def rounded(amount: Decimal) -> Decimal:
+    """An amount of money to two decimals, half up."""
+    return amount.quantize(_CENT, ROUND_HALF_UP)
+
+
+def plain(text: str) -> str:
+    """A text as it is compared: Unicode NFC, without white space around it. Upper and lower case stay different."""
+    if text.isascii():
+        return text.strip()
+    return unicodedata.normalize("NFC", text).strip()
+
+
+Words = Annotated[str, Meta(max_length=500)]
+ShortWords = Annotated[str, Meta(max_length=120)]
+Name = Annotated[str, Meta(min_length=1, max_length=200)]
+CodeWord = Annotated[str, Meta(max_length=80)]
+LongWords = Annotated[str, Meta(max_length=4000)]
+OrderNumber = Annotated[str, Meta(min_length=1, max_length=80, description="The buyer's number for the order, text as he spells it.")]
+Revision = Annotated[int, Meta(ge=1, le=2_147_483_647, description="1 for the order as first sent; each change sent is the next.")]
+Currency = Annotated[str, Meta(min_length=3, max_length=3, description="ISO 4217, in capitals.", examples=["NOK"])]
+
+
+class Issue(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Something a person must look at: what is true, where, and whether it stops the document."""
+
+    code: Annotated[str, Meta(description="Stable word for programs.", examples=["article_unknown"])]
+    message: Annotated[str, Meta(description="What is true and what to do about it, one English sentence.")]
+    params: Annotated[dict[str, str], Meta(description="Every value in the sentence, so that it can be said in any language.")] = {}
+    pointer: Annotated[str | None, Meta(description="JSON pointer into the document (RFC 6901).", examples=["/lines/0/article_number"])] = None
+    blocks: Annotated[bool, Meta(description="True when the document cannot be taken while this stands.")] = False
+
+
+class Address(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Where a company or a delivery place is."""
+
+    street: Words = ""
+    house_number: CodeWord = ""
+    street2: Words = ""
+    postcode: CodeWord = ""
+    city: ShortWords = ""
+    region: ShortWords = ""
+    country: Annotated[str, Meta(max_length=2, description="ISO 3166-1 alpha-2, in capitals.", examples=["NO"])] = ""
+
+
+class Person(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A contact person."""
+
+    name: Name
+    email: ShortWords = ""
+    phone: CodeWord = ""
+
+
+class Party(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A company's card as it travels in a document."""
+
+    name: Name
+    organisation_number: CodeWord = ""
+    vat_number: CodeWord = ""
+    gln: CodeWord = ""
+    email: ShortWords = ""
+    phone: CodeWord = ""
+    address: Address = msgspec.field(default_factory=Address)
+    persons: Annotated[list[Person], Meta(max_length=50)] = []
+
+
+class DeliveryPlace(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Where goods are to go."""
+
+    name: Words = ""
+    gln: CodeWord = ""
+    address: Address = msgspec.field(default_factory=Address)
+
+
+class Charge(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Freight, a fee, or another amount beside the lines, without VAT."""
+
+    description: Words
+    amount: Exact
+
+
+class Attachment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A file named by its content."""
+
+    name: Name
+    media_type: ShortWords
+    size: Annotated[int, Meta(ge=0, le=20_000_000, description="Bytes.")]
+    sha256: Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]
+
+
+class OrderLine(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """One thing ordered, or a line of text between the things."""
+
+    line_id: Annotated[str, Meta(min_length=1, max_length=40, description="The buyer's, unique in the order, echoed everywhere, never renumbered.")]
+    kind: Literal["article", "text"] = "article"
+    article_number: Annotated[str, Meta(max_length=80, description="The supplier's article number.")] = ""
+    buyer_article_number: CodeWord = ""
+    gtin: Annotated[str, Meta(max_length=14)] = ""
+    description: Words = ""
+    quantity: Quantity | None = None
+    unit: Annotated[str, Meta(max_length=20, description="UN/ECE Rec 20 code; common local words are understood.", examples=["H87"])] = ""
+    unit_price: UnitPrice | None = None
+    price_quantity: Annotated[Quantity, Meta(description="The number of units the price is for.")] = Quantity(1)
+    discount_percent: Percent = Percent(0)
+    requested_date: dt.date | None = None
+    deliver_to: DeliveryPlace | None = None
+    note: LongWords = ""
+
+    @property
+    def net(self) -> Decimal | None:
+        """quantity × unit_price ÷ price_quantity × (1 − discount/100), rounded half up; None while a part is missing."""
+        if self.quantity is None or self.unit_price is None:
+            return None
+        return rounded(self.quantity * self.unit_price / self.price_quantity * (1 - self.discount_percent / 100))
+
+
+class Order(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A purchase order as the buyer sends it; prices without VAT."""
+
+    number: OrderNumber
+    revision: Revision = 1
+    date: dt.date
+    currency: Currency
+    buyer: Party
+    deliver_to: DeliveryPlace | None = None
+    requested_date: dt.date | None = None
+    buyer_reference: Words = ""
+    quote_reference: Words = ""
+    payment_terms: Annotated[str, Meta(max_length=80, description="Days as text, such as \"30\".")] = ""
+    delivery_terms: Annotated[str, Meta(max_length=80, description="Incoterms 2020 code, such as DAP.")] = ""
+    delivery_place: Words = ""
+    note: LongWords = ""
+    vat_number: CodeWord = ""
+    gln: CodeWord = ""
+    charges: Annotated[list[Charge], Meta(max_length=100)] = []
+    attachments: Annotated[list[Attachment], Meta(max_length=100)] = []
+    lines: Annotated[list[OrderLine], Meta(min_length=1, max_length=MAX_LINES)]
+
+    @property
+    def net(self) -> Decimal:
+        """The sum of the lines that carry a price, and the charges."""
+        return sum((line.net or Decimal(0) for line in self.lines), Decimal(0)) + sum((rounded(charge.amount) for charge in self.charges), Decimal(0))
+
+
+class Delivery(StrEnum):
+    """How far the order has travelled."""
+
+    QUEUED = "queued"
+    SENDING = "sending"
+    WAITING = "waiting"
+    RECEIVED = "received"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+
+
+class Validation(StrEnum):
+    """What matching said."""
+
+    CLEAN = "clean"
+    ISSUES = "issues"
+    REFUSED = "refused"
+
+
+class Acceptance(StrEnum):
+    """What the two companies have agreed."""
+
+    OPEN = "open"
+    APPROVED = "approved"
+    CHANGED = "changed"
+    DISPUTED = "disputed"
+    AGREED = "agreed"
+    REJECTED = "rejected"
+    CANCEL_REQUESTED = "cancel_requested"
+    CANCELLED = "cancelled"
+
+
+class Fulfilment(StrEnum):
+    """How much of it has moved."""
+
+    NONE = "none"
+    PARTLY = "partly"
+    SHIPPED = "shipped"
+    RECEIVED = "received"
+
+
+How = Literal["learned", "article_number", "gtin", "text", "unknown", "ambiguous", "inactive"]
+"""Which rung of the article ladder held, or why none did."""
+
+ContactHow = Literal["partner_link", "identifier", "name_and_address", "email", "created", "ambiguous", "none"]
+"""Which rung of the contact ladder held."""
+
+
+class ReceiptContact(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How the supplier knew the buyer."""
+
+    how: ContactHow
+
+
+class ReceiptLine(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of one line."""
+
+    line_id: str
+    article_number: str
+    how: How
+
+
+class Receipt(msgspec.Struct, frozen=True, kw_only=True):
+    """The supplier's word that it has the order; a repeat gets the same one with `new` false."""
+
+    id: Annotated[str, Meta(description="Addresses the order everywhere at the supplier.", examples=["sd_01KANQ0000000000000000000A"])]
+    number: str
+    revision: int
+    delivery: Delivery
+    validation: Validation
+    acceptance: Acceptance
+    fulfilment: Fulfilment
+    epoch: Annotated[str, Meta(description="The supplier instance's life; renewed by a restore.")]
+    received_at: dt.datetime
+    new: bool
+    contact: ReceiptContact
+    lines: list[ReceiptLine]
+    issues: list[Issue]
+    trace_id: str
+
+
+class Suggestion(msgspec.Struct, frozen=True, kw_only=True):
+    """An article a person may have meant; never applied by itself."""
+
+    article_number: str
+    name: str
+    score: Annotated[int, Meta(description="0 to 100.")]
+
+
+class MatchedLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One line against the supplier's live catalogue."""
+
+    line_id: str
+    how: How
+    article_number: str = ""
+    name: str = ""
+    unit: str = ""
+    expected_price: UnitPrice | None = None
+    expected_price_from: Literal["agreed", "list"] | None = None
+    price_difference: Exact | None = None
+    price_difference_percent: Exact | None = None
+    lead_time_days: int | None = None
+    minimum: Quantity | None = None
+    multiple: Quantity | None = None
+    suggestions: list[Suggestion] = []
+
+
+class MatchedContact(msgspec.Struct, frozen=True, kw_only=True):
+    """How the supplier would know the buyer; of other contacts only how many are similar is told."""
+
+    how: Literal["linked", "matched", "would_create", "ambiguous"]
+    similar: int = 0
+
+
+class MatchReport(msgspec.Struct, frozen=True, kw_only=True):
+    """What would happen to an order if it were sent now; nothing is stored but a log line."""
+
+    number: str
+    revision: int
+    would: Literal["draft", "held", "refused"]
+    contact: MatchedContact
+    lines: list[MatchedLine]
+    issues: list[Issue]
+
+
+class Article(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """An article as a supplier offers it; without a price where the supplier does not show prices."""
+
+    id: str
+    number: str
+    is_active: bool
+    name: str = ""
+    unit: str = ""
+    gtin: str = ""
+    price: UnitPrice | None = None
+    price_quantity: Quantity = Quantity(1)
+    currency: str = ""
+    lead_time_days: int | None = None
+    minimum: Quantity | None = None
+    multiple: Quantity | None = None
+
+
+class Change(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing that happened to one of the caller's orders, in order and without gaps."""
+
+    position: int
+    kind: Annotated[str, Meta(examples=["order.received", "order.approved", "order.rejected"])]
+    at: dt.datetime
+    id: str
+    number: str
+    revision: int
+    delivery: Delivery
+    validation: Validation
+    acceptance: Acceptance
+    fulfilment: Fulfilment
+    order_number: Annotated[str | None, Meta(description="The supplier's own number, given on approval.")] = None
+    reason: str | None = None
+    answer: Annotated[int, Meta(description="Which answer this is; 0 while there is none.")] = 0
+
+
+def read_exact(kind: type, text: Any) -> Any:
+    """The decoding hook for our decimals; hand it to every decoder of our documents."""
+    if issubclass(kind, Exact):
+        return kind.read(text)
+    raise NotImplementedError(kind)
+
+
+def write_exact(value: Any) -> str:
+    """The encoding hook for our decimals: the digits as they were sent."""
+    if isinstance(value, Exact):
+        return format(value, "f")
+    raise NotImplementedError(type(value))
+
+
+def reader(kind: type[Any]) -> Callable[[bytes | str], Any]:
+    """A fast decoder of one of our documents; raises msgspec.ValidationError at the first fault."""
+    return msgspec.json.Decoder(kind, dec_hook=read_exact).decode
+
+
+write: Callable[[Any], bytes] = msgspec.json.Encoder(enc_hook=write_exact).encode
+
+_LINE_DEFAULTS = {"kind": "article", "price_quantity": "1", "discount_percent": "0"}
+
+
+def digest(order: Order) -> str:
+    """What two orders share when they mean the same, version 1 (rulings.md, 14).
+
+    Taken after NFC, trimming and canonical decimals, with defaults and empty members left out and lines sorted by `line_id`.
+    """
+    meaning = _meaning(msgspec.to_builtins(order, enc_hook=_canonical_exact))
+    for line in meaning["lines"]:
+        for member, default in _LINE_DEFAULTS.items():
+            if line.get(member) == default:
+                del line[member]
+    meaning["lines"].sort(key=_line_id)
+    return "1:" + hashlib.sha256(msgspec.json.encode(meaning, order="deterministic")).hexdigest()
+
+
+def _canonical_exact(value: Any) -> str:
+    if isinstance(value, Exact):
+        return canonical(value)
+    raise NotImplementedError(type(value))
+
+
+def _line_id(line: dict[str, Any]) -> str:
+    return str(line["line_id"])
+
+
+def _meaning(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.strip() if value.isascii() else plain(value)
+    if isinstance(value, dict):
+        return {key: kept for key, inner in value.items() if (kept := _meaning(inner)) not in (None, "", [], {})}
+    if isinstance(value, list):
+        return [_meaning(inner) for inner in value]
+    return value

@@ -1,0 +1,361 @@
+"""Promises to deliver, kept in the same transaction as the decision to send.
+
+A promise is leased to one courier at a time and settled only by the lease that claimed it (the fence is id, owner and attempt), so a
+courier that slept through its lease changes nothing. Promises of one chain (an order and its revisions) leave strictly one after the
+other; different chains never wait for each other. A lane is everything that goes to one partner: when he cannot be reached the lane
+pauses, is probed with a single promise, and drains by itself (rulings.md, 20).
+"""
+
+import datetime as dt
+import random
+from collections.abc import Mapping, Sequence
+from itertools import takewhile
+from typing import Any
+
+import msgspec
+from sqlalchemy import and_, bindparam, case, exists, select, update
+
+from prodsys.exchange.engine import Outcome, Placed, Refused
+from prodsys.kit.clock import now
+from prodsys.kit.db import Tx, hot, in_ints, in_texts, insert_or_ignore, signal
+from prodsys.kit.ids import new_id
+from prodsys.kit.outbound import Later, Misconfigured
+from prodsys.kit.telemetry import Trace, cut
+from prodsys.tables import deliveries, lanes
+
+LEASE = dt.timedelta(seconds=60)
+PROBES = (5.0, 30.0, 120.0, 300.0)
+"""Seconds until a paused lane is tried again; the last one repeats."""
+STOPPED_PROBE = 300.0
+"""Seconds between looks at a lane that waits for an admin, here or there: he may mend it without telling us."""
+TELL_AFTER = dt.timedelta(minutes=30)
+MAX_CLAIM = 100
+
+
+class Promise(msgspec.Struct, frozen=True, kw_only=True):
+    """What is to be delivered, to whom. `dedup` makes promising twice the same as promising once."""
+
+    kind: str
+    lane: str
+    chain: str
+    dedup: str
+    subject: str
+    document: str
+    trace: Trace
+    run_at: dt.datetime | None = None
+    give_up_after: dt.timedelta = dt.timedelta(days=7)
+
+
+class Claimed(msgspec.Struct, frozen=True, kw_only=True):
+    """A promise in our hands until `lease_until`; `attempt` is the fence."""
+
+    pk: int
+    id: str
+    kind: str
+    lane: str
+    chain: str
+    subject: str
+    document: str
+    traceparent: str
+    attempt: int
+
+
+class Batch(msgspec.Struct, frozen=True, kw_only=True):
+    """Promises of one lane that may leave together; one alone when the lane is only being probed."""
+
+    lane: str
+    claimed: list[Claimed]
+    is_probe: bool
+
+
+class Dead(msgspec.Struct, frozen=True, kw_only=True):
+    """The deadline has passed and nobody was to be reached; a person can send it again."""
+
+    reason: str
+
+
+class LaneTurn(msgspec.Struct, frozen=True, kw_only=True):
+    """A lane changed its state, which somebody should hear once."""
+
+    lane: str
+    state: str
+    code: str
+    reason: str
+    waiting_since: dt.datetime | None = None
+
+
+_promise = hot(insert_or_ignore(deliveries))
+_open_lane = hot(insert_or_ignore(lanes))
+
+_due_lanes = hot(
+    select(lanes.c.lane, lanes.c.state)
+    .where(
+        (lanes.c.state == "open") | (lanes.c.probe_at <= bindparam("now", type_=lanes.c.probe_at.type)),
+        exists().where(
+            deliveries.c.state == "ready",
+            deliveries.c.lane == lanes.c.lane,
+            deliveries.c.run_at <= bindparam("now", type_=deliveries.c.run_at.type),
+        ),
+    )
+    .order_by(lanes.c.lane)
+    .limit(200)
+)
+
+_earlier = deliveries.alias("earlier")
+_first_of_its_chain = ~exists().where(
+    _earlier.c.chain == deliveries.c.chain, _earlier.c.pk < deliveries.c.pk, _earlier.c.state.in_(["ready", "leased"])
+)
+_due = (
+    select(
+        deliveries.c.pk,
+        deliveries.c.id,
+        deliveries.c.kind,
+        deliveries.c.lane,
+        deliveries.c.chain,
+        deliveries.c.subject,
+        deliveries.c.document,
+        deliveries.c.traceparent,
+        (deliveries.c.attempts + 1).label("attempt"),
+    )
+    .where(
+        deliveries.c.state == "ready",
+        deliveries.c.lane == bindparam("lane"),
+        deliveries.c.run_at <= bindparam("now", type_=deliveries.c.run_at.type),
+        _first_of_its_chain,
+    )
+    .limit(bindparam("most"))
+    .with_for_update(skip_locked=True)
+)
+_oldest_due = hot(_due.order_by(deliveries.c.run_at, deliveries.c.pk), Claimed)
+# A probe takes the least tried promise, so that one which makes the other side stumble does not hold the lane for ever.
+_least_tried_due = hot(_due.order_by(deliveries.c.attempts, deliveries.c.pk), Claimed)
+
+_lease = hot(
+    update(deliveries)
+    .where(in_ints(deliveries.c.pk, "claimed"), deliveries.c.state == "ready")
+    .values(
+        state="leased",
+        attempts=deliveries.c.attempts + 1,
+        owner=bindparam("by"),
+        lease_until=bindparam("until", type_=deliveries.c.lease_until.type),
+    )
+)
+_hold_probe = hot(
+    update(lanes).where(lanes.c.lane == bindparam("name")).values(probe_at=bindparam("next", type_=lanes.c.probe_at.type))
+)
+_settle = hot(
+    update(deliveries)
+    .where(
+        deliveries.c.pk == bindparam("claimed"),
+        deliveries.c.owner == bindparam("by"),
+        deliveries.c.attempts == bindparam("attempt"),
+        deliveries.c.state == "leased",
+    )
+    .values(
+        state=bindparam("ends"),
+        run_at=case(
+            (bindparam("again", type_=deliveries.c.run_at.type).is_(None), deliveries.c.run_at),
+            else_=bindparam("again", type_=deliveries.c.run_at.type),
+        ),
+        lease_until=None,
+        last_error=bindparam("error"),
+        answer=bindparam("said", type_=deliveries.c.answer.type),
+        settled_at=bindparam("at", type_=deliveries.c.settled_at.type),
+    )
+)
+
+
+def promise(tx: Tx, *promises: Promise) -> list[str]:
+    """Promise documents. They leave when this transaction has committed; a promise made before (same `dedup`) is not made again."""
+    at = now()
+    rows = [
+        {
+            "id": new_id("dl"),
+            "kind": one.kind,
+            "lane": one.lane,
+            "chain": one.chain,
+            "dedup": one.dedup,
+            "subject": one.subject,
+            "state": "ready",
+            "run_at": one.run_at or at,
+            "deadline": at + one.give_up_after,
+            "document": one.document,
+            "traceparent": one.trace.header(),
+            "created_at": at,
+        }
+        for one in promises
+    ]
+    for lane in {one.lane for one in promises}:
+        _open_lane.run(tx, {"lane": lane, "state": "open", "since": at})
+    _promise.many(tx, rows)
+    signal(tx, "outbox")
+    return [str(row["id"]) for row in rows]
+
+
+def claim(tx: Tx, owner: str, *, busy: Mapping[str, int], each_lane: int = 2) -> list[Batch]:
+    """Take what is due, a batch a lane, under a lease of 60 seconds. `busy` counts the batches this courier already carries per lane."""
+    at = now()
+    batches = []
+    for lane, state in _due_lanes.all(tx, {"now": at}):
+        is_probe = state != "open"
+        if busy.get(lane, 0) >= (1 if is_probe else each_lane):
+            continue
+        due = (_least_tried_due if is_probe else _oldest_due).all(tx, {"lane": lane, "now": at, "most": 1 if is_probe else MAX_CLAIM})
+        if not due:
+            continue
+        due = list(takewhile(lambda one: one.kind == due[0].kind, due))
+        _lease.run(tx, {"claimed": [one.pk for one in due], "by": owner, "until": at + LEASE})
+        if is_probe:
+            _hold_probe.run(tx, {"name": lane, "next": at + LEASE})
+        batches.append(Batch(lane=lane, claimed=due, is_probe=is_probe))
+    return batches
+
+
+def settle(tx: Tx, owner: str, results: Sequence[tuple[Claimed, Outcome]]) -> list[tuple[Claimed, Outcome]]:
+    """Write down how deliveries ended, and give back those that this lease still had the right to settle."""
+    at = now()
+    return [(claimed, outcome) for claimed, outcome in results if _settle.run(tx, _ended(owner, claimed, outcome, at)) == 1]
+
+
+def _ended(owner: str, claimed: Claimed, outcome: Outcome, at: dt.datetime) -> dict[str, Any]:
+    row = {"claimed": claimed.pk, "by": owner, "attempt": claimed.attempt, "again": None, "error": "", "said": None, "at": at}
+    match outcome:
+        case Placed():
+            return row | {"ends": "done", "said": _kept(outcome.answer)}
+        case Refused():
+            return row | {"ends": "refused", "error": f"{outcome.code}: {outcome.title}"[:500], "said": _kept(outcome.answer)}
+        case Later() | Misconfigured():
+            return row | {"ends": "ready", "again": at, "error": f"{outcome.reason}: {outcome.detail}"[:500], "at": None}
+
+
+def _kept(answer: bytes) -> str | None:
+    return cut(answer.decode("utf-8", "replace")) if answer else None
+
+
+def put_off(tx: Tx, claimed: Claimed, until: dt.datetime) -> None:
+    """Let one promise wait on its own, while its lane goes on: it alone makes the other side stumble."""
+    tx.execute(update(deliveries).where(deliveries.c.pk == claimed.pk, deliveries.c.state == "ready").values(run_at=until))
+
+
+def lane_failed(tx: Tx, lane: str, outcome: Later | Misconfigured) -> LaneTurn | None:
+    """Pause a lane, or stop it until somebody mends it; the turn is given back when people do not know of it yet."""
+    at = now()
+    row = tx.execute(select(lanes).where(lanes.c.lane == lane).with_for_update()).one()
+    state = "paused" if isinstance(outcome, Later) else "stopped"
+    wait = STOPPED_PROBE if state == "stopped" else PROBES[min(row.probes, len(PROBES) - 1)]
+    if isinstance(outcome, Later) and outcome.retry_after:
+        wait = max(wait, outcome.retry_after)
+    tx.execute(
+        update(lanes)
+        .where(lanes.c.lane == lane)
+        .values(
+            state=state,
+            code=outcome.reason,
+            reason=outcome.detail[:500],
+            probes=row.probes + 1,
+            # Jitter, so that a hundred buyers do not all knock at the second a supplier comes back.
+            probe_at=at + dt.timedelta(seconds=wait * random.uniform(1.0, 1.2)),  # noqa: S311
+            since=row.since if row.state == state else at,
+            told_at=row.told_at if row.state == state and row.code == outcome.reason else None,
+        )
+    )
+    signal(tx, "outbox")
+    if row.state == state and row.code == outcome.reason:
+        return None
+    return LaneTurn(lane=lane, state=state, code=outcome.reason, reason=outcome.detail)
+
+
+def lane_works(tx: Tx, lane: str) -> LaneTurn | None:
+    """Open a lane again; the turn is given back when it was closed."""
+    at = now()
+    row = tx.execute(select(lanes).where(lanes.c.lane == lane).with_for_update()).first()
+    if row is None or row.state == "open":
+        return None
+    tx.execute(
+        update(lanes).where(lanes.c.lane == lane).values(state="open", code="", reason="", probes=0, probe_at=None, since=at, told_at=None)
+    )
+    signal(tx, "outbox")
+    return LaneTurn(lane=lane, state="open", code=row.code, reason=row.reason, waiting_since=row.since)
+
+
+def probe_soon(tx: Tx, lane: str) -> None:
+    """Let a waiting lane be tried at once: an admin has just mended something."""
+    tx.execute(update(lanes).where(lanes.c.lane == lane, lanes.c.state != "open").values(probe_at=now(), probes=0))
+    signal(tx, "outbox")
+
+
+def lanes_to_tell(tx: Tx) -> list[LaneTurn]:
+    """Lanes that have been waiting for 30 minutes and of which nobody was told; they count as told from now on."""
+    at = now()
+    long = lanes.c.since <= at - TELL_AFTER
+    rows = tx.execute(select(lanes).where(lanes.c.state != "open", lanes.c.told_at.is_(None), long).with_for_update()).all()
+    tx.execute(update(lanes).where(lanes.c.state != "open", lanes.c.told_at.is_(None), long).values(told_at=at))
+    return [LaneTurn(lane=row.lane, state=row.state, code=row.code, reason=row.reason, waiting_since=row.since) for row in rows]
+
+
+def lane_states(tx: Tx, names: Sequence[str]) -> dict[str, LaneTurn]:
+    """How these lanes stand; a lane nothing was ever promised to is left out."""
+    rows = tx.execute(select(lanes).where(in_texts(lanes.c.lane, "names")), {"names": list(names)}).all()
+    return {row.lane: LaneTurn(lane=row.lane, state=row.state, code=row.code, reason=row.reason, waiting_since=row.since) for row in rows}
+
+
+def overdue(tx: Tx, limit: int = 200) -> list[Claimed]:
+    """Promises whose deadline has passed; they are dead from now on, aloud, and can be sent again by hand."""
+    at = now()
+    rows = tx.execute(
+        select(deliveries)
+        .where(deliveries.c.state == "ready", deliveries.c.deadline <= at)
+        .order_by(deliveries.c.pk)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    ).all()
+    dead = [
+        Claimed(
+            pk=row.pk, id=row.id, kind=row.kind, lane=row.lane, chain=row.chain, subject=row.subject,
+            document=row.document or "", traceparent=row.traceparent, attempt=row.attempts,
+        )
+        for row in rows
+    ]  # fmt: skip
+    tx.execute(update(deliveries).where(in_ints(deliveries.c.pk, "dead")).values(state="dead", settled_at=at), {"dead": [one.pk for one in dead]})
+    return dead
+
+
+def reclaim(tx: Tx, *, everything: bool) -> int:
+    """Give back what a dead courier was carrying: expired leases, or all of them where only one process can be alive (SQLite at start)."""
+    at = now()
+    lost = deliveries.c.state == "leased" if everything else and_(deliveries.c.state == "leased", deliveries.c.lease_until < at)
+    count = tx.execute(update(deliveries).where(lost).values(state="ready", lease_until=None)).rowcount
+    if count:
+        signal(tx, "outbox")
+    return count
+
+
+def send_again(tx: Tx, delivery: str, give_up_after: dt.timedelta = dt.timedelta(days=7)) -> bool:
+    """Send a dead promise once more, exactly as it was; False when it is not dead or its document has been purged."""
+    at = now()
+    revived = (
+        update(deliveries)
+        .where(deliveries.c.id == delivery, deliveries.c.state == "dead", deliveries.c.document.is_not(None))
+        .values(state="ready", run_at=at, deadline=at + give_up_after, settled_at=None)
+    )
+    signal(tx, "outbox")
+    return tx.execute(revived).rowcount == 1
+
+
+def withdraw(tx: Tx, dedup: str) -> bool:
+    """Take back a promise that has not begun to leave; False when it is too late."""
+    taken_back = update(deliveries).where(deliveries.c.dedup == dedup, deliveries.c.state == "ready").values(state="done", last_error="withdrawn")
+    return tx.execute(taken_back).rowcount == 1
+
+
+def next_due(tx: Tx) -> dt.datetime | None:
+    """When there will be something to do next, as far as is known now."""
+    ready = (
+        select(deliveries.c.run_at)
+        .where(deliveries.c.state == "ready", deliveries.c.run_at > now())
+        .order_by(deliveries.c.run_at)
+        .limit(1)
+    )
+    probe = select(lanes.c.probe_at).where(lanes.c.state != "open").order_by(lanes.c.probe_at).limit(1)
+    times = [moment for moment in (tx.execute(ready).scalar(), tx.execute(probe).scalar()) if moment is not None]
+    return min(times, default=None)

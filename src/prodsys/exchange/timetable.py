@@ -1,0 +1,110 @@
+"""What happens by the clock: each row is a task, claimed by one process at a time and planned again when it has run."""
+
+import asyncio
+import datetime as dt
+from collections.abc import Awaitable, Callable, Mapping
+
+import msgspec
+from sqlalchemy import delete, select, update
+
+from prodsys.kit.clock import now
+from prodsys.kit.db import Database, Tx, insert_new, signal
+from prodsys.kit.telemetry import log
+from prodsys.tables import timetable
+
+LEASE = dt.timedelta(minutes=10)
+LOOK = 1.0
+"""Seconds between looks at the timetable."""
+
+
+class Task(msgspec.Struct, frozen=True, kw_only=True):
+    """A task whose time has come; `subject` says whom it is for."""
+
+    name: str
+    kind: str
+    subject: str
+    every_seconds: int
+
+
+def plan(tx: Tx, name: str, *, kind: str, subject: str, every: dt.timedelta) -> None:
+    """Put a task on the timetable, or change how often it runs; it runs for the first time now."""
+    row = {"name": name, "kind": kind, "subject": subject, "every_seconds": int(every.total_seconds()), "run_at": now()}
+    if not insert_new(tx, timetable, row):
+        tx.execute(update(timetable).where(timetable.c.name == name).values(every_seconds=row["every_seconds"]))
+    signal(tx, "timetable")
+
+
+def hurry(tx: Tx, name: str) -> None:
+    """Let a planned task run now instead of later."""
+    tx.execute(update(timetable).where(timetable.c.name == name).values(run_at=now()))
+    signal(tx, "timetable")
+
+
+def drop(tx: Tx, name: str) -> None:
+    """Take a task off the timetable."""
+    tx.execute(delete(timetable).where(timetable.c.name == name))
+
+
+def claim(tx: Tx, owner: str, limit: int = 8) -> list[Task]:
+    """Take the tasks whose time has come, under a lease."""
+    at = now()
+    free = timetable.c.lease_until.is_(None) | (timetable.c.lease_until < at)
+    due = select(timetable).where(timetable.c.run_at <= at, free).order_by(timetable.c.run_at).limit(limit)
+    rows = tx.execute(due.with_for_update(skip_locked=True)).all()
+    for row in rows:
+        tx.execute(update(timetable).where(timetable.c.name == row.name).values(lease_until=at + LEASE, owner=owner))
+    return [Task(name=row.name, kind=row.kind, subject=row.subject, every_seconds=row.every_seconds) for row in rows]
+
+
+def done(tx: Tx, task: Task, owner: str, fault: str = "") -> None:
+    """Plan a task again after it has run, or failed."""
+    again = now() + dt.timedelta(seconds=task.every_seconds)
+    tx.execute(
+        update(timetable)
+        .where(timetable.c.name == task.name, timetable.c.owner == owner)
+        .values(run_at=again, lease_until=None, last_error=fault[:500])
+    )
+
+
+async def keep(db: Database, tasks: Mapping[str, Callable[[str], Awaitable[None]]], owner: str, *, alone: bool) -> None:
+    """Run what is due until cancelled. `tasks` says what each kind does with its subject."""
+    if alone:
+        await db.write(_free_all)
+    under_way: set[asyncio.Task[None]] = set()
+    while True:
+        for task in await _due(db, owner):
+            running = asyncio.create_task(_run(db, tasks, task, owner))
+            under_way.add(running)
+            running.add_done_callback(under_way.discard)
+        await asyncio.sleep(LOOK)
+
+
+async def _due(db: Database, owner: str) -> list[Task]:
+    try:
+        if not await db.read(_is_anything_due):
+            return []
+        return await db.write(claim, owner)
+    except Exception as fault:  # the database may be full or away for a moment; the timetable waits in it
+        log.error("timetable.cannot_claim", fault=repr(fault))
+        return []
+
+
+def _is_anything_due(tx: Tx) -> bool:
+    return tx.execute(select(timetable.c.name).where(timetable.c.run_at <= now()).limit(1)).first() is not None
+
+
+def _free_all(tx: Tx) -> None:
+    tx.execute(update(timetable).values(lease_until=None))
+
+
+async def _run(db: Database, tasks: Mapping[str, Callable[[str], Awaitable[None]]], task: Task, owner: str) -> None:
+    fault = ""
+    try:
+        await tasks[task.kind](task.subject)
+    except Exception as raised:
+        fault = repr(raised)
+        log.exception("timetable.task_failed", task=task.name)
+    try:
+        await db.write(done, task, owner, fault)
+    except Exception:
+        log.exception("timetable.cannot_settle", task=task.name)  # the lease runs out, and it runs again

@@ -1,0 +1,1 @@
+"""Admin > Logs > Integration logs: everything that passed between companies, as a person would tell it."""

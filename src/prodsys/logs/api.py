@@ -1,0 +1,67 @@
+"""The doors of Admin > Logs > Integration logs."""
+
+import datetime as dt
+from typing import Annotated
+
+from litestar import get
+from litestar.di import NamedDependency
+from litestar.params import FromPath, FromQuery, QueryParameter
+
+from prodsys import errors
+from prodsys.kit.db import Database
+from prodsys.kit.web import After, Limit, Page, decode_cursor, encode_cursor
+from prodsys.logs import store
+from prodsys.logs.model import Level, Logged
+from prodsys.scopes import Scope, allows
+
+Moment = Annotated[dt.datetime | None, QueryParameter(description="RFC 3339 with a zone.")]
+
+
+@get(
+    "/logs",
+    operation_id="list_log_entries",
+    summary="Integration logs, newest first",
+    description="One trace id leads through both companies' logs. The exchanged documents stand in the single entry.",
+    tags=["logs"],
+    **allows(Scope.LOGS_READ),
+)
+async def list_log_entries(
+    db: NamedDependency[Database],
+    limit: Limit = 50,
+    after: After = None,
+    trace_id: FromQuery[str | None] = None,
+    level: FromQuery[Level | None] = None,
+    code: FromQuery[str | None] = None,
+    partner: FromQuery[str | None] = None,
+    number: FromQuery[str | None] = None,
+    subject: FromQuery[str | None] = None,
+    since: Moment = None,
+    until: Moment = None,
+) -> Page[Logged]:
+    before = None if after is None else decode_cursor(after, "logs", int)[0]
+    rows = await db.read(
+        store.page,
+        before=before,
+        limit=limit + 1,
+        trace_id=trace_id,
+        level=level,
+        code=code,
+        partner=partner,
+        number=number,
+        subject=subject,
+        since=since,
+        until=until,
+    )
+    shown = rows[:limit]
+    return Page(items=[entry for _, entry in shown], next=encode_cursor("logs", shown[-1][0]) if len(rows) > limit else None)
+
+
+@get("/logs/{entry_id:str}", operation_id="read_log_entry", summary="One entry with its documents", tags=["logs"], **allows(Scope.LOGS_READ))
+async def read_log_entry(entry_id: FromPath[str], db: NamedDependency[Database]) -> Logged:
+    entry = await db.read(store.one, entry_id)
+    if entry is None:
+        raise errors.NotFound
+    return entry
+
+
+routes = [list_log_entries, read_log_entry]

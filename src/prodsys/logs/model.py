@@ -1,0 +1,50 @@
+"""What a log entry says: what happened, to what, with whom, and what to do about it."""
+
+import datetime as dt
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from prodsys.documents import Issue
+
+Level = Literal["info", "warning", "error"]
+Direction = Literal["in", "out", "here"]
+
+MAX_BODY = 65_536
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One thing that happened. `trace_id` is the same at both companies."""
+
+    code: Annotated[str, Meta(description="Stable word, room first.", examples=["order.received"])]
+    message: str
+    level: Level = "info"
+    direction: Direction = "here"
+    partner: int | None = None
+    subject: Annotated[str, Meta(description="Public id of what it is about.")] = ""
+    number: Annotated[str, Meta(description="The order's number, as the buyer spells it.")] = ""
+    trace_id: str = ""
+    actor: Annotated[str, Meta(description="Token, person or part of the house that did it.")] = ""
+    issues: list[Issue] = []
+    request: str | None = None
+    response: str | None = None
+
+
+class Logged(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """An entry as it is read: without the exchanged documents in lists, with them alone."""
+
+    id: str
+    at: dt.datetime
+    level: Level
+    code: str
+    message: str
+    direction: Direction
+    trace_id: str
+    partner: str | None = None
+    subject: str = ""
+    number: str = ""
+    actor: str = ""
+    issues: list[Issue] = []
+    request: str | None = None
+    response: str | None = None

@@ -1,0 +1,136 @@
+"""The rows of the integration logs."""
+
+import datetime as dt
+from typing import Any
+
+import msgspec
+from sqlalchemy import ScalarSelect, func, insert, select
+
+from prodsys.documents import Issue
+from prodsys.kit.clock import now
+from prodsys.kit.db import Tx, hot
+from prodsys.kit.ids import new_id
+from prodsys.kit.telemetry import current_trace, cut, redact
+from prodsys.logs.model import MAX_BODY, Entry, Logged
+from prodsys.tables import log_entries, partners
+
+_tell = hot(insert(log_entries))
+_write = msgspec.json.Encoder().encode
+_read_issues = msgspec.json.Decoder(list[Issue]).decode
+_NEVER = 2**63 - 1
+
+_HEAD = (
+    log_entries.c.pk,
+    log_entries.c.id,
+    log_entries.c.at,
+    log_entries.c.level,
+    log_entries.c.code,
+    log_entries.c.message,
+    log_entries.c.direction,
+    log_entries.c.trace_id,
+    partners.c.id.label("partner_id"),
+    log_entries.c.subject,
+    log_entries.c.number,
+    log_entries.c.actor,
+    log_entries.c.issues,
+)
+
+
+def tell(tx: Tx, *entries: Entry) -> None:
+    """Log what happened, in the same transaction as what happened.
+
+    Exchanged documents are kept with secrets redacted, cut at 64 KiB aloud. An entry without a trace belongs to the one we are in.
+    """
+    at = now()
+    trace = current_trace.get()
+    ours = trace.trace_id if trace else ""
+    _tell.many(
+        tx,
+        [
+            {
+                "id": new_id("lg"),
+                "at": at,
+                "level": entry.level,
+                "code": entry.code,
+                "message": redact(entry.message),
+                "direction": entry.direction,
+                "partner": entry.partner,
+                "subject": entry.subject,
+                "number": entry.number,
+                "trace_id": entry.trace_id or ours,
+                "actor": entry.actor,
+                "issues": redact(_write(entry.issues).decode()) if entry.issues else None,
+                "request": _kept(entry.request),
+                "response": _kept(entry.response),
+            }
+            for entry in entries
+        ],
+    )
+
+
+def _kept(body: str | None) -> str | None:
+    return None if body is None else cut(redact(body), MAX_BODY)
+
+
+def page(
+    tx: Tx,
+    *,
+    before: int | None,
+    limit: int,
+    trace_id: str | None = None,
+    level: str | None = None,
+    code: str | None = None,
+    partner: str | None = None,
+    number: str | None = None,
+    subject: str | None = None,
+    since: dt.datetime | None = None,
+    until: dt.datetime | None = None,
+) -> list[tuple[int, Logged]]:
+    """Entries newest first, with their keys for the cursor. Rows are written in the order of time, so a time is a place in the keys."""
+    query = select(*_HEAD).join(partners, partners.c.pk == log_entries.c.partner, isouter=True)
+    for column, wanted in (("trace_id", trace_id), ("level", level), ("code", code), ("number", number), ("subject", subject)):
+        if wanted is not None:
+            query = query.where(log_entries.c[column] == wanted)
+    if partner is not None:
+        query = query.where(log_entries.c.partner == select(partners.c.pk).where(partners.c.id == partner).scalar_subquery())
+    if since is not None:
+        query = query.where(log_entries.c.pk >= _first_at(since))
+    if until is not None:
+        query = query.where(log_entries.c.pk < func.coalesce(_first_at(until), _NEVER))
+    if before is not None:
+        query = query.where(log_entries.c.pk < before)
+    rows = tx.execute(query.order_by(log_entries.c.pk.desc()).limit(limit)).all()
+    return [(row.pk, _logged(row)) for row in rows]
+
+
+def one(tx: Tx, entry_id: str) -> Logged | None:
+    """One entry with the documents that were exchanged."""
+    query = (
+        select(*_HEAD, log_entries.c.request, log_entries.c.response)
+        .join(partners, partners.c.pk == log_entries.c.partner, isouter=True)
+        .where(log_entries.c.id == entry_id)
+    )
+    row = tx.execute(query).first()
+    return None if row is None else _logged(row, request=row.request, response=row.response)
+
+
+def _first_at(moment: dt.datetime) -> ScalarSelect[int]:
+    return select(log_entries.c.pk).where(log_entries.c.at >= moment).order_by(log_entries.c.at, log_entries.c.pk).limit(1).scalar_subquery()
+
+
+def _logged(row: Any, **documents: str | None) -> Logged:
+    return Logged(
+        id=row.id,
+        at=row.at,
+        level=row.level,
+        code=row.code,
+        message=row.message,
+        direction=row.direction,
+        trace_id=row.trace_id,
+        partner=row.partner_id,
+        subject=row.subject,
+        number=row.number,
+        actor=row.actor,
+        issues=_read_issues(row.issues) if row.issues else [],
+        **documents,
+    )

@@ -1,0 +1,1 @@
+"""Sales > Order drafts, and the door partners knock on."""

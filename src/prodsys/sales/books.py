@@ -1,0 +1,247 @@
+"""Our own ledger of orders, dressed as a system documents can be placed in."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from prodsys.articles import store as articles
+from prodsys.articles.model import UNKNOWN, Wanted
+from prodsys.company.model import Company
+from prodsys.contacts import actions as contacts
+from prodsys.contacts.actions import Recognised
+from prodsys.documents import (
+    Acceptance,
+    ContactHow,
+    Delivery,
+    Fulfilment,
+    Issue,
+    Order,
+    Party,
+    Receipt,
+    ReceiptContact,
+    ReceiptLine,
+    plain,
+    write,
+)
+from prodsys.errors import OrderConflict, RevisionSuperseded
+from prodsys.exchange.engine import Outcome, Placed, Refused
+from prodsys.kit.clock import now
+from prodsys.kit.db import Tx
+from prodsys.kit.ids import new_id
+from prodsys.partners import store as partners
+from prodsys.partners.model import Buyer
+from prodsys.sales import model, store
+from prodsys.sales.model import Arrival, Examined
+
+
+class Books:
+    """The orders of one buyer, inside one unit of work. Asks one question for a whole batch, never one per order."""
+
+    def __init__(self, tx: Tx, buyer: Buyer, us: Company) -> None:
+        self._tx = tx
+        self._buyer = buyer
+        self._us = us
+        self._elsewhere: dict[str, set[str]] = {}
+        self._newest: dict[str, int] = {}
+        self._examined: dict[int, Examined] = {}
+        self._recognised: dict[int, Recognised] = {}
+
+    def find(self, arrivals: Sequence[Arrival]) -> list[Outcome | None]:
+        """What has arrived before: the same is answered with its first receipt, another meaning is a conflict (rulings.md, 14)."""
+        rows = store.known(self._tx, [plain(arrival.order.number) for arrival in arrivals])
+        ours = {(row.number, row.revision): row for row in rows if row.partner == self._buyer.pk}
+        for row in rows:
+            if row.partner == self._buyer.pk:
+                self._newest[row.number] = max(row.revision, self._newest.get(row.number, 0))
+            elif row.buyer_key:
+                self._elsewhere.setdefault(row.number, set()).add(row.buyer_key)
+        return [self._before(arrival, ours) for arrival in arrivals]
+
+    def _before(self, arrival: Arrival, ours: dict[tuple[str, int], store.Known]) -> Outcome | None:
+        number, revision = plain(arrival.order.number), arrival.order.revision
+        row = ours.get((number, revision))
+        if row is not None and row.digest == arrival.digest:
+            return _repeated(row)
+        if row is not None:
+            return Refused(
+                code=OrderConflict.code,
+                title=OrderConflict.title(),
+                status=OrderConflict.status,
+                issues=[
+                    _about_number(
+                        OrderConflict.code,
+                        f"Order {number} revision {revision} arrived before with other content; send the change as revision {revision + 1}.",
+                        number=number,
+                        revision=str(revision),
+                    )
+                ],
+            )
+        if self._newest.get(number, 0) > revision:
+            newest = str(self._newest[number])
+            return Refused(
+                code=RevisionSuperseded.code,
+                title=RevisionSuperseded.title(),
+                status=RevisionSuperseded.status,
+                issues=[
+                    _about_number(
+                        RevisionSuperseded.code,
+                        f"Revision {newest} of order {number} has already arrived; revision {revision} is too late.",
+                        number=number,
+                        revision=str(revision),
+                        newest=newest,
+                    )
+                ],
+            )
+        return None
+
+    def match(self, arrivals: Sequence[Arrival]) -> list[list[Issue]]:
+        """Everything a person should know of these orders: the buyer, every line, every price."""
+        today = now().date()
+        lines = [line for arrival in arrivals for line in arrival.order.lines]
+        wanted = [Wanted(plain(line.article_number), plain(line.gtin)) for line in lines if line.kind == "article"]
+        answers = iter(articles.match(self._tx, self._buyer.pk, wanted, offers_all=self._buyer.offers_all))
+        found = [next(answers) if line.kind == "article" else UNKNOWN for line in lines]
+        agreed = articles.agreed(self._tx, self._buyer.pk, {match.article.pk for match in found if match.article is not None})
+
+        issues, start = [], 0
+        buyers: dict[bytes, Recognised] = {}
+        for arrival in arrivals:
+            end = start + len(arrival.order.lines)
+            examined = model.examine(
+                arrival.order,
+                found[start:end],
+                agreed,
+                holds=self._buyer.when_unknown == "hold",
+                tolerance=self._buyer.price_tolerance,
+                today=today,
+            )
+            start = end
+            card = write(arrival.order.buyer)
+            if card not in buyers:
+                buyers[card] = self._recognise(arrival.order.buyer)
+            everything = buyers[card].issues + self._doubles(arrival) + examined.issues
+            self._recognised[arrival.at] = buyers[card]
+            self._examined[arrival.at] = msgspec.structs.replace(examined, issues=everything)
+            issues.append(everything)
+        return issues
+
+    def _recognise(self, buyer: Party) -> Recognised:
+        return contacts.recognise(
+            self._tx,
+            buyer,
+            partner=self._buyer.pk,
+            linked=self._buyer.contact,
+            extra_identifiers=self._buyer.identifiers,
+            us=self._us.card,
+        )
+
+    def examined(self, arrival: Arrival) -> Examined:
+        """What matching said of this order."""
+        return self._examined[arrival.at]
+
+    def recognised(self, arrival: Arrival) -> Recognised:
+        """Whom matching took the buyer for."""
+        return self._recognised[arrival.at]
+
+    def _doubles(self, arrival: Arrival) -> list[Issue]:
+        number = plain(arrival.order.number)
+        if buyer_key(arrival.order) not in self._elsewhere.get(number, ()):
+            return []
+        message = (
+            f"Order {number} of this buyer has already arrived over another connection; "
+            "it is not taken twice. Ask the supplier which connection to use."
+        )
+        return [_about_number("possible_duplicate", message, number=number)]
+
+    def create(self, arrivals: Sequence[Arrival], issues: Sequence[list[Issue]]) -> list[Outcome]:
+        """Keep these orders as drafts. One that a rival transaction kept a moment earlier is answered like any repeat."""
+        outcomes = [self._keep(arrival) for arrival in arrivals]
+        lost = [at for at, outcome in enumerate(outcomes) if outcome is None]
+        if lost:
+            again = self.find([arrivals[at] for at in lost])
+            outcomes = [outcome if outcome is not None else again.pop(0) for outcome in outcomes]
+        return [outcome for outcome in outcomes if outcome is not None]
+
+    def _keep(self, arrival: Arrival) -> Outcome | None:
+        examined, order, received_at = self._examined[arrival.at], arrival.order, now()
+        number = plain(order.number)
+        contact, how = self._contact(arrival)
+        receipt = Receipt(
+            id=new_id("sd"),
+            number=order.number,
+            revision=order.revision,
+            delivery=Delivery.RECEIVED,
+            validation=examined.validation,
+            acceptance=Acceptance.OPEN,
+            fulfilment=Fulfilment.NONE,
+            epoch=self._us.epoch,
+            received_at=received_at,
+            new=True,
+            contact=ReceiptContact(how=how),
+            lines=[_receipt_line(line) for line in examined.lines],
+            issues=examined.issues,
+            trace_id=arrival.trace.trace_id,
+        )
+        answer = write(receipt)
+        row = store.order_row(
+            sd=receipt.id,
+            partner=self._buyer.pk,
+            contact=contact,
+            contact_how=how,
+            order=order,
+            number=number,
+            document=arrival.body,
+            issues=examined.issues,
+            validation=examined.validation,
+            digest=arrival.digest,
+            buyer_key=buyer_key(order),
+            receipt=answer.decode(),
+            received_at=received_at,
+            trace_id=arrival.trace.trace_id,
+            net=order.net,
+        )
+        pk = store.keep(self._tx, row, examined.lines)
+        if pk is None:
+            return None
+        if number in self._newest:
+            store.age(self._tx, self._buyer.pk, number, pk)
+        self._newest[number] = order.revision
+        return Placed(id=receipt.id, new=True, answer=answer)
+
+    def _contact(self, arrival: Arrival) -> tuple[int | None, ContactHow]:
+        recognised = self._recognised[arrival.at]
+        if not recognised.would_create:
+            if self._buyer.contact is None and recognised.contact is not None:
+                self._link(recognised.contact)
+            return recognised.contact, recognised.how
+        if self._buyer.contact is None:
+            # Two first orders at once must not make two contacts: the partner's row is the lock.
+            linked = partners.lock_contact(self._tx, self._buyer.pk)
+            if linked is None:
+                linked = contacts.create_provisional(self._tx, arrival.order.buyer, trace_id=arrival.trace.trace_id, actor=self._buyer.id)
+            self._link(linked)
+        return self._buyer.contact, "created"
+
+    def _link(self, contact: int) -> None:
+        partners.link_contact(self._tx, self._buyer.pk, contact)
+        self._buyer = msgspec.structs.replace(self._buyer, contact=contact)
+
+
+def buyer_key(order: Order) -> str:
+    """What names the buyer in an order whichever connection it came over; empty when nothing does."""
+    return plain(order.buyer.organisation_number) or plain(order.buyer.vat_number) or plain(order.buyer.gln)
+
+
+def _receipt_line(examined: model.ExaminedLine) -> ReceiptLine:
+    how = "text" if examined.line.kind == "text" else examined.found.how
+    return ReceiptLine(line_id=examined.line.line_id, article_number=examined.line.article_number, how=how)
+
+
+def _repeated(row: store.Known) -> Placed:
+    receipt = msgspec.structs.replace(store.read_receipt(row.receipt), new=False)
+    return Placed(id=receipt.id, new=False, answer=write(receipt))
+
+
+def _about_number(code: str, message: str, **params: str) -> Issue:
+    return Issue(code=code, message=message, params=params, pointer="/number", blocks=True)
+

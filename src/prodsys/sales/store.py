@@ -1,0 +1,336 @@
+"""The rows of order drafts, sales orders and the feed of what happened to them."""
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+from sqlalchemy import Select, bindparam, insert, select, update
+
+from prodsys.documents import Acceptance, Change, Delivery, Exact, Fulfilment, Issue, Order, Receipt, Validation, reader, write
+from prodsys.kit.clock import now
+from prodsys.kit.db import Tx, hot, in_texts, insert_new, insert_or_ignore
+from prodsys.kit.web import etag
+from prodsys.sales.model import DraftSummary, ExaminedLine, PartnerOrder
+from prodsys.tables import articles, contacts, counters, partners, sales_changes, sales_lines, sales_orders
+
+read_order = reader(Order)
+read_receipt = reader(Receipt)
+read_issues = reader(list[Issue])
+_read_change = reader(Change)
+
+
+class Known(msgspec.Struct, frozen=True, kw_only=True):
+    """An order that has arrived before, from this partner or another."""
+
+    pk: int
+    partner: int
+    number: str
+    revision: int
+    digest: str
+    buyer_key: str
+    receipt: str
+    trace_id: str
+
+
+_known = hot(
+    select(
+        sales_orders.c.pk,
+        sales_orders.c.partner,
+        sales_orders.c.number,
+        sales_orders.c.revision,
+        sales_orders.c.digest,
+        sales_orders.c.buyer_key,
+        sales_orders.c.receipt,
+        sales_orders.c.trace_id,
+    ).where(in_texts(sales_orders.c.number, "numbers")),
+    Known,
+)
+_keep_order = hot(insert_or_ignore(sales_orders).returning(sales_orders.c.pk))
+_keep_lines = hot(insert(sales_lines))
+_next_number = hot(update(counters).where(counters.c.name == bindparam("series")).values(value=counters.c.value + 1).returning(counters.c.value))
+_next_position = hot(
+    update(partners).where(partners.c.pk == bindparam("whose")).values(feed_position=partners.c.feed_position + 1).returning(partners.c.feed_position)
+)
+
+_SUMMARY = (
+    sales_orders.c.pk,
+    sales_orders.c.id,
+    partners.c.id.label("partner"),
+    partners.c.name.label("partner_name"),
+    sales_orders.c.number,
+    sales_orders.c.revision,
+    sales_orders.c.date,
+    sales_orders.c.currency,
+    sales_orders.c.net,
+    sales_orders.c.delivery,
+    sales_orders.c.validation,
+    sales_orders.c.acceptance,
+    sales_orders.c.fulfilment,
+    sales_orders.c.is_newest,
+    sales_orders.c.issues,
+    sales_orders.c.received_at,
+    sales_orders.c.trace_id,
+    sales_orders.c.order_number,
+    sales_orders.c.version,
+)
+
+
+def known(tx: Tx, numbers: Sequence[str]) -> list[Known]:
+    """Every order under these numbers, whoever sent it."""
+    return _known.all(tx, {"numbers": numbers})
+
+
+def keep(tx: Tx, order: Mapping[str, Any], lines: Sequence[ExaminedLine]) -> int | None:
+    """Keep an arrived order with its lines; None when the same (partner, number, revision) is there already."""
+    made = _keep_order.first(tx, order)
+    if made is None:
+        return None
+    pk: int = made[0]
+    _keep_lines.many(tx, [_line_row(pk, at, line) for at, line in enumerate(lines)])
+    return pk
+
+
+def _line_row(order: int, at: int, examined: ExaminedLine) -> dict[str, Any]:
+    line, article, expected = examined.line, examined.found.article, examined.expected
+    return {
+        "order": order,
+        "position": at,
+        "line_id": line.line_id,
+        "article": None if article is None else article.pk,
+        "how": "text" if line.kind == "text" else examined.found.how,
+        "article_number": line.article_number,
+        "quantity": line.quantity,
+        "unit": line.unit,
+        "unit_price": line.unit_price,
+        "net": line.net,
+        "expected_price": None if expected is None else expected.price,
+        "expected_price_quantity": None if expected is None else expected.price_quantity,
+        "expected_price_from": None if expected is None else expected.origin,
+    }
+
+
+def age(tx: Tx, partner: int, number: str, newest: int) -> None:
+    """Mark the older revisions of an order as no longer the newest."""
+    tx.execute(
+        update(sales_orders)
+        .where(sales_orders.c.partner == partner, sales_orders.c.number == number, sales_orders.c.pk != newest)
+        .values(is_newest=False, version=sales_orders.c.version + 1)
+    )
+
+
+def next_number(tx: Tx, series: str) -> int:
+    """The next number of a series; series begin at 100001 so that every number has six digits."""
+    row = _next_number.first(tx, {"series": series})
+    if row is None:
+        insert_new(tx, counters, {"name": series, "value": 100_000})
+        row = _next_number.first(tx, {"series": series})
+    assert row is not None  # noqa: S101  # it was made one line above
+    return int(row[0])
+
+
+def draft(tx: Tx, order_id: str, *, lock: bool = False) -> Any | None:
+    """One order whole, with its partner's id and name."""
+    query = (
+        select(sales_orders, partners.c.id.label("partner_id"), partners.c.name.label("partner_name"), contacts.c.id.label("contact_id"))
+        .join(partners, partners.c.pk == sales_orders.c.partner)
+        .join(contacts, contacts.c.pk == sales_orders.c.contact, isouter=True)
+        .where(sales_orders.c.id == order_id)
+    )
+    if lock:
+        query = query.with_for_update(of=sales_orders)
+    return tx.execute(query).first()
+
+
+def lines(tx: Tx, order: int) -> list[Any]:
+    """The lines of an order with what is known of their articles, in the order sent."""
+    query = (
+        select(
+            sales_lines,
+            articles.c.id.label("article_id"),
+            articles.c.number.label("our_number"),
+            articles.c.name.label("our_name"),
+            articles.c.unit.label("our_unit"),
+        )
+        .join(articles, articles.c.pk == sales_lines.c.article, isouter=True)
+        .where(sales_lines.c.order == order)
+        .order_by(sales_lines.c.position)
+    )
+    return list(tx.execute(query).all())
+
+
+def change(tx: Tx, pk: int, version: int, **values: Any) -> bool:
+    """Change an order if it still is at this version; False when somebody was faster."""
+    changed = update(sales_orders).where(sales_orders.c.pk == pk, sales_orders.c.version == version)
+    return tx.execute(changed.values(version=version + 1, **values)).rowcount == 1
+
+
+def rematch_line(tx: Tx, order: int, position: int, article: int, how: str) -> None:
+    """Say which article a marked line means."""
+    tx.execute(
+        update(sales_lines).where(sales_lines.c.order == order, sales_lines.c.position == position).values(article=article, how=how)
+    )
+
+
+def page(
+    tx: Tx,
+    *,
+    before: int | None,
+    limit: int,
+    acceptance: str | None = None,
+    validation: str | None = None,
+    partner: str | None = None,
+    number: str | None = None,
+    approved_only: bool = False,
+) -> list[tuple[int, DraftSummary]]:
+    """Orders newest first, with their keys for the cursor. Each filter, and each with `partner`, has an index to walk."""
+    query: Select[Any] = select(*_SUMMARY).join(partners, partners.c.pk == sales_orders.c.partner)
+    if partner is not None:
+        query = query.where(sales_orders.c.partner == select(partners.c.pk).where(partners.c.id == partner).scalar_subquery())
+    if acceptance is not None:
+        query = query.where(sales_orders.c.acceptance == acceptance)
+    if validation is not None:
+        query = query.where(sales_orders.c.validation == validation)
+    if number is not None:
+        query = query.where(sales_orders.c.number == number)
+    if approved_only:
+        query = query.where(sales_orders.c.order_number.is_not(None))
+    if before is not None:
+        query = query.where(sales_orders.c.pk < before)
+    rows = tx.execute(query.order_by(sales_orders.c.pk.desc()).limit(limit)).all()
+    return [(row.pk, summary(row)) for row in rows]
+
+
+def summary(row: Any) -> DraftSummary:
+    """A row as the inbox shows it."""
+    return DraftSummary(
+        id=row.id,
+        partner=row.partner if isinstance(row.partner, str) else row.partner_id,
+        partner_name=row.partner_name,
+        number=row.number,
+        revision=row.revision,
+        date=row.date,
+        currency=row.currency,
+        net=Exact(row.net),
+        delivery=Delivery(row.delivery),
+        validation=Validation(row.validation),
+        acceptance=Acceptance(row.acceptance),
+        fulfilment=Fulfilment(row.fulfilment),
+        is_newest=row.is_newest,
+        issue_count=len(read_issues(row.issues)) if row.issues != "[]" else 0,
+        received_at=row.received_at,
+        trace_id=row.trace_id,
+        etag=etag(row.id, row.version),
+        order_number=row.order_number,
+    )
+
+
+def of_partner(tx: Tx, partner: int, *, order_id: str | None = None, number: str | None = None, revision: int | None = None,
+               acceptance: str | None = None, before: int | None = None, limit: int = 50) -> list[tuple[int, PartnerOrder]]:  # fmt: skip
+    """A partner's own orders, newest first; never anybody else's."""
+    query = select(sales_orders).where(sales_orders.c.partner == partner)
+    if order_id is not None:
+        query = query.where(sales_orders.c.id == order_id)
+    if number is not None:
+        query = query.where(sales_orders.c.number == number)
+    if revision is not None:
+        query = query.where(sales_orders.c.revision == revision)
+    if acceptance is not None:
+        query = query.where(sales_orders.c.acceptance == acceptance)
+    if before is not None:
+        query = query.where(sales_orders.c.pk < before)
+    rows = tx.execute(query.order_by(sales_orders.c.pk.desc()).limit(limit)).all()
+    return [(row.pk, _as_partner_sees(row)) for row in rows]
+
+
+def _as_partner_sees(row: Any) -> PartnerOrder:
+    return PartnerOrder(
+        id=row.id,
+        number=row.number,
+        revision=row.revision,
+        delivery=Delivery(row.delivery),
+        validation=Validation(row.validation),
+        acceptance=Acceptance(row.acceptance),
+        fulfilment=Fulfilment(row.fulfilment),
+        received_at=row.received_at,
+        trace_id=row.trace_id,
+        receipt=read_receipt(row.receipt),
+        answer=row.answer,
+        order_number=row.order_number,
+        reason=row.reason or None,
+    )
+
+
+def publish(tx: Tx, row: Any, kind: str) -> None:
+    """Put what happened to an order at the end of its partner's feed.
+
+    The position comes from the partner's own row, so positions have no gaps and appear in the order they are taken (rulings.md, 8).
+    """
+    taken = _next_position.first(tx, {"whose": row.partner})
+    assert taken is not None  # noqa: S101  # the order's partner exists by foreign key
+    at = now()
+    document = Change(
+        position=taken[0],
+        kind=kind,
+        at=at,
+        id=row.id,
+        number=row.number,
+        revision=row.revision,
+        delivery=Delivery(row.delivery),
+        validation=Validation(row.validation),
+        acceptance=Acceptance(row.acceptance),
+        fulfilment=Fulfilment(row.fulfilment),
+        order_number=row.order_number,
+        reason=row.reason or None,
+        answer=row.answer,
+    )
+    tx.execute(
+        insert(sales_changes).values(
+            partner=row.partner, position=taken[0], order=row.pk, kind=kind, document=write(document).decode(), at=at
+        )
+    )
+
+
+def changes(tx: Tx, partner: int, after: int, limit: int) -> list[Change]:
+    """The feed of a partner after a position."""
+    query = (
+        select(sales_changes.c.document)
+        .where(sales_changes.c.partner == partner, sales_changes.c.position > after)
+        .order_by(sales_changes.c.position)
+        .limit(limit)
+    )
+    return [_read_change(document) for document in tx.execute(query).scalars()]
+
+
+def feed_end(tx: Tx, partner: int) -> int:
+    """The newest position of a partner's feed."""
+    return int(tx.execute(select(partners.c.feed_position).where(partners.c.pk == partner)).scalar_one())
+
+
+def order_row(*, sd: str, partner: int, contact: int | None, contact_how: str, order: Order, number: str, document: str, issues: Sequence[Issue],
+              validation: Validation, digest: str, buyer_key: str, receipt: str, received_at: dt.datetime, trace_id: str, net: Decimal) -> dict[str, Any]:  # fmt: skip
+    """The row of an order that has just arrived."""
+    return {
+        "id": sd,
+        "partner": partner,
+        "contact": contact,
+        "contact_how": contact_how,
+        "number": number,
+        "revision": order.revision,
+        "date": order.date,
+        "currency": order.currency,
+        "net": net,
+        "document": document,
+        "issues": write(issues).decode() if issues else "[]",
+        "delivery": "received",
+        "validation": validation.value,
+        "acceptance": "open",
+        "fulfilment": "none",
+        "trace_id": trace_id,
+        "digest": digest,
+        "buyer_key": buyer_key,
+        "is_newest": True,
+        "receipt": receipt,
+        "received_at": received_at,
+    }

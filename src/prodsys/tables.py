@@ -1,0 +1,494 @@
+"""Every table, on one page.
+
+`pk` joins rows inside the database, `id` (prefix + ULID) names them outside. Texts compare byte by byte on both databases; quantities and
+unit prices are decimal text, rounded amounts whole hundredths, instants whole microseconds UTC (rulings.md, 4). `version` counts changes
+and is what an ETag is made of.
+"""
+
+from typing import Any
+
+from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Index, Integer, Table, UniqueConstraint, text
+
+from prodsys.kit.db import Code, Day, DecimalText, Hundredths, Instant, metadata
+
+_Key = BigInteger().with_variant(Integer, "sqlite")
+
+
+def _key() -> Column[int]:
+    return Column("pk", _Key, primary_key=True)
+
+
+def _id() -> Column[str]:
+    return Column("id", Code, nullable=False, unique=True)
+
+
+def _text(name: str) -> Column[str]:
+    return Column(name, Code, nullable=False, server_default="")
+
+
+def _flag(name: str, *, on: bool = False) -> Column[bool]:
+    return Column(name, Boolean, nullable=False, server_default=text("true" if on else "false"))
+
+
+def _count(name: str, start: int = 0) -> Column[int]:
+    return Column(name, BigInteger, nullable=False, server_default=str(start))
+
+
+def _to(name: str, target: str, *, nullable: bool = False, index: bool = False) -> Column[int]:
+    return Column(name, _Key, ForeignKey(f"{target}.pk"), nullable=nullable, index=index)
+
+
+company = Table(
+    "company",
+    metadata,
+    _key(),
+    Column("epoch", Code, nullable=False, comment="this life of the instance; a restore begins a new one"),
+    Column("name", Code, nullable=False),
+    Column("card", Code, nullable=False, comment="documents.Party as JSON"),
+    _count("version", 1),
+    Column("changed_at", Instant, nullable=False),
+)
+
+counters = Table(
+    "counters",
+    metadata,
+    Column("name", Code, primary_key=True),
+    _count("value"),
+)
+
+modules = Table(
+    "modules",
+    metadata,
+    Column("name", Code, primary_key=True),
+    _flag("is_on"),
+    Column("changed_at", Instant, nullable=False),
+    _text("changed_by"),
+)
+
+users = Table(
+    "users",
+    metadata,
+    _key(),
+    _id(),
+    Column("email", Code, nullable=False, unique=True, comment="casefolded"),
+    _text("name"),
+    Column("password", Code, nullable=False, comment="argon2id"),
+    Column("scopes", Code, nullable=False, comment="JSON list"),
+    _flag("is_active", on=True),
+    Column("created_at", Instant, nullable=False),
+    Column("signed_in_at", Instant),
+    _count("version", 1),
+)
+
+contacts = Table(
+    "contacts",
+    metadata,
+    _key(),
+    _id(),
+    Column("name", Code, nullable=False),
+    Column("card", Code, nullable=False, comment="documents.Party as JSON"),
+    _text("organisation_number"),
+    _text("vat_number"),
+    _text("gln"),
+    _text("email_key"),
+    Column("name_key", Code, nullable=False, comment="normalised name, without the legal form"),
+    _text("address_key"),
+    _flag("is_supplier"),
+    _flag("is_customer"),
+    _flag("is_blocked"),
+    _flag("is_provisional"),
+    _to("merged_into", "contacts", nullable=True),
+    Column("created_at", Instant, nullable=False),
+    Column("changed_at", Instant, nullable=False),
+    _text("created_by"),
+    _count("version", 1),
+    Index("contacts_organisation_number", "organisation_number"),
+    Index("contacts_vat_number", "vat_number"),
+    Index("contacts_gln", "gln"),
+    Index("contacts_email", "email_key"),
+    Index("contacts_name", "name_key", "address_key", "pk"),
+)
+
+partners = Table(
+    "partners",
+    metadata,
+    _key(),
+    _id(),
+    Column("name", Code, nullable=False),
+    _to("contact", "contacts", nullable=True),
+    _flag("is_active", on=True),
+    Column("identifiers", Code, nullable=False, server_default="", comment="more numbers the partner may appear under, with blanks between them"),
+    Column("when_unknown", Code, nullable=False, server_default="refuse", comment="refuse | hold: an order with an unknown article"),
+    Column("price_tolerance", DecimalText, nullable=False, server_default="0", comment="percent"),
+    Column("offers", Code, nullable=False, server_default="all", comment="all | chosen: the articles this partner may see"),
+    _flag("show_prices"),
+    _flag("may_rotate"),
+    _count("feed_position"),
+    _text("endpoint"),
+    Column("trust", Code, nullable=False, server_default="partner", comment="partner | admin: who gave the endpoint (rulings.md, 29)"),
+    Column("token", Code, comment="sealed: the token they gave us"),
+    Column("token_expires_at", Instant),
+    _text("token_scopes"),
+    Column("their_card", Code, comment="documents.Party as JSON, as last answered"),
+    _text("their_epoch"),
+    _text("their_cursor"),
+    Column("checklist", Code, comment="the last test, JSON"),
+    Column("tested_at", Instant),
+    _count("give_up_after_days", 7),
+    Column("created_at", Instant, nullable=False),
+    _count("version", 1),
+    UniqueConstraint("contact", name="one_partner_per_contact"),
+)
+
+contact_proposals = Table(
+    "contact_proposals",
+    metadata,
+    _key(),
+    _id(),
+    _to("contact", "contacts", index=True),
+    _to("partner", "partners"),
+    Column("card", Code, nullable=False, comment="documents.Party as JSON, as the partner would have it"),
+    Column("state", Code, nullable=False, server_default="open", comment="open | accepted | declined"),
+    Column("created_at", Instant, nullable=False),
+    Column("decided_at", Instant),
+    _text("decided_by"),
+)
+
+tokens = Table(
+    "tokens",
+    metadata,
+    _key(),
+    _id(),
+    Column("name", Code, nullable=False),
+    _to("partner", "partners", nullable=True, index=True),
+    _to("person", "users", nullable=True, index=True),
+    Column("scopes", Code, nullable=False, comment="JSON list"),
+    Column("digest", Code, nullable=False, unique=True, comment="SHA-256 of the whole token"),
+    Column("expires_at", Instant, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    _text("created_by"),
+    Column("revoked_at", Instant),
+    Column("last_used_at", Instant),
+    _text("last_used_address"),
+    _to("successor_of", "tokens", nullable=True, index=True),
+    _count("overlap_days", 7),
+    Column("first_used_at", Instant),
+    _count("version", 1),
+)
+
+claims = Table(
+    "claims",
+    metadata,
+    _key(),
+    _to("token", "tokens", index=True),
+    Column("digest", Code, nullable=False, unique=True, comment="SHA-256 of the one-use code"),
+    Column("sealed", Code, comment="the token, until it is claimed"),
+    Column("expires_at", Instant, nullable=False),
+    Column("claimed_at", Instant),
+    _text("claimed_from"),
+)
+
+articles = Table(
+    "articles",
+    metadata,
+    _key(),
+    _id(),
+    Column("number", Code, nullable=False, unique=True),
+    Column("number_key", Code, nullable=False, comment="folded: no case, no separators"),
+    Column("number_reverse", Code, nullable=False, comment="number_key backwards, so that an end can be looked up"),
+    _text("name"),
+    _text("name_key"),
+    _text("gtin"),
+    _text("unit"),
+    Column("price", DecimalText),
+    Column("price_quantity", DecimalText, nullable=False, server_default="1"),
+    _text("currency"),
+    _flag("is_active", on=True),
+    Column("lead_time_days", Integer),
+    Column("minimum", DecimalText),
+    Column("multiple", DecimalText),
+    Column("position", BigInteger, nullable=False, comment="place in the change feed of articles"),
+    Column("changed_at", Instant, nullable=False),
+    _count("version", 1),
+    Index("articles_number_key", "number_key"),
+    Index("articles_number_reverse", "number_reverse"),
+    Index("articles_name_key", "name_key"),
+    Index("articles_gtin", "gtin"),
+    Index("articles_position", "position", unique=True),
+)
+
+article_offers = Table(
+    "article_offers",
+    metadata,
+    Column("partner", _Key, ForeignKey("partners.pk"), primary_key=True),
+    Column("article", _Key, ForeignKey("articles.pk"), primary_key=True),
+)
+
+supplier_numbers = Table(
+    "supplier_numbers",
+    metadata,
+    Column("partner", _Key, ForeignKey("partners.pk"), primary_key=True, comment="the supplier"),
+    Column("article", _Key, ForeignKey("articles.pk"), primary_key=True, comment="our article"),
+    Column("number", Code, nullable=False, comment="the supplier's article number"),
+    Index("supplier_numbers_number", "partner", "number"),
+)
+
+agreed_prices = Table(
+    "agreed_prices",
+    metadata,
+    _key(),
+    _id(),
+    _to("partner", "partners"),
+    _to("article", "articles"),
+    Column("from_quantity", DecimalText, nullable=False, server_default="0"),
+    Column("valid_from", Day),
+    Column("valid_to", Day),
+    Column("price", DecimalText, nullable=False),
+    Column("price_quantity", DecimalText, nullable=False, server_default="1"),
+    Column("currency", Code, nullable=False),
+    Column("changed_at", Instant, nullable=False),
+    Index("agreed_prices_of", "partner", "article"),
+)
+
+mappings = Table(
+    "mappings",
+    metadata,
+    _key(),
+    _id(),
+    _to("partner", "partners"),
+    Column("their_number", Code, nullable=False),
+    _to("article", "articles"),
+    _text("unit"),
+    Column("factor", DecimalText, nullable=False, server_default="1"),
+    _text("author"),
+    Column("created_at", Instant, nullable=False),
+    Column("undone_at", Instant),
+    Index(
+        "one_mapping_in_force", "partner", "their_number", unique=True,
+        sqlite_where=text("undone_at IS NULL"), postgresql_where=text("undone_at IS NULL"),
+    ),
+)  # fmt: skip
+
+
+def _order_columns() -> list[Any]:
+    """What an order is on either side of the trade."""
+    return [
+        Column("number", Code, nullable=False),
+        Column("revision", Integer, nullable=False),
+        Column("date", Day, nullable=False),
+        Column("currency", Code, nullable=False),
+        Column("net", Hundredths, nullable=False),
+        Column("document", Code, nullable=False, comment="documents.Order as JSON"),
+        Column("issues", Code, nullable=False, server_default="[]", comment="list of documents.Issue as JSON"),
+        Column("delivery", Code, nullable=False),
+        Column("validation", Code, nullable=False),
+        Column("acceptance", Code, nullable=False),
+        Column("fulfilment", Code, nullable=False),
+        _text("trace_id"),
+        _count("version", 1),
+    ]
+
+
+purchase_orders = Table(
+    "purchase_orders",
+    metadata,
+    _key(),
+    _id(),
+    _to("partner", "partners", nullable=True),
+    *_order_columns(),
+    Column("created_at", Instant, nullable=False),
+    Column("changed_at", Instant, nullable=False),
+    _text("created_by"),
+    Column("sent_at", Instant),
+    Column("their_id", Code, comment="the Receipt's id at the supplier"),
+    _text("their_order_number"),
+    _text("reason"),
+    Column("receipt", Code, comment="documents.Receipt as JSON"),
+    _count("change_seen", 0),
+    UniqueConstraint("number", name="one_purchase_order_per_number"),
+    Index("purchase_orders_delivery", "delivery", "pk"),
+    Index("purchase_orders_acceptance", "acceptance", "pk"),
+    Index("purchase_orders_partner", "partner", "pk"),
+    Index("purchase_orders_their_id", "their_id"),
+)
+
+purchase_lines = Table(
+    "purchase_lines",
+    metadata,
+    Column("order", _Key, ForeignKey("purchase_orders.pk"), primary_key=True),
+    Column("position", Integer, primary_key=True),
+    Column("line_id", Code, nullable=False),
+    _to("article", "articles", nullable=True),
+    _text("article_number"),
+    Column("quantity", DecimalText),
+    _text("unit"),
+    Column("unit_price", DecimalText),
+    Column("net", Hundredths),
+)
+
+exports = Table(
+    "exports",
+    metadata,
+    _key(),
+    _id(),
+    Column("created_at", Instant, nullable=False),
+    _text("created_by"),
+    _count("size"),
+)
+
+export_orders = Table(
+    "export_orders",
+    metadata,
+    Column("export", _Key, ForeignKey("exports.pk"), primary_key=True),
+    Column("position", Integer, primary_key=True),
+    _to("order", "purchase_orders", index=True),
+    Column("delivery", Code, comment="id of the promise, dl_…"),
+    Column("status", Code, nullable=False),
+    Column("issues", Code, nullable=False, server_default="[]"),
+    Column("trace_id", Code, nullable=False),
+    Column("changed_at", Instant, nullable=False),
+    Index("export_orders_delivery", "delivery"),
+)
+
+sales_orders = Table(
+    "sales_orders",
+    metadata,
+    _key(),
+    _id(),
+    _to("partner", "partners"),
+    _to("contact", "contacts", nullable=True),
+    Column("contact_how", Code, nullable=False),
+    *_order_columns(),
+    Column("digest", Code, nullable=False, comment="documents.digest: what two orders share that mean the same"),
+    Column("buyer_key", Code, nullable=False, comment="the buyer's identifier as it stands in the order"),
+    _flag("is_newest", on=True),
+    Column("receipt", Code, nullable=False, comment="the first documents.Receipt as JSON"),
+    Column("received_at", Instant, nullable=False),
+    Column("seen_at", Instant),
+    Column("order_number", Code, unique=True, comment="ours, given on approval"),
+    _count("answer"),
+    Column("answered_at", Instant),
+    _text("answered_by"),
+    _text("reason"),
+    UniqueConstraint("partner", "number", "revision", name="one_draft_per_order_and_revision"),
+    Index("sales_orders_number", "number"),
+    Index("sales_orders_acceptance", "acceptance", "pk"),
+    Index("sales_orders_validation", "validation", "pk"),
+    Index("sales_orders_partner", "partner", "pk"),
+    Index(
+        "sales_orders_approved", "pk",
+        sqlite_where=text("order_number IS NOT NULL"), postgresql_where=text("order_number IS NOT NULL"),
+    ),
+)  # fmt: skip
+
+sales_lines = Table(
+    "sales_lines",
+    metadata,
+    Column("order", _Key, ForeignKey("sales_orders.pk"), primary_key=True),
+    Column("position", Integer, primary_key=True),
+    Column("line_id", Code, nullable=False),
+    _to("article", "articles", nullable=True),
+    Column("how", Code, nullable=False),
+    Column("article_number", Code, nullable=False),
+    Column("quantity", DecimalText),
+    _text("unit"),
+    Column("unit_price", DecimalText),
+    Column("net", Hundredths),
+    Column("expected_price", DecimalText),
+    Column("expected_price_quantity", DecimalText),
+    Column("expected_price_from", Code),
+    Column("answer", Code, comment="null while unanswered"),
+)
+
+sales_changes = Table(
+    "sales_changes",
+    metadata,
+    Column("partner", _Key, ForeignKey("partners.pk"), primary_key=True),
+    Column("position", BigInteger, primary_key=True),
+    _to("order", "sales_orders"),
+    Column("kind", Code, nullable=False),
+    Column("document", Code, nullable=False, comment="documents.Change as JSON"),
+    Column("at", Instant, nullable=False),
+)
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    _key(),
+    _id(),
+    Column("kind", Code, nullable=False),
+    Column("lane", Code, nullable=False, comment="whom it goes to: a partner's or connection's id"),
+    Column("chain", Code, nullable=False, comment="what must stay in order among itself: one order and its revisions"),
+    Column("dedup", Code, nullable=False, unique=True),
+    Column("subject", Code, nullable=False, comment="id of what it is about"),
+    Column("state", Code, nullable=False, comment="ready | leased | done | refused | dead"),
+    _count("attempts"),
+    Column("run_at", Instant, nullable=False),
+    Column("deadline", Instant, nullable=False),
+    Column("lease_until", Instant),
+    _text("owner"),
+    _text("last_error"),
+    Column("document", Code, comment="as sent; purged after 14 days"),
+    Column("answer", Code, comment="as answered, cut at 64 KiB"),
+    Column("traceparent", Code, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("settled_at", Instant),
+    Index("deliveries_due", "state", "lane", "run_at", "pk"),
+    Index("deliveries_chain", "chain", "state", "pk"),
+    Index("deliveries_subject", "subject", "pk"),
+    Index("deliveries_lane", "lane", "pk"),
+)
+
+lanes = Table(
+    "lanes",
+    metadata,
+    Column("lane", Code, primary_key=True),
+    Column("state", Code, nullable=False, comment="open | paused (probed by itself) | stopped (until an admin mends it)"),
+    _text("code"),
+    _text("reason"),
+    _count("probes"),
+    Column("probe_at", Instant),
+    Column("since", Instant, nullable=False),
+    Column("told_at", Instant),
+)
+
+timetable = Table(
+    "timetable",
+    metadata,
+    Column("name", Code, primary_key=True, comment="what and for whom: answers:pa_…"),
+    Column("kind", Code, nullable=False),
+    _text("subject"),
+    Column("every_seconds", Integer, nullable=False),
+    Column("run_at", Instant, nullable=False),
+    Column("lease_until", Instant),
+    _text("owner"),
+    _text("last_error"),
+    Index("timetable_due", "run_at"),
+)
+
+log_entries = Table(
+    "log_entries",
+    metadata,
+    _key(),
+    _id(),
+    Column("at", Instant, nullable=False),
+    Column("level", Code, nullable=False, comment="info | warning | error"),
+    Column("code", Code, nullable=False),
+    Column("message", Code, nullable=False),
+    Column("direction", Code, nullable=False, comment="in | out | here"),
+    Column("partner", _Key, comment="whose business it is; null for the house"),
+    _text("subject"),
+    _text("number"),
+    Column("trace_id", Code, nullable=False),
+    _text("actor"),
+    Column("issues", Code, comment="list of documents.Issue as JSON"),
+    Column("request", Code),
+    Column("response", Code),
+    Index("log_entries_at", "at", "pk"),
+    Index("log_entries_trace", "trace_id"),
+    Index("log_entries_partner", "partner", "pk"),
+    Index("log_entries_subject", "subject", "pk"),
+    Index("log_entries_number", "number", "pk"),
+    Index("log_entries_level", "level", "pk"),
+    Index("log_entries_code", "code", "pk"),
+)

@@ -1,0 +1,1 @@
+"""What an operator does: upgrade, back up, restore, and ask whether all is well."""

@@ -1,0 +1,1 @@
+"""An article, its number here and its number at the supplier."""

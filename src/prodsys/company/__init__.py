@@ -1,0 +1,1 @@
+"""Our own company: its card, and the life this instance is in."""

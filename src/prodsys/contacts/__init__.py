@@ -1,0 +1,1 @@
+"""A company or person, and what makes two of them the same."""

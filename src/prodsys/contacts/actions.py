@@ -1,0 +1,354 @@
+"""Recognise whose card it is, make and change contacts, and decide what partners propose."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import msgspec
+
+from prodsys import errors
+from prodsys.contacts import model, store
+from prodsys.contacts.model import Contact, ContactForm, ContactMatch, ContactPatch, Evidence, Imported, Keys, Known, Proposed, Recognised
+from prodsys.contacts.store import Link, New, Rewritten, Role, Stored
+from prodsys.documents import Issue, Party
+from prodsys.kit.db import Tx
+from prodsys.kit.sheets import Table
+from prodsys.kit.web import etag, must_match
+from prodsys.logs.model import Entry
+from prodsys.logs.store import tell
+from prodsys.scopes import PRODSYS_MODULE
+
+AT = "/buyer"
+"""Where the card stands in an order, as a JSON pointer."""
+
+
+def recognise(
+    tx: Tx,
+    buyer: Party,
+    *,
+    partner: int,
+    linked: int | None,
+    extra_identifiers: Sequence[str] = (),
+    us: Party | None,
+    at: str = AT,
+) -> Recognised:
+    """Find out who a document's buyer is to us; nothing is stored (product.md, A4; rulings.md, 25).
+
+    `linked` is the contact of the partner whose token it came with: then one indexed read decides, and the card only confirms.
+    `extra_identifiers` are the other numbers listed for this partner. Pointers start with `at`, where the card stands. In a batch,
+    one call for each distinct card is enough: they all come from one partner.
+    """
+    wanted = model.keys_of(buyer)
+    issues = model.number_issues(buyer, at)
+    is_us = us is not None and model.shares_identifier(wanted, model.keys_of(us))
+    if is_us:
+        issues.append(model.is_us_issue(at))
+    known = None if linked is None else store.linked(tx, linked)
+    if known is not None:
+        if not is_us:
+            issues += _compared(buyer, wanted, known, extra_identifiers, at, tell=True)
+        return Recognised(contact=known.pk, how="partner_link", issues=issues)
+    if is_us:
+        return Recognised(contact=None, how="none", issues=issues)
+    return _climbed(tx, buyer, wanted, partner, extra_identifiers, issues, at)
+
+
+def linked_card(tx: Tx, contact: int) -> Party | None:
+    """The card of a partner's contact."""
+    known = store.linked(tx, contact)
+    return None if known is None else known.card
+
+
+def create_provisional(
+    tx: Tx, buyer: Party, *, partner: int, actor: str, trace_id: str = "", evidence: Sequence[Evidence] = ()
+) -> int:
+    """Make a contact from a document's card, to be looked at by a person; its key, for the caller to link to the partner in this unit.
+
+    Never twice for one partner: the partner is locked, and if somebody linked it meanwhile that contact is the answer. Raises
+    StorageUnavailable when the same company was made for somebody else in this very moment: sent again, the document is recognised.
+    """
+    link = store.lock_link(tx, partner)
+    if link is not None and link.contact is not None:
+        return link.contact
+    store.lock_creation(tx)
+    wanted = model.keys_of(buyer)
+    if not isinstance(model.climb(wanted, store.alike(tx, wanted), partner), model.Unknown):
+        raise errors.StorageUnavailable("This company has just been made a contact; send the document again.")
+    [made] = store.create(tx, New(card=model.card_of(buyer), is_customer=True, is_provisional=True), actor=actor)
+    tell(
+        tx,
+        Entry(
+            code="contact.created",
+            message=f"{buyer.name} was not known and is now a provisional contact; look at it and complete it.",
+            level="warning",
+            direction="in",
+            partner=partner,
+            subject=made,
+            actor=actor,
+            trace_id=trace_id,
+            issues=model.evidence_issues(evidence),
+        ),
+    )
+    return _key(tx, made)
+
+
+def match(tx: Tx, card: Party, *, partner: int) -> ContactMatch:
+    """How this card would be recognised in an order of this partner, told as to a partner: counts, no names of others."""
+    link = _link(tx, partner)
+    us = store.our_card(tx)
+    recognised = recognise(tx, card, partner=partner, linked=link.contact, extra_identifiers=link.identifiers, us=us, at="")
+    matched = model.matched(recognised)
+    return ContactMatch(how=matched.how, similar=matched.similar, issues=recognised.issues)
+
+
+def create(tx: Tx, form: ContactForm, *, actor: str, allow_similar: bool = False) -> Stored:
+    """Make a contact by hand. Raises SimilarExists, naming them, when others share an identifier or name and address."""
+    store.lock_creation(tx)
+    card = model.card_of(form)
+    _must_have_name(card)
+    wanted = model.keys_of(card)
+    if not allow_similar and (others := [known for known in store.alike(tx, wanted) if model.is_same_company(wanted, known.keys)]):
+        raise errors.SimilarExists(issues=model.evidence_issues(model.evidence(wanted, others, None), blocks=True))
+    [made] = store.create(tx, New(card=card, is_supplier=form.is_supplier, is_customer=form.is_customer), actor=actor)
+    tell(tx, Entry(code="contact.created", message=f"{actor} made the contact {card.name}.", subject=made, actor=actor))
+    return _found(store.by_id(tx, made))
+
+
+def replace(tx: Tx, id: str, form: ContactForm, *, if_match: str | None, actor: str) -> Stored:
+    """Write a contact's whole card. Raises NotFound, IfMatchMissing, Stale with the current ETag."""
+    contact = _found(store.by_id(tx, id, lock=True))
+    must_match(if_match, tag(contact))
+    return _changed(tx, contact, model.card_of(form), form.is_supplier, form.is_customer, actor)
+
+
+def patch(tx: Tx, id: str, given: ContactPatch, *, if_match: str | None, actor: str) -> Stored:
+    """Write some members of a contact's card. Raises like `replace`."""
+    contact = _found(store.by_id(tx, id, lock=True))
+    must_match(if_match, tag(contact))
+    is_supplier = contact.is_supplier if given.is_supplier is msgspec.UNSET else given.is_supplier
+    is_customer = contact.is_customer if given.is_customer is msgspec.UNSET else given.is_customer
+    return _changed(tx, contact, model.card_of(model.patched(contact.card, given)), is_supplier, is_customer, actor)
+
+
+def block(tx: Tx, id: str, *, blocked: bool, actor: str) -> Stored:
+    """Refuse this contact's orders from now on, or take them again. To block twice is to block."""
+    contact = _found(store.by_id(tx, id, lock=True))
+    if not store.block(tx, contact.pk, blocked=blocked):
+        return contact
+    code, done = ("contact.blocked", "blocked") if blocked else ("contact.unblocked", "unblocked")
+    tell(tx, Entry(code=code, message=f"{actor} {done} the contact {contact.card.name}.", subject=id, actor=actor))
+    return _found(store.by_id(tx, id))
+
+
+def read(tx: Tx, id: str) -> Stored:
+    """One contact. Raises NotFound."""
+    return _found(store.by_id(tx, id))
+
+
+def read_own(tx: Tx, partner: int, id: str | None = None) -> Stored | None:
+    """The contact a partner is linked to, if any; with `id`, raises NotFound unless it is that one (rulings.md, 25)."""
+    link = _link(tx, partner)
+    contact = None if link.contact is None else store.by_key(tx, link.contact)
+    if id is not None and (contact is None or contact.id != id):
+        raise errors.NotFound
+    return contact
+
+
+def propose(tx: Tx, wish: ContactForm | ContactPatch, *, partner: int, actor: str, id: str | None = None) -> Proposed:
+    """Keep what a partner would have changed in its own contact, for a person to decide (rulings.md, 25).
+
+    A patch builds on what the partner proposed last. Raises ModuleOff, NotFound for a contact that is not its own, WrongState while it
+    has none, Invalid for what a partner cannot propose.
+    """
+    # The guard cannot ask this: the same doors stay open to the house when the module is off.
+    if not store.is_module_on(tx, PRODSYS_MODULE):
+        raise errors.ModuleOff
+    link = _link(tx, partner)
+    contact = None if link.contact is None else store.by_key(tx, link.contact, lock=True)
+    if id is not None and (contact is None or contact.id != id):
+        raise errors.NotFound
+    if contact is None:
+        raise errors.WrongState("You have no contact record here yet; one is made from your first order, or by the supplier.")
+    if wish.is_supplier not in (False, msgspec.UNSET) or wish.is_customer not in (False, msgspec.UNSET):
+        message = "What you are to us is ours to say; leave out is_supplier and is_customer."
+        raise errors.Invalid(issues=[Issue(code="not_yours", message=message, blocks=True)])
+    before = store.open_proposal(tx, contact.pk, partner)
+    match wish:
+        case ContactForm():
+            card = model.card_of(wish)
+        case ContactPatch():
+            card = model.card_of(model.patched(before[1] if before else contact.card, wish))
+    _must_have_name(card)
+    if before is not None and before[1] == card:
+        return Proposed(contact=contact.id, state="open", proposal=before[0])
+    if card == contact.card:
+        store.withdraw(tx, contact.pk, partner)
+        return Proposed(contact=contact.id, state="unchanged")
+    proposal = store.propose(tx, contact.pk, partner, card)
+    fields = ", ".join(difference.field for difference in model.differences(contact.card, card))
+    message = f"{link.name} proposes a change of its contact ({fields}); accept or decline it."
+    tell(tx, Entry(code="contact.change_proposed", message=message, direction="in", partner=partner, subject=contact.id, actor=actor))
+    return Proposed(contact=contact.id, state="open", proposal=proposal)
+
+
+def accept(tx: Tx, proposal: str, *, actor: str) -> Stored:
+    """Write what a partner proposed into its contact. Raises NotFound (also when it was replaced by a newer one), WrongState."""
+    contact, partner, card = _decided(tx, proposal, "accepted", actor)
+    message = f"{actor} accepted the change {contact.card.name} had proposed."
+    tell(tx, Entry(code="contact.change_accepted", message=message, partner=partner, subject=contact.id, actor=actor))
+    return _changed(tx, contact, card, contact.is_supplier, contact.is_customer, actor)
+
+
+def decline(tx: Tx, proposal: str, *, actor: str) -> Stored:
+    """Leave a contact as it is although its partner would have it changed. Raises like `accept`."""
+    contact, partner, _ = _decided(tx, proposal, "declined", actor)
+    message = f"{actor} declined the change {contact.card.name} had proposed."
+    tell(tx, Entry(code="contact.change_declined", message=message, partner=partner, subject=contact.id, actor=actor))
+    return contact
+
+
+def import_table(tx: Tx, table: Table, *, actor: str, role: Role | None = None) -> Imported:
+    """Make or complete contacts from a list: all rows, or, with every fault of every row named, none.
+
+    A row is a contact we have if an identifier, or name and address, says so; its empty cells leave the contact as it is. `role` holds
+    for rows without one. Raises BadFile.
+    """
+    listed, faults = model.listed_contacts(table)
+    store.lock_creation(tx)
+    places = model.Places(store.matching(tx, [one.keys for one in listed]))
+    found = store.stored(tx, {known.pk for known in places.contacts})
+    new: list[New] = []
+    rewritten: list[Rewritten] = []
+    first_row: dict[int, int] = {}
+    unchanged = 0
+    for one in listed:
+        hits = places.of(one.keys)
+        if len(hits) > 1:
+            message = "{count} contacts fit this row equally well."
+            faults.append(model.row_fault(one.row, "", "contact_ambiguous", message, count=str(len(hits))))
+            continue
+        is_supplier = one.is_supplier or (not one.is_customer and role == "supplier")
+        is_customer = one.is_customer or (not one.is_supplier and role == "customer")
+        if not hits:
+            new.append(New(card=one.card, is_supplier=is_supplier, is_customer=is_customer))
+            continue
+        contact = found[hits[0].pk]
+        if (before := first_row.setdefault(contact.pk, one.row)) != one.row:
+            faults.append(model.row_fault(one.row, "", "row_twice", "Row {other} is the same contact.", other=str(before)))
+            continue
+        card = model.completed(contact.card, one.card)
+        same = card == contact.card and is_supplier <= contact.is_supplier and is_customer <= contact.is_customer
+        unchanged += same
+        if not same:
+            rewritten.append(
+                Rewritten(
+                    pk=contact.pk,
+                    card=card,
+                    is_supplier=is_supplier or contact.is_supplier,
+                    is_customer=is_customer or contact.is_customer,
+                )
+            )
+    if faults:
+        raise errors.BadFile(issues=sorted(faults, key=model.row_of))
+    store.create(tx, *new, actor=actor)
+    store.rewrite(tx, rewritten)
+    result = Imported(
+        rows=len(listed),
+        created=len(new),
+        changed=len(rewritten),
+        unchanged=unchanged,
+        issues=[issue for one in listed for issue in model.number_issues(one.card, model.at_row(one.row))],
+    )
+    message = f"{actor} imported {result.rows} contacts: {result.created} new, {result.changed} changed."
+    tell(tx, Entry(code="contacts.imported", message=message, actor=actor))
+    return result
+
+
+def tag(contact: Stored) -> str:
+    """The ETag of a contact's state."""
+    return etag(contact.id, contact.version)
+
+
+def document(contact: Stored, *, house: bool) -> Contact:
+    """The contact as its reader may see it."""
+    return store.as_document(contact, house=house)
+
+
+def _climbed(
+    tx: Tx, buyer: Party, wanted: Keys, partner: int, extra_identifiers: Sequence[str], issues: list[Issue], at: str
+) -> Recognised:
+    """Below the link: who it may be goes to the supplier as evidence, to the partner only how many there are."""
+    alike = store.alike(tx, wanted)
+    match model.climb(wanted, alike, partner):
+        case model.Found(how, known):
+            issues += _compared(buyer, wanted, known, extra_identifiers, at, tell=False)
+            return Recognised(contact=known.pk, how=how, issues=issues, evidence=model.evidence(wanted, [known], partner))
+        case model.Several(_, contacts):
+            issues.append(model.ambiguous_issue(len(contacts), at))
+            seen = model.evidence(wanted, contacts, partner)
+            return Recognised(contact=None, how="ambiguous", similar=len(contacts), issues=issues, evidence=seen)
+        case model.BelongsToOther(_, contacts):
+            issues.append(model.belongs_to_other_issue(at))
+            seen = model.evidence(wanted, contacts, partner)
+            return Recognised(contact=None, how="none", similar=len(contacts), issues=issues, evidence=seen)
+        case model.Unknown():
+            around = {known.pk: known for known in (*alike, *store.near(tx, wanted))}
+            seen = tuple(one for one in model.evidence(wanted, around.values(), partner) if one.score >= model.NEAR)
+            issues.append(model.created_issue(len(seen), at))
+            if incomplete := model.incomplete_issue(buyer, wanted, at):
+                issues.append(incomplete)
+            return Recognised(contact=None, how="created", would_create=True, similar=len(seen), issues=issues, evidence=seen)
+
+
+def _compared(buyer: Party, wanted: Keys, known: Known, extra_identifiers: Sequence[str], at: str, *, tell: bool) -> list[Issue]:
+    """What a person should know about the card and the contact it belongs to. `tell`: the contact is the partner's own record."""
+    issues = model.mismatch_issues(buyer, wanted, known, extra_identifiers, at, tell=tell)
+    issues += model.difference_issues(buyer, wanted, known, at, tell=tell)
+    if known.is_blocked:
+        issues.append(model.blocked_issue(at))
+    return issues
+
+
+def _changed(tx: Tx, contact: Stored, card: Party, is_supplier: bool, is_customer: bool, actor: str) -> Stored:
+    _must_have_name(card)
+    if not store.change(tx, contact.pk, contact.version, card, is_supplier=is_supplier, is_customer=is_customer):
+        raise errors.Stale
+    fields = ", ".join(difference.field for difference in model.differences(contact.card, card)) or "what it is to us"
+    message = f"{actor} changed the contact {card.name} ({fields})."
+    tell(tx, Entry(code="contact.changed", message=message, subject=contact.id, actor=actor))
+    return _found(store.by_id(tx, contact.id))
+
+
+def _decided(tx: Tx, proposal: str, state: Literal["accepted", "declined"], actor: str) -> tuple[Stored, int, Party]:
+    found = store.proposal(tx, proposal)
+    if found is None:
+        raise errors.NotFound("This proposal is not there; the partner may have replaced it by a newer one.")
+    contact, partner, card = found
+    if not store.decide(tx, proposal, state, actor):
+        raise errors.WrongState("This proposal has been decided already.")
+    return _found(store.by_key(tx, contact, lock=True)), partner, card
+
+
+def _link(tx: Tx, partner: int) -> Link:
+    link = store.link_of(tx, partner)
+    if link is None:
+        raise errors.NotFound
+    return link
+
+
+def _found(contact: Stored | None) -> Stored:
+    if contact is None:
+        raise errors.NotFound
+    return contact
+
+
+def _key(tx: Tx, id: str) -> int:
+    key = store.key_of(tx, id)
+    if key is None:
+        raise errors.NotFound
+    return key
+
+
+def _must_have_name(card: Party) -> None:
+    if not card.name:
+        issue = Issue(code="name_missing", message="A contact needs a name.", pointer="/name", blocks=True)
+        raise errors.Invalid(issues=[issue])

@@ -1,0 +1,40 @@
+"""How soon an instance is ready, and what memory it holds when idle and after long work (h)."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from _bench import company, load, table
+from _bench.company import Size
+from _bench.table import Row
+
+_CLIENTS = 32
+_BATCH = 64
+
+
+def measure(folder: Path, size: Size) -> Iterator[Row]:
+    """(h) Two starts; then orders singly and in batches by turns, with a look at the memory after each twentieth of them."""
+    supplier = company.supplier(folder / "life", size.articles)
+    instance = supplier.instance
+    first = instance.start()
+    instance.stop()
+    second = instance.start()
+    yield Row(what="h  second start until ready", figure=f"{second:.2f} s (first {first:.2f} s)", bar="< 2 s", met=second < 2)
+    try:
+        time.sleep(2)
+        idle = instance.memory()
+        yield Row(what="h  memory when idle", figure=f"{idle:.0f} MB", bar="< 160 MB", met=idle < 160)
+        step = size.life // 20
+        held: list[float] = []
+        for turn in range(20):
+            work = supplier.work(step, _CLIENTS) if turn % 2 else supplier.work(step // _BATCH, 2, size=_BATCH)
+            load.run(work)
+            held.append(instance.memory())
+        grown = held[-1] - held[3]
+        figure = f"{grown:+.0f} MB ({held[3]:.0f} → {held[-1]:.0f} MB, at most {instance.memory('VmHWM'):.0f} MB)"
+        yield Row(what=f"h  memory from {4 * step:,} to {20 * step:,} orders", figure=figure, bar="< 20 MB", met=grown < 20)
+        instance.stop()
+        again = instance.start()
+        yield Row(what=f"h  start with {size.life:,} orders", figure=table.millis(again), bar="< 2 s", met=again < 2)
+    finally:
+        instance.stop()

@@ -9,7 +9,7 @@ import hashlib
 import re
 import unicodedata
 from collections.abc import Callable
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import ROUND_HALF_UP, Context, Decimal
 from enum import StrEnum
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -21,6 +21,8 @@ MAX_BATCH_LINES = 20_000
 
 _DECIMAL = re.compile(r"-?\d{1,12}(?:\.\d{1,6})?", re.ASCII)
 _CENT = Decimal("0.01")
+_ROOM = Context(prec=100)
+"""Room for the product of three of our longest decimals; the usual 28 digits would round it before we do."""
 
 
 class Exact(Decimal):
@@ -28,7 +30,7 @@ class Exact(Decimal):
 
     __slots__ = ()
     pattern: ClassVar[str] = r"^-?\d{1,12}(\.\d{1,6})?$"
-    rule: ClassVar[str] = "a decimal number as text, such as \"12.50\""
+    rule: ClassVar[str] = 'a decimal number as text, such as "12.50"'
     lowest: ClassVar[Decimal | None] = None
     above: ClassVar[Decimal | None] = None
     highest: ClassVar[Decimal | None] = None
@@ -53,7 +55,7 @@ class Quantity(Exact):
 
     __slots__ = ()
     pattern = r"^\d{1,12}(\.\d{1,6})?$"
-    rule = "a quantity above zero as text, such as \"1200\" or \"2.5\""
+    rule = 'a quantity above zero as text, such as "1200" or "2.5"'
     above = Decimal(0)
 
 
@@ -62,7 +64,7 @@ class UnitPrice(Exact):
 
     __slots__ = ()
     pattern = r"^\d{1,12}(\.\d{1,6})?$"
-    rule = "a price of zero or more as text, such as \"129.50\""
+    rule = 'a price of zero or more as text, such as "129.50"'
     lowest = Decimal(0)
 
 
@@ -71,7 +73,7 @@ class Percent(Exact):
 
     __slots__ = ()
     pattern = r"^\d{1,3}(\.\d{1,6})?$"
-    rule = "a percentage from 0 to 100 as text, such as \"2.5\""
+    rule = 'a percentage from 0 to 100 as text, such as "2.5"'
     lowest = Decimal(0)
     highest = Decimal(100)
 
@@ -86,7 +88,7 @@ def canonical(number: Decimal) -> str:
 
 def rounded(amount: Decimal) -> Decimal:
     """An amount of money to two decimals, half up."""
-    return amount.quantize(_CENT, ROUND_HALF_UP)
+    return amount.quantize(_CENT, ROUND_HALF_UP, _ROOM)
 
 
 def plain(text: str) -> str:
@@ -112,7 +114,9 @@ class Issue(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     code: Annotated[str, Meta(description="Stable word for programs.", examples=["article_unknown"])]
     message: Annotated[str, Meta(description="What is true and what to do about it, one English sentence.")]
     params: Annotated[dict[str, str], Meta(description="Every value in the sentence, so that it can be said in any language.")] = {}
-    pointer: Annotated[str | None, Meta(description="JSON pointer into the document (RFC 6901).", examples=["/lines/0/article_number"])] = None
+    pointer: Annotated[str | None, Meta(description="JSON pointer into the document (RFC 6901).", examples=["/lines/0/article_number"])] = (
+        None
+    )
     blocks: Annotated[bool, Meta(description="True when the document cannot be taken while this stands.")] = False
 
 
@@ -176,7 +180,9 @@ class Attachment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 class OrderLine(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """One thing ordered, or a line of text between the things."""
 
-    line_id: Annotated[str, Meta(min_length=1, max_length=40, description="The buyer's, unique in the order, echoed everywhere, never renumbered.")]
+    line_id: Annotated[
+        str, Meta(min_length=1, max_length=40, description="The buyer's, unique in the order, echoed everywhere, never renumbered.")
+    ]
     kind: Literal["article", "text"] = "article"
     article_number: Annotated[str, Meta(max_length=80, description="The supplier's article number.")] = ""
     buyer_article_number: CodeWord = ""
@@ -196,7 +202,9 @@ class OrderLine(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
         """quantity × unit_price ÷ price_quantity × (1 − discount/100), rounded half up; None while a part is missing."""
         if self.quantity is None or self.unit_price is None:
             return None
-        return rounded(self.quantity * self.unit_price / self.price_quantity * (1 - self.discount_percent / 100))
+        # Divided last and once: a third of a price times a discount would otherwise fall just below the half that is to be rounded up.
+        gross = _ROOM.multiply(_ROOM.multiply(self.quantity, self.unit_price), 100 - self.discount_percent)
+        return rounded(_ROOM.divide(gross, _ROOM.multiply(self.price_quantity, Decimal(100))))
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -211,7 +219,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     requested_date: dt.date | None = None
     buyer_reference: Words = ""
     quote_reference: Words = ""
-    payment_terms: Annotated[str, Meta(max_length=80, description="Days as text, such as \"30\".")] = ""
+    payment_terms: Annotated[str, Meta(max_length=80, description='Days as text, such as "30".')] = ""
     delivery_terms: Annotated[str, Meta(max_length=80, description="Incoterms 2020 code, such as DAP.")] = ""
     delivery_place: Words = ""
     note: LongWords = ""
@@ -224,7 +232,9 @@ class Order(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     @property
     def net(self) -> Decimal:
         """The sum of the lines that carry a price, and the charges."""
-        return sum((line.net or Decimal(0) for line in self.lines), Decimal(0)) + sum((rounded(charge.amount) for charge in self.charges), Decimal(0))
+        return sum((line.net or Decimal(0) for line in self.lines), Decimal(0)) + sum(
+            (rounded(charge.amount) for charge in self.charges), Decimal(0)
+        )
 
 
 class Delivery(StrEnum):
@@ -432,7 +442,7 @@ def _canonical_exact(value: Any) -> str:
 
 
 def _line_id(line: dict[str, Any]) -> str:
-    return str(line["line_id"])
+    return str(line.get("line_id", ""))
 
 
 def _meaning(value: Any) -> Any:

@@ -77,7 +77,8 @@ def create_tables(url: str) -> None:
     """Put every table of the product into an empty database."""
     import sqlalchemy
 
-    import prodsys.tables  # noqa: F401  it registers the tables on `metadata`
+    import prodsys.kit.web.idempotency
+    import prodsys.tables  # noqa: F401  they register the tables on `metadata`
     from prodsys.kit.db import metadata
 
     engine = sqlalchemy.create_engine(url, poolclass=sqlalchemy.NullPool)

@@ -2,9 +2,11 @@
 
 import asyncio
 import contextlib
+import datetime as dt
 import os
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from functools import partial
 from ipaddress import ip_network
 from pathlib import Path
 
@@ -24,14 +26,14 @@ from prodsys.kit.ids import new_id
 from prodsys.kit.outbound import Outbound
 from prodsys.kit.telemetry import Metrics, log, new_metrics
 from prodsys.kit.vault import Vault
-from prodsys.kit.web import Reply, openapi_config, web_app
+from prodsys.kit.web import Limiter, Reply, openapi_config, purge, web_app
 from prodsys.logs import api as logs_api
 from prodsys.modules import api as modules_api
 from prodsys.modules.store import Switchboard
 from prodsys.partners import actions as partners
 from prodsys.partners import api as partners_api
+from prodsys.purchasing import actions as purchasing
 from prodsys.purchasing import api as purchasing_api
-from prodsys.purchasing.actions import OrderKind, pull_answers
 from prodsys.sales import api as sales_api
 from prodsys.sales.answers import AnswerKind
 from prodsys.sales.api import RawOrders
@@ -51,6 +53,9 @@ DESCRIPTION = (
 )
 
 
+TIDY = dt.timedelta(hours=3)
+
+
 class Instance(msgspec.Struct, frozen=True, kw_only=True):
     """A company with its files open: what a server and a command line both need."""
 
@@ -63,9 +68,7 @@ class Instance(msgspec.Struct, frozen=True, kw_only=True):
 @contextlib.asynccontextmanager
 async def opened(settings: Settings, *, serving: bool) -> AsyncIterator[Instance]:
     """Open a company's database and vault. Only a server takes the lock; the command line is a guest in the same file."""
-    home = Path(settings.home)
-    home.mkdir(parents=True, exist_ok=True, mode=0o700)
-    vault = Vault.create(Path(settings.vault_key_file) if settings.vault_key_file else home / "vault.key")
+    vault = _vault(settings)
     outbound = Outbound(
         allowed_networks=[ip_network(text.strip()) for text in settings.allowed_networks.split(",") if text.strip()],
         ca_file=Path(settings.ca_file) if settings.ca_file else None,
@@ -79,13 +82,20 @@ async def opened(settings: Settings, *, serving: bool) -> AsyncIterator[Instance
         await db.close()
 
 
+def _vault(settings: Settings) -> Vault:
+    home = Path(settings.home)
+    home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return Vault.create(Path(settings.vault_key_file) if settings.vault_key_file else home / "vault.key")
+
+
 def create_app(instance: Instance) -> Litestar:
     """The whole of one company as an ASGI app; two of them in one process know nothing of each other."""
     settings, db = instance.settings, instance.db
     switchboard = Switchboard(db)
-    guard = guard_of(db, switchboard.is_on)
+    guard = guard_of(db, switchboard.is_on, limiter=Limiter("token", settings.requests_a_minute, 60))
     metrics = new_metrics()
-    courier = Courier(db, kinds_of(instance, switchboard), _owner(), partners.tell_lane, alone=db.dialect == "sqlite")
+    passwords = Passwords()
+    courier = courier_of(instance, metrics)
 
     api = Router(
         "/api/v1",
@@ -110,8 +120,8 @@ def create_app(instance: Instance) -> Litestar:
         "switchboard": switchboard,
         "courier": courier,
         "metrics": metrics,
-        "passwords": Passwords(),
-        "sessions": _sessions(),
+        "passwords": passwords,
+        "sessions": sessions(),
         "sign_in_attempts": users_api.new_sign_in_attempts(),
         "claim_attempts": tokens_api.new_claim_attempts(),
     }
@@ -122,41 +132,53 @@ def create_app(instance: Instance) -> Litestar:
         guards=[guard],
         plugins=[RawOrders()],
         dependencies={name: _always(value) for name, value in known.items()},
-        lifespan=[_running(instance, switchboard, guard, courier)],
+        lifespan=[_running(instance, switchboard, guard, passwords, courier)],
     )
 
 
-def kinds_of(instance: Instance, switchboard: Switchboard) -> dict[str, Kind]:
-    """Every kind of promise, and the room that knows how it ends."""
-    return {
-        "order": OrderKind(instance.db, instance.outbound, instance.vault, instance.settings, switchboard.is_on),
-        "answer": AnswerKind(),
-    }
+def courier_of(instance: Instance, metrics: Metrics | None = None) -> Courier:
+    """Who carries what this company has promised, each kind to the room that knows how it ends."""
+    kinds: dict[str, Kind] = {"order": purchasing.OrderKind(instance.db, _reach(instance), metrics), "answer": AnswerKind()}
+    return Courier(instance.db, kinds, _owner(), partners.tell_lane, alone=instance.db.dialect == "sqlite")
 
 
-def _running(instance: Instance, switchboard: Switchboard, guard: Guard, courier: Courier):  # type: ignore[no-untyped-def]  # Litestar's own form
+async def keep_promises(instance: Instance, courier: Courier) -> None:
+    """Deliver what is promised and do what stands on the timetable, until cancelled: in a server, in a worker, or for one command."""
+    db = instance.db
+    tasks = purchasing.tasks(db, _reach(instance), answers_every=instance.settings.answers_every_seconds)
+    await db.write(timetable.plan, "tidy", kind="tidy", subject="", every=TIDY)
+    async with asyncio.TaskGroup() as group:
+        group.create_task(courier.run())
+        group.create_task(timetable.keep(db, {**tasks, "tidy": partial(_tidy, db)}, _owner(), alone=db.dialect == "sqlite"))
+
+
+async def _tidy(db: Database, _: str) -> None:
+    """Forget what has served its time: used Idempotency-Keys, claims nobody took, sign-ins that ended."""
+    await db.write(purge)
+    await db.write(tokens.tidy)
+
+
+def _reach(instance: Instance) -> purchasing.Reach:
+    return purchasing.reach_by(instance.outbound, instance.vault, instance.settings)
+
+
+def _running(
+    instance: Instance, switchboard: Switchboard, guard: Guard, passwords: Passwords, courier: Courier
+) -> Callable[[Litestar], contextlib.AbstractAsyncContextManager[None]]:
     @contextlib.asynccontextmanager
-    async def running(app: Litestar) -> AsyncIterator[None]:
-        db = instance.db
+    async def running(_: Litestar) -> AsyncIterator[None]:
         await switchboard.refresh()
-        alone = db.dialect == "sqlite"
-
-        async def answers(partner: str) -> None:
-            await pull_answers(db, instance.outbound, instance.vault, instance.settings, partner)
-
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(guard.keep_last_use())]
             if instance.settings.run_courier:
-                tasks += [
-                    group.create_task(courier.run()),
-                    group.create_task(timetable.keep(db, {"answers": answers}, _owner(), alone=alone)),
-                ]
-            log.info("started", version=prodsys.__version__, database=db.dialect)
+                tasks.append(group.create_task(keep_promises(instance, courier)))
+            log.info("started", version=prodsys.__version__, database=instance.db.dialect)
             yield
             for task in tasks:
                 task.cancel()
         switchboard.close()
         guard.close()
+        passwords.close()
 
     return running
 
@@ -174,7 +196,14 @@ async def ready(db: NamedDependency[Database], settings: NamedDependency[Setting
     return Reply(found, status_code=200 if found.is_ready else 503)
 
 
-@get("/metrics", operation_id="read_metrics", summary="Counters for Prometheus", media_type="text/plain", tags=["operation"], **allows(Scope.METRICS_READ))
+@get(
+    "/metrics",
+    operation_id="read_metrics",
+    summary="Counters for Prometheus",
+    media_type="text/plain",
+    tags=["operation"],
+    **allows(Scope.METRICS_READ),
+)
 async def read_metrics(metrics: NamedDependency[Metrics]) -> Response[bytes]:
     """In Prometheus' text form."""
     return Response(metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
@@ -186,7 +215,7 @@ async def security_txt(settings: NamedDependency[Settings]) -> str:
     return f"Contact: {settings.security_contact}\nExpires: {now().year + 1}-01-01T00:00:00Z\n"
 
 
-def _sessions() -> Sessions:
+def sessions() -> Sessions:
     def open_session(tx: Tx, person: int, name: str, scopes: frozenset[Scope]) -> Opened:
         made = tokens.sign_in(tx, person=person, name=name, scopes=scopes)
         return Opened(token=made.token, expires_at=made.expires_at)

@@ -26,6 +26,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     ca_file: Annotated[str, Meta(description="More certificate authorities to trust for outgoing calls, PEM.")] = ""
     run_courier: Annotated[bool, Meta(description="Whether this process delivers what is promised.")] = True
     delivery_timeout_seconds: Annotated[float, Meta(gt=0, le=120)] = 30.0
+    undo_seconds: Annotated[int, Meta(ge=0, le=3600, description="How long an answer can be taken back before the buyer sees it.")] = 10
     give_up_after_days: Annotated[int, Meta(ge=1, le=90, description="How long an undeliverable promise is tried.")] = 7
     answers_every_seconds: Annotated[int, Meta(ge=1, description="How often partners are asked for answers.")] = 60
     requests_a_minute: Annotated[int, Meta(ge=1, description="Per token.")] = 600_000

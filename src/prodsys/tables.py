@@ -117,7 +117,13 @@ partners = Table(
     Column("name", Code, nullable=False),
     _to("contact", "contacts", nullable=True),
     _flag("is_active", on=True),
-    Column("identifiers", Code, nullable=False, server_default="", comment="more numbers the partner may appear under, with blanks between them"),
+    Column(
+        "identifiers",
+        Code,
+        nullable=False,
+        server_default="",
+        comment="more numbers the partner may appear under, with blanks between them",
+    ),
     Column("when_unknown", Code, nullable=False, server_default="refuse", comment="refuse | hold: an order with an unknown article"),
     Column("price_tolerance", DecimalText, nullable=False, server_default="0", comment="percent"),
     Column("offers", Code, nullable=False, server_default="all", comment="all | chosen: the articles this partner may see"),
@@ -310,6 +316,7 @@ purchase_orders = Table(
     Index("purchase_orders_acceptance", "acceptance", "pk"),
     Index("purchase_orders_partner", "partner", "pk"),
     Index("purchase_orders_their_id", "their_id"),
+    Index("purchase_orders_date", "date", "pk"),
 )
 
 purchase_lines = Table(
@@ -437,6 +444,11 @@ deliveries = Table(
     Index("deliveries_chain", "chain", "state", "pk"),
     Index("deliveries_subject", "subject", "pk"),
     Index("deliveries_lane", "lane", "pk"),
+    # Only the few that need somebody's eye, so that it costs the others nothing.
+    Index(
+        "deliveries_troubled", "state", "pk",
+        sqlite_where=text("state IN ('refused', 'dead')"), postgresql_where=text("state IN ('refused', 'dead')"),
+    ),
 )
 
 lanes = Table(

@@ -33,9 +33,7 @@ class Kind(Protocol):
 class Courier:
     """Carries promises until it is stopped; as many processes as there are may run one on the same PostgreSQL."""
 
-    def __init__(
-        self, db: Database, kinds: Mapping[str, Kind], owner: str, tell: Callable[[Tx, LaneTurn], None], *, alone: bool
-    ) -> None:
+    def __init__(self, db: Database, kinds: Mapping[str, Kind], owner: str, tell: Callable[[Tx, LaneTurn], None], *, alone: bool) -> None:
         self._db = db
         self._kinds = kinds
         self._owner = owner
@@ -61,7 +59,7 @@ class Courier:
                 self._awake.clear()
                 try:
                     took = await self._take()
-                except Exception as fault:  # the database may be full or away for a moment; promises wait in it
+                except Exception as fault:  # noqa: BLE001  # the database may be full or away for a moment; promises wait in it
                     log.error("courier.cannot_claim", fault=repr(fault))
                     took = False
                 if not took:
@@ -92,13 +90,13 @@ class Courier:
         try:
             try:
                 outcomes = await kind.deliver(batch.claimed)
-            except Exception as fault:
+            except Exception as fault:  # noqa: BLE001  # a bug in one kind must not stop the others
                 log.exception("courier.stumbled", lane=batch.lane, kind=batch.claimed[0].kind)
                 stumbled = Later(reason="internal", detail=f"Our own fault while sending: {type(fault).__name__}.", sent=True)
                 outcomes = [stumbled for _ in batch.claimed]
             await self._db.write(self._settle, kind, batch, outcomes)
-        except Exception:
-            log.exception("courier.cannot_settle", lane=batch.lane)  # the lease runs out, and somebody carries it again
+        except Exception:  # noqa: BLE001  # the lease runs out, and somebody carries it again
+            log.exception("courier.cannot_settle", lane=batch.lane)
         finally:
             self._busy[batch.lane] -= 1
             self.wake()
@@ -123,7 +121,7 @@ class Courier:
             await asyncio.sleep(SWEEP)
             try:
                 await self._db.write(self._sweep_once)
-            except Exception:
+            except Exception:  # noqa: BLE001  # the next sweep tries again
                 log.exception("courier.cannot_sweep")
 
     def _sweep_once(self, tx: Tx) -> None:

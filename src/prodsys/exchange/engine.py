@@ -13,7 +13,7 @@ from prodsys.documents import Issue
 from prodsys.kit.outbound import Later, Misconfigured
 
 D = TypeVar("D")
-D_in = TypeVar("D_in", contravariant=True)
+D_contra = TypeVar("D_contra", contravariant=True)
 
 
 class Placed(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,20 +60,20 @@ class Create(msgspec.Struct, Generic[D], frozen=True):
 Steps = Generator[Find[D] | Match[D] | Create[D], list[Any], list[Outcome]]
 
 
-class Target(Protocol[D_in]):
+class Target(Protocol[D_contra]):
     """A system that can be asked inside our own unit of work."""
 
-    def find(self, documents: Sequence[D_in], /) -> list[Outcome | None]: ...
-    def match(self, documents: Sequence[D_in], /) -> list[list[Issue]]: ...
-    def create(self, documents: Sequence[D_in], issues: Sequence[list[Issue]], /) -> list[Outcome]: ...
+    def find(self, documents: Sequence[D_contra], /) -> list[Outcome | None]: ...
+    def match(self, documents: Sequence[D_contra], /) -> list[list[Issue]]: ...
+    def create(self, documents: Sequence[D_contra], issues: Sequence[list[Issue]], /) -> list[Outcome]: ...
 
 
-class TargetAbroad(Protocol[D_in]):
+class TargetAbroad(Protocol[D_contra]):
     """A system that is asked over the network, never inside a transaction."""
 
-    async def find(self, documents: Sequence[D_in], /) -> list[Outcome | None]: ...
-    async def match(self, documents: Sequence[D_in], /) -> list[list[Issue]]: ...
-    async def create(self, documents: Sequence[D_in], issues: Sequence[list[Issue]], /) -> list[Outcome]: ...
+    async def find(self, documents: Sequence[D_contra], /) -> list[Outcome | None]: ...
+    async def match(self, documents: Sequence[D_contra], /) -> list[list[Issue]]: ...
+    async def create(self, documents: Sequence[D_contra], issues: Sequence[list[Issue]], /) -> list[Outcome]: ...
 
 
 def steps(documents: Sequence[D]) -> Steps[D]:
@@ -97,7 +97,8 @@ def steps(documents: Sequence[D]) -> Steps[D]:
 
 def place(documents: Sequence[D], target: Target[D]) -> list[Outcome]:
     """Bring documents into a system of our own, inside the unit of work that asks."""
-    story, answer = steps(documents), None
+    story = steps(documents)
+    answer: list[Any] | None = None
     while True:
         try:
             step = story.send(answer)  # type: ignore[arg-type]  # the first answer to a generator is None
@@ -116,7 +117,8 @@ def place(documents: Sequence[D], target: Target[D]) -> list[Outcome]:
 
 async def place_abroad(documents: Sequence[D], target: TargetAbroad[D]) -> list[Outcome]:
     """Bring documents into a system of somebody else, outside any transaction."""
-    story, answer = steps(documents), None
+    story = steps(documents)
+    answer: list[Any] | None = None
     while True:
         try:
             step = story.send(answer)  # type: ignore[arg-type]  # the first answer to a generator is None

@@ -140,9 +140,7 @@ _lease = hot(
         lease_until=bindparam("until", type_=deliveries.c.lease_until.type),
     )
 )
-_hold_probe = hot(
-    update(lanes).where(lanes.c.lane == bindparam("name")).values(probe_at=bindparam("next", type_=lanes.c.probe_at.type))
-)
+_hold_probe = hot(update(lanes).where(lanes.c.lane == bindparam("name")).values(probe_at=bindparam("next", type_=lanes.c.probe_at.type)))
 _settle = hot(
     update(deliveries)
     .where(
@@ -203,12 +201,16 @@ def claim(tx: Tx, owner: str, *, busy: Mapping[str, int], each_lane: int = 2) ->
         due = (_least_tried_due if is_probe else _oldest_due).all(tx, {"lane": lane, "now": at, "most": 1 if is_probe else MAX_CLAIM})
         if not due:
             continue
-        due = list(takewhile(lambda one: one.kind == due[0].kind, due))
+        due = _of_one_kind(due)
         _lease.run(tx, {"claimed": [one.pk for one in due], "by": owner, "until": at + LEASE})
         if is_probe:
             _hold_probe.run(tx, {"name": lane, "next": at + LEASE})
         batches.append(Batch(lane=lane, claimed=due, is_probe=is_probe))
     return batches
+
+
+def _of_one_kind(due: Sequence[Claimed]) -> list[Claimed]:
+    return list(takewhile(lambda one: one.kind == due[0].kind, due))
 
 
 def settle(tx: Tx, owner: str, results: Sequence[tuple[Claimed, Outcome]]) -> list[tuple[Claimed, Outcome]]:
@@ -316,7 +318,9 @@ def overdue(tx: Tx, limit: int = 200) -> list[Claimed]:
         )
         for row in rows
     ]  # fmt: skip
-    tx.execute(update(deliveries).where(in_ints(deliveries.c.pk, "dead")).values(state="dead", settled_at=at), {"dead": [one.pk for one in dead]})
+    tx.execute(
+        update(deliveries).where(in_ints(deliveries.c.pk, "dead")).values(state="dead", settled_at=at), {"dead": [one.pk for one in dead]}
+    )
     return dead
 
 
@@ -344,17 +348,16 @@ def send_again(tx: Tx, delivery: str, give_up_after: dt.timedelta = dt.timedelta
 
 def withdraw(tx: Tx, dedup: str) -> bool:
     """Take back a promise that has not begun to leave; False when it is too late."""
-    taken_back = update(deliveries).where(deliveries.c.dedup == dedup, deliveries.c.state == "ready").values(state="done", last_error="withdrawn")
+    taken_back = (
+        update(deliveries).where(deliveries.c.dedup == dedup, deliveries.c.state == "ready").values(state="done", last_error="withdrawn")
+    )
     return tx.execute(taken_back).rowcount == 1
 
 
 def next_due(tx: Tx) -> dt.datetime | None:
     """When there will be something to do next, as far as is known now."""
     ready = (
-        select(deliveries.c.run_at)
-        .where(deliveries.c.state == "ready", deliveries.c.run_at > now())
-        .order_by(deliveries.c.run_at)
-        .limit(1)
+        select(deliveries.c.run_at).where(deliveries.c.state == "ready", deliveries.c.run_at > now()).order_by(deliveries.c.run_at).limit(1)
     )
     probe = select(lanes.c.probe_at).where(lanes.c.state != "open").order_by(lanes.c.probe_at).limit(1)
     times = [moment for moment in (tx.execute(ready).scalar(), tx.execute(probe).scalar()) if moment is not None]

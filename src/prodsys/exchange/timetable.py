@@ -69,7 +69,7 @@ def done(tx: Tx, task: Task, owner: str, fault: str = "") -> None:
 async def keep(db: Database, tasks: Mapping[str, Callable[[str], Awaitable[None]]], owner: str, *, alone: bool) -> None:
     """Run what is due until cancelled. `tasks` says what each kind does with its subject."""
     if alone:
-        await db.write(_free_all)
+        await db.write(free_all)
     under_way: set[asyncio.Task[None]] = set()
     while True:
         for task in await _due(db, owner):
@@ -84,7 +84,7 @@ async def _due(db: Database, owner: str) -> list[Task]:
         if not await db.read(_is_anything_due):
             return []
         return await db.write(claim, owner)
-    except Exception as fault:  # the database may be full or away for a moment; the timetable waits in it
+    except Exception as fault:  # noqa: BLE001  # the database may be full or away for a moment; the timetable waits in it
         log.error("timetable.cannot_claim", fault=repr(fault))
         return []
 
@@ -93,7 +93,7 @@ def _is_anything_due(tx: Tx) -> bool:
     return tx.execute(select(timetable.c.name).where(timetable.c.run_at <= now()).limit(1)).first() is not None
 
 
-def _free_all(tx: Tx) -> None:
+def free_all(tx: Tx) -> None:
     tx.execute(update(timetable).values(lease_until=None))
 
 
@@ -101,10 +101,10 @@ async def _run(db: Database, tasks: Mapping[str, Callable[[str], Awaitable[None]
     fault = ""
     try:
         await tasks[task.kind](task.subject)
-    except Exception as raised:
+    except Exception as raised:  # noqa: BLE001  # one task's bug must not stop the others
         fault = repr(raised)
         log.exception("timetable.task_failed", task=task.name)
     try:
         await db.write(done, task, owner, fault)
-    except Exception:
-        log.exception("timetable.cannot_settle", task=task.name)  # the lease runs out, and it runs again
+    except Exception:  # noqa: BLE001  # the lease runs out, and it runs again
+        log.exception("timetable.cannot_settle", task=task.name)

@@ -56,7 +56,9 @@ async def list_log_entries(
     return Page(items=[entry for _, entry in shown], next=encode_cursor("logs", shown[-1][0]) if len(rows) > limit else None)
 
 
-@get("/logs/{entry_id:str}", operation_id="read_log_entry", summary="One entry with its documents", tags=["logs"], **allows(Scope.LOGS_READ))
+@get(
+    "/logs/{entry_id:str}", operation_id="read_log_entry", summary="One entry with its documents", tags=["logs"], **allows(Scope.LOGS_READ)
+)
 async def read_log_entry(entry_id: FromPath[str], db: NamedDependency[Database]) -> Logged:
     entry = await db.read(store.one, entry_id)
     if entry is None:

@@ -115,7 +115,9 @@ def one(tx: Tx, entry_id: str) -> Logged | None:
 
 
 def _first_at(moment: dt.datetime) -> ScalarSelect[int]:
-    return select(log_entries.c.pk).where(log_entries.c.at >= moment).order_by(log_entries.c.at, log_entries.c.pk).limit(1).scalar_subquery()
+    return (
+        select(log_entries.c.pk).where(log_entries.c.at >= moment).order_by(log_entries.c.at, log_entries.c.pk).limit(1).scalar_subquery()
+    )
 
 
 def _logged(row: Any, **documents: str | None) -> Logged:

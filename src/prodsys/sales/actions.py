@@ -11,7 +11,7 @@ from prodsys import errors
 from prodsys.articles import actions as article_actions
 from prodsys.articles import store as articles
 from prodsys.articles.model import Wanted
-from prodsys.company import store as company
+from prodsys.company import actions as company
 from prodsys.documents import (
     Acceptance,
     Exact,
@@ -37,8 +37,6 @@ from prodsys.sales.books import Books
 from prodsys.sales.model import Arrival, Draft, DraftLine, Examined
 from prodsys.scopes import Caller
 
-UNDO = dt.timedelta(seconds=10)
-"""How long an answer can be taken back before the buyer sees it (product.md, A7)."""
 SUGGESTED_LINES = 20
 """For how many unknown lines suggestions are looked up (rulings.md, 18)."""
 
@@ -47,7 +45,7 @@ def receive(tx: Tx, caller: Caller, arrivals: Sequence[Arrival]) -> list[Outcome
     """Take a partner's orders as drafts, each exactly once in effect, and log what happened to every one of them."""
     assert caller.partner is not None  # noqa: S101  # the door is a partner's door
     buyer = partners.buyer(tx, caller.partner)
-    outcomes = engine.place(arrivals, Books(tx, buyer, company.ours(tx)))
+    outcomes = engine.place(arrivals, Books(tx, buyer, company.card(tx)))
     tell(tx, *(_received(caller, buyer.pk, arrival, outcome) for arrival, outcome in zip(arrivals, outcomes, strict=True)))
     return outcomes
 
@@ -94,7 +92,7 @@ def preview(tx: Tx, caller: Caller, arrivals: Sequence[Arrival]) -> list[MatchRe
     """Say what would happen to these orders if they were sent now; nothing is stored but a log line."""
     assert caller.partner is not None  # noqa: S101  # the door is a partner's door
     buyer = partners.buyer(tx, caller.partner)
-    books = Books(tx, buyer, company.ours(tx))
+    books = Books(tx, buyer, company.card(tx))
     known = books.find(arrivals)
     books.match(arrivals)
     left = SUGGESTED_LINES
@@ -127,7 +125,10 @@ def note_preview(tx: Tx, caller: Caller, reports: Sequence[MatchReport], trace: 
     """Log that a partner asked what would happen; apart from asking, because the asking runs on a reader."""
     numbers = ", ".join(report.number for report in reports[:5]) + (" …" if len(reports) > 5 else "")
     message = f"A dry run of {len(reports)} order(s) was asked for: {numbers}."
-    tell(tx, Entry(code="order.previewed", message=message, direction="in", partner=caller.partner, trace_id=trace.trace_id, actor=caller.token))
+    tell(
+        tx,
+        Entry(code="order.previewed", message=message, direction="in", partner=caller.partner, trace_id=trace.trace_id, actor=caller.token),
+    )
 
 
 def _would(examined: Examined, before: Outcome | None) -> Any:
@@ -161,32 +162,32 @@ class Answered(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     detail: str = ""
 
 
-def approve(tx: Tx, caller: Caller, order_id: str, if_match: str | None) -> Draft:
-    """Say yes to a draft as it stands: it gets an order number, and the buyer hears of it ten seconds later."""
+def approve(tx: Tx, caller: Caller, order_id: str, if_match: str | None, *, undo: dt.timedelta) -> Draft:
+    """Say yes to a draft as it stands: it gets an order number, and the buyer hears of it when it can no longer be undone."""
     row = _answerable(tx, order_id, if_match)
     unresolved = [line for line in store.lines(tx, row.pk) if line.how in model.UNRESOLVED]
     if unresolved:
         names = ", ".join(line.line_id for line in unresolved[:10])
         raise errors.WrongState(f"Line(s) {names} have no article yet. Say which article is meant, or reject the order.")
     order_number = row.order_number or f"SO-{store.next_number(tx, 'sales_order')}"
-    return _answer(tx, caller, row, Acceptance.APPROVED, order_number=order_number, reason="")
+    return _answer(tx, caller, row, Acceptance.APPROVED, order_number=order_number, reason="", undo=undo)
 
 
-def reject(tx: Tx, caller: Caller, order_id: str, if_match: str | None, reason: str) -> Draft:
-    """Say no to a draft, with the reason the buyer will read ten seconds later."""
+def reject(tx: Tx, caller: Caller, order_id: str, if_match: str | None, reason: str, *, undo: dt.timedelta) -> Draft:
+    """Say no to a draft, with the reason the buyer will read when it can no longer be undone."""
     if not plain(reason):
         issue = Issue(code="reason_missing", message="A rejection needs a reason; the buyer reads it.", pointer="/reason", blocks=True)
         raise errors.Invalid("A rejection needs a reason.", issues=[issue])
-    return _answer(tx, caller, _answerable(tx, order_id, if_match), Acceptance.REJECTED, order_number=None, reason=plain(reason))
+    return _answer(tx, caller, _answerable(tx, order_id, if_match), Acceptance.REJECTED, order_number=None, reason=plain(reason), undo=undo)
 
 
-def approve_many(tx: Tx, caller: Caller, wanted: Sequence[DraftToApprove]) -> list[Answered]:
+def approve_many(tx: Tx, caller: Caller, wanted: Sequence[DraftToApprove], *, undo: dt.timedelta) -> list[Answered]:
     """Approve drafts one by one; a draft that cannot be approved stops none of the others."""
     answers = []
     for one in wanted:
         try:
             with savepoint(tx):
-                draft = approve(tx, caller, one.id, one.etag)
+                draft = approve(tx, caller, one.id, one.etag, undo=undo)
             answers.append(Answered(id=one.id, status=200, order_number=draft.summary.order_number))
         except errors.Refusal as refusal:
             answers.append(Answered(id=one.id, status=refusal.status, code=refusal.code, detail=refusal.detail or refusal.title()))
@@ -194,10 +195,10 @@ def approve_many(tx: Tx, caller: Caller, wanted: Sequence[DraftToApprove]) -> li
 
 
 def take_back(tx: Tx, caller: Caller, order_id: str, if_match: str | None) -> Draft:
-    """Take an answer back within ten seconds; afterwards the buyer has it, and WrongState says so."""
+    """Take an answer back before it leaves; afterwards the buyer has it, and WrongState says so."""
     row = _seen(tx, order_id, if_match)
     if row.acceptance not in (Acceptance.APPROVED, Acceptance.REJECTED) or not outbox.withdraw(tx, _promise_of(row.id, row.answer)):
-        raise errors.WrongState("There is no answer that could still be taken back; it leaves ten seconds after it was given.")
+        raise errors.WrongState("There is no answer that could still be taken back; it has left.")
     store.change(tx, row.pk, row.version, acceptance=Acceptance.OPEN.value, answered_at=None, answered_by="", reason="")
     _log(tx, caller, row, "order.answer_taken_back", f"The answer to order {row.number} was taken back before it left.")
     return whole(tx, order_id)
@@ -221,7 +222,13 @@ def say_which(tx: Tx, caller: Caller, order_id: str, if_match: str | None, line_
     settled = {"article_unknown", "article_missing", "article_inactive", "article_ambiguous", "gtin_mismatch"}
     issues = [i for i in store.read_issues(row.issues) if not (i.code in settled and (i.pointer or "").startswith(pointer))]
     store.change(tx, row.pk, row.version, issues=write(issues).decode(), validation="issues" if issues else "clean")
-    _log(tx, caller, row, "order.line_matched", f"Line {line_id} of order {row.number} means article {article.number}; remembered for this partner.")
+    _log(
+        tx,
+        caller,
+        row,
+        "order.line_matched",
+        f"Line {line_id} of order {row.number} means article {article.number}; remembered for this partner.",
+    )
     return whole(tx, order_id)
 
 
@@ -286,7 +293,9 @@ def _seen(tx: Tx, order_id: str, if_match: str | None) -> Any:
     return row
 
 
-def _answer(tx: Tx, caller: Caller, row: Any, acceptance: Acceptance, *, order_number: str | None, reason: str) -> Draft:
+def _answer(
+    tx: Tx, caller: Caller, row: Any, acceptance: Acceptance, *, order_number: str | None, reason: str, undo: dt.timedelta
+) -> Draft:
     at, answer = now(), row.answer + 1
     changed = {"acceptance": acceptance.value, "answer": answer, "answered_at": at, "answered_by": caller.name, "reason": reason}
     if order_number is not None:
@@ -302,7 +311,7 @@ def _answer(tx: Tx, caller: Caller, row: Any, acceptance: Acceptance, *, order_n
             subject=row.id,
             document="",
             trace=Trace(row.trace_id, row.trace_id[:16]),
-            run_at=at + UNDO,
+            run_at=at + undo,
         ),
     )
     told = f"approved as {order_number}" if order_number else f"rejected: {reason}"
@@ -315,7 +324,10 @@ def _promise_of(order_id: str, answer: int) -> str:
 
 
 def _log(tx: Tx, caller: Caller, row: Any, code: str, message: str) -> None:
-    tell(tx, Entry(code=code, message=message, partner=row.partner, subject=row.id, number=row.number, trace_id=row.trace_id, actor=caller.name))
+    tell(
+        tx,
+        Entry(code=code, message=message, partner=row.partner, subject=row.id, number=row.number, trace_id=row.trace_id, actor=caller.name),
+    )
 
 
 def _line(sent: OrderLine, kept: Any) -> DraftLine:
@@ -336,4 +348,3 @@ def _line(sent: OrderLine, kept: Any) -> DraftLine:
         price_difference=None if difference is None else Exact(difference),
         price_difference_percent=None if percent is None else Exact(percent),
     )
-

@@ -1,5 +1,6 @@
 """The doors partners knock on with orders, and those of our own order desk."""
 
+import datetime as dt
 from collections.abc import Sequence
 from typing import Annotated, Any
 
@@ -7,14 +8,26 @@ import msgspec
 from litestar import Request, Response, get, post
 from litestar.di import NamedDependency
 from litestar.openapi.spec import Schema
-from litestar.params import FromPath, FromQuery, JSONBody
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from litestar.plugins import OpenAPISchemaPlugin
 from litestar.typing import FieldDefinition
 from msgspec import Meta
 
 from prodsys import errors
-from prodsys.company import store as company
-from prodsys.documents import MAX_BATCH_LINES, Acceptance, Change, Issue, MatchReport, Order, Receipt, Suggestion, Validation, digest, read_exact
+from prodsys.company import actions as company
+from prodsys.documents import (
+    MAX_BATCH_LINES,
+    Acceptance,
+    Change,
+    Issue,
+    MatchReport,
+    Order,
+    Receipt,
+    Suggestion,
+    Validation,
+    digest,
+    read_exact,
+)
 from prodsys.exchange.engine import Outcome, Placed, Refused
 from prodsys.kit.db import Database, Tx
 from prodsys.kit.telemetry import Trace, current_trace, log, new_trace, parse_traceparent
@@ -42,11 +55,15 @@ from prodsys.sales.actions import Answered as AnsweredDraft
 from prodsys.sales.actions import DraftToApprove
 from prodsys.sales.model import Arrival, Draft, DraftSummary, PartnerOrder
 from prodsys.scopes import PRODSYS_MODULE, Caller, Scope, allows
+from prodsys.settings import Settings
 
 _REFUSALS: dict[str, type[errors.Refusal]] = {
     refusal.code: refusal for refusal in (errors.OrderRefused, errors.OrderConflict, errors.RevisionSuperseded)
 }
 _ORDER = msgspec.json.Decoder(Order, dec_hook=read_exact)
+
+
+State = Annotated[Acceptance | None, QueryParameter(name="state", description="Only orders of this acceptance.")]
 
 
 class OrderInBatch(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -229,7 +246,7 @@ async def list_sent_purchase_orders(
     after: After = None,
     number: FromQuery[str | None] = None,
     revision: FromQuery[int | None] = None,
-    state: FromQuery[Acceptance | None] = None,
+    acceptance: State = None,
 ) -> Page[PartnerOrder]:
     before = None if after is None else decode_cursor(after, "purchase-orders", int)[0]
     rows = await db.read(
@@ -237,7 +254,7 @@ async def list_sent_purchase_orders(
         _partner(caller),
         number=number,
         revision=revision,
-        acceptance=None if state is None else state.value,
+        acceptance=None if acceptance is None else acceptance.value,
         before=before,
         limit=limit + 1,
     )
@@ -259,7 +276,7 @@ async def list_purchase_order_changes(
     partner = _partner(caller)
 
     def read(tx: Tx) -> tuple[str, list[Change]]:
-        epoch = company.ours(tx).epoch
+        epoch = company.card(tx).epoch
         start = 0
         if after is not None:
             life, start = decode_cursor(after, "changes", str, int)
@@ -362,15 +379,19 @@ _CHANGED = answers(errors.WrongState, errors.Stale, errors.IfMatchMissing)
     status_code=200,
     operation_id="approve_draft",
     summary="Approve a draft",
-    description="It gets an order number; the buyer hears of it ten seconds later, and until then it can be taken back.",
+    description="It gets an order number; the buyer hears of it ten seconds later (a setting), and until then it can be taken back.",
     responses=_CHANGED,
     tags=["sales"],
     **allows(Scope.SALES_ORDERS_APPROVE),
 )
 async def approve_draft(
-    order_id: FromPath[str], caller: NamedDependency[Caller], db: NamedDependency[Database], if_match: IfMatch = None
+    order_id: FromPath[str],
+    caller: NamedDependency[Caller],
+    db: NamedDependency[Database],
+    settings: NamedDependency[Settings],
+    if_match: IfMatch = None,
 ) -> Response[Draft]:
-    return _draft(await db.write(actions.approve, caller, order_id, if_match))
+    return _draft(await db.write(actions.approve, caller, order_id, if_match, undo=_undo(settings)))
 
 
 @post(
@@ -387,9 +408,10 @@ async def reject_draft(
     data: JSONBody[Reason],
     caller: NamedDependency[Caller],
     db: NamedDependency[Database],
+    settings: NamedDependency[Settings],
     if_match: IfMatch = None,
 ) -> Response[Draft]:
-    return _draft(await db.write(actions.reject, caller, order_id, if_match, data.reason))
+    return _draft(await db.write(actions.reject, caller, order_id, if_match, data.reason, undo=_undo(settings)))
 
 
 @post(
@@ -417,9 +439,9 @@ async def take_back_answer(
     **allows(Scope.SALES_ORDERS_APPROVE),
 )
 async def approve_drafts(
-    data: JSONBody[DraftsToApprove], caller: NamedDependency[Caller], db: NamedDependency[Database]
+    data: JSONBody[DraftsToApprove], caller: NamedDependency[Caller], db: NamedDependency[Database], settings: NamedDependency[Settings]
 ) -> AnsweredDrafts:
-    return AnsweredDrafts(items=await db.write(actions.approve_many, caller, data.drafts))
+    return AnsweredDrafts(items=await db.write(actions.approve_many, caller, data.drafts, undo=_undo(settings)))
 
 
 @post(
@@ -478,7 +500,7 @@ async def _receive_all(db: Database, caller: Caller, arrivals: list[Arrival]) ->
             outcomes += await db.write(actions.receive, caller, [arrival])
         except errors.StorageUnavailable:
             raise
-        except Exception:
+        except Exception:  # noqa: BLE001  # this order's bug is this order's alone
             log.exception("sales.cannot_receive", number=arrival.order.number, trace_id=arrival.trace.trace_id)
             outcomes.append(errors.InternalFault())
     return outcomes
@@ -522,6 +544,10 @@ def _partner(caller: Caller) -> int:
     if caller.partner is None:
         raise errors.NotFound
     return caller.partner
+
+
+def _undo(settings: Settings) -> dt.timedelta:
+    return dt.timedelta(seconds=settings.undo_seconds)
 
 
 def _draft(draft: Draft) -> Response[Draft]:

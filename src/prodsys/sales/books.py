@@ -8,7 +8,7 @@ from prodsys.articles import store as articles
 from prodsys.articles.model import UNKNOWN, Wanted
 from prodsys.company.model import Company
 from prodsys.contacts import actions as contacts
-from prodsys.contacts.actions import Recognised
+from prodsys.contacts.model import Recognised
 from prodsys.documents import (
     Acceptance,
     ContactHow,
@@ -70,7 +70,7 @@ class Books:
                 issues=[
                     _about_number(
                         OrderConflict.code,
-                        f"Order {number} revision {revision} arrived before with other content; send the change as revision {revision + 1}.",
+                        f"Order {number} revision {revision} arrived before with other content; send a change as revision {revision + 1}.",
                         number=number,
                         revision=str(revision),
                     )
@@ -120,6 +120,9 @@ class Books:
             if card not in buyers:
                 buyers[card] = self._recognise(arrival.order.buyer)
             everything = buyers[card].issues + self._doubles(arrival) + examined.issues
+            if any(issue.blocks for issue in everything):
+                # A refused order makes nobody a contact.
+                everything = [issue for issue in everything if issue.code != "contact_created"]
             self._recognised[arrival.at] = buyers[card]
             self._examined[arrival.at] = msgspec.structs.replace(examined, issues=everything)
             issues.append(everything)
@@ -182,23 +185,16 @@ class Books:
             issues=examined.issues,
             trace_id=arrival.trace.trace_id,
         )
-        answer = write(receipt)
         row = store.order_row(
-            sd=receipt.id,
+            id=receipt.id,
             partner=self._buyer.pk,
             contact=contact,
             contact_how=how,
-            order=order,
-            number=number,
+            arrived=order,
             document=arrival.body,
-            issues=examined.issues,
-            validation=examined.validation,
+            receipt=receipt,
             digest=arrival.digest,
             buyer_key=buyer_key(order),
-            receipt=answer.decode(),
-            received_at=received_at,
-            trace_id=arrival.trace.trace_id,
-            net=order.net,
         )
         pk = store.keep(self._tx, row, examined.lines)
         if pk is None:
@@ -206,21 +202,27 @@ class Books:
         if number in self._newest:
             store.age(self._tx, self._buyer.pk, number, pk)
         self._newest[number] = order.revision
-        return Placed(id=receipt.id, new=True, answer=answer)
+        return Placed(id=receipt.id, new=True, answer=row["receipt"].encode())
 
     def _contact(self, arrival: Arrival) -> tuple[int | None, ContactHow]:
         recognised = self._recognised[arrival.at]
-        if not recognised.would_create:
-            if self._buyer.contact is None and recognised.contact is not None:
-                self._link(recognised.contact)
-            return recognised.contact, recognised.how
-        if self._buyer.contact is None:
-            # Two first orders at once must not make two contacts: the partner's row is the lock.
-            linked = partners.lock_contact(self._tx, self._buyer.pk)
-            if linked is None:
-                linked = contacts.create_provisional(self._tx, arrival.order.buyer, trace_id=arrival.trace.trace_id, actor=self._buyer.id)
-            self._link(linked)
-        return self._buyer.contact, "created"
+        if self._buyer.contact is not None:
+            # Linked already, or by an earlier order of this very batch.
+            return self._buyer.contact, "created" if recognised.would_create else recognised.how
+        if recognised.would_create:
+            made = contacts.create_provisional(
+                self._tx,
+                arrival.order.buyer,
+                partner=self._buyer.pk,
+                actor=self._buyer.id,
+                trace_id=arrival.trace.trace_id,
+                evidence=recognised.evidence,
+            )
+            self._link(made)
+            return made, "created"
+        if recognised.contact is not None:
+            self._link(recognised.contact)
+        return recognised.contact, recognised.how
 
     def _link(self, contact: int) -> None:
         partners.link_contact(self._tx, self._buyer.pk, contact)
@@ -244,4 +246,3 @@ def _repeated(row: store.Known) -> Placed:
 
 def _about_number(code: str, message: str, **params: str) -> Issue:
     return Issue(code=code, message=message, params=params, pointer="/number", blocks=True)
-

@@ -220,7 +220,9 @@ def _head(order: Order, today: dt.date) -> list[Issue]:
     issues = []
     if not codes.is_currency(order.currency):
         message = f"Currency {order.currency} is not in ISO 4217; use a code such as NOK or EUR, in capitals."
-        issues.append(Issue(code="currency_unknown", message=message, params={"currency": order.currency}, pointer="/currency", blocks=True))
+        issues.append(
+            Issue(code="currency_unknown", message=message, params={"currency": order.currency}, pointer="/currency", blocks=True)
+        )
     if order.requested_date is not None and order.requested_date < today:
         day = order.requested_date.isoformat()
         message = f"Delivery is asked for on {day}, which is past."
@@ -237,7 +239,9 @@ def _form(at: int, line: OrderLine, line_id: str) -> list[Issue]:
     if line.quantity is None:
         issues.append(_issue("quantity_missing", at, "quantity", f"Line {line_id} has no quantity.", line=line_id))
     if not line.unit:
-        issues.append(_issue("unit_missing", at, "unit", f"Line {line_id} has no unit; use a UN/ECE Rec 20 code such as H87.", line=line_id))
+        issues.append(
+            _issue("unit_missing", at, "unit", f"Line {line_id} has no unit; use a UN/ECE Rec 20 code such as H87.", line=line_id)
+        )
     elif codes.unit_code(plain(line.unit)) is None:
         message = f"Line {line_id}: unit {line.unit} is not known; use a UN/ECE Rec 20 code such as H87 (piece) or KGM (kilogram)."
         issues.append(_issue("unit_unknown", at, "unit", message, line=line_id, unit=line.unit))
@@ -305,11 +309,12 @@ def _differences(at: int, order: Order, examined: ExaminedLine, line_id: str, to
         assert examined.expected is not None  # noqa: S101  # a difference is a difference from something
         origin = "agreed price" if examined.expected.origin == "agreed" else "list price"
         percent = "" if examined.percent is None else f" ({examined.percent:+} %)"
-        message = f"Line {line_id}: the ordered price differs from the {origin} {canonical(examined.expected.price)} by {examined.difference:+f}{percent}."
+        price, difference = canonical(examined.expected.price), f"{examined.difference:+f}"
+        message = f"Line {line_id}: the ordered price differs from the {origin} {price} by {difference}{percent}."
         issues.append(
             _issue(
                 "price_differs", at, "unit_price", message, blocks=False, line=line_id, origin=origin,
-                expected=canonical(examined.expected.price), difference=f"{examined.difference:+f}", percent=str(examined.percent or ""),
+                expected=price, difference=difference, percent=str(examined.percent or ""),
             )
         )  # fmt: skip
     issues += _order_rules(at, order, examined, line_id, today)
@@ -334,7 +339,14 @@ def _order_rules(at: int, order: Order, examined: ExaminedLine, line_id: str, to
         message = f"Line {line_id}: {article.number} takes {article.lead_time_days} days; it is asked for on {wanted.isoformat()}."
         issues.append(
             _issue(
-                "lead_time_short", at, "requested_date", message, blocks=False, line=line_id, days=str(article.lead_time_days), date=wanted.isoformat()
+                "lead_time_short",
+                at,
+                "requested_date",
+                message,
+                blocks=False,
+                line=line_id,
+                days=str(article.lead_time_days),
+                date=wanted.isoformat(),
             )
         )
     return issues

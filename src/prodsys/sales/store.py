@@ -1,14 +1,12 @@
 """The rows of order drafts, sales orders and the feed of what happened to them."""
 
-import datetime as dt
 from collections.abc import Mapping, Sequence
-from decimal import Decimal
 from typing import Any
 
 import msgspec
 from sqlalchemy import Select, bindparam, insert, select, update
 
-from prodsys.documents import Acceptance, Change, Delivery, Exact, Fulfilment, Issue, Order, Receipt, Validation, reader, write
+from prodsys.documents import Acceptance, Change, Delivery, Exact, Fulfilment, Issue, Order, Receipt, Validation, plain, reader, write
 from prodsys.kit.clock import now
 from prodsys.kit.db import Tx, hot, in_texts, insert_new, insert_or_ignore
 from prodsys.kit.web import etag
@@ -49,9 +47,14 @@ _known = hot(
 )
 _keep_order = hot(insert_or_ignore(sales_orders).returning(sales_orders.c.pk))
 _keep_lines = hot(insert(sales_lines))
-_next_number = hot(update(counters).where(counters.c.name == bindparam("series")).values(value=counters.c.value + 1).returning(counters.c.value))
+_next_number = hot(
+    update(counters).where(counters.c.name == bindparam("series")).values(value=counters.c.value + 1).returning(counters.c.value)
+)
 _next_position = hot(
-    update(partners).where(partners.c.pk == bindparam("whose")).values(feed_position=partners.c.feed_position + 1).returning(partners.c.feed_position)
+    update(partners)
+    .where(partners.c.pk == bindparam("whose"))
+    .values(feed_position=partners.c.feed_position + 1)
+    .returning(partners.c.feed_position)
 )
 
 _SUMMARY = (
@@ -168,9 +171,7 @@ def change(tx: Tx, pk: int, version: int, **values: Any) -> bool:
 
 def rematch_line(tx: Tx, order: int, position: int, article: int, how: str) -> None:
     """Say which article a marked line means."""
-    tx.execute(
-        update(sales_lines).where(sales_lines.c.order == order, sales_lines.c.position == position).values(article=article, how=how)
-    )
+    tx.execute(update(sales_lines).where(sales_lines.c.order == order, sales_lines.c.position == position).values(article=article, how=how))
 
 
 def page(
@@ -308,29 +309,39 @@ def feed_end(tx: Tx, partner: int) -> int:
     return int(tx.execute(select(partners.c.feed_position).where(partners.c.pk == partner)).scalar_one())
 
 
-def order_row(*, sd: str, partner: int, contact: int | None, contact_how: str, order: Order, number: str, document: str, issues: Sequence[Issue],
-              validation: Validation, digest: str, buyer_key: str, receipt: str, received_at: dt.datetime, trace_id: str, net: Decimal) -> dict[str, Any]:  # fmt: skip
-    """The row of an order that has just arrived."""
+def order_row(
+    *,
+    id: str,
+    partner: int,
+    contact: int | None,
+    contact_how: str,
+    arrived: Order,
+    document: str,
+    receipt: Receipt,
+    digest: str,
+    buyer_key: str,
+) -> dict[str, Any]:
+    """The row of an order that has just arrived; its states are those its receipt told."""
     return {
-        "id": sd,
+        "id": id,
         "partner": partner,
         "contact": contact,
         "contact_how": contact_how,
-        "number": number,
-        "revision": order.revision,
-        "date": order.date,
-        "currency": order.currency,
-        "net": net,
+        "number": plain(arrived.number),
+        "revision": arrived.revision,
+        "date": arrived.date,
+        "currency": arrived.currency,
+        "net": arrived.net,
         "document": document,
-        "issues": write(issues).decode() if issues else "[]",
-        "delivery": "received",
-        "validation": validation.value,
-        "acceptance": "open",
-        "fulfilment": "none",
-        "trace_id": trace_id,
+        "issues": write(receipt.issues).decode() if receipt.issues else "[]",
+        "delivery": receipt.delivery.value,
+        "validation": receipt.validation.value,
+        "acceptance": receipt.acceptance.value,
+        "fulfilment": receipt.fulfilment.value,
+        "trace_id": receipt.trace_id,
         "digest": digest,
         "buyer_key": buyer_key,
         "is_newest": True,
-        "receipt": receipt,
-        "received_at": received_at,
+        "receipt": write(receipt).decode(),
+        "received_at": receipt.received_at,
     }

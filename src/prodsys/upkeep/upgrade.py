@@ -139,4 +139,3 @@ def _migrate(url: URL) -> None:
 
 def _sync(url: URL) -> URL:
     return url.set(drivername="postgresql+psycopg") if url.get_backend_name() == "postgresql" else url
-

@@ -1,0 +1,681 @@
+"""The first schema."""
+
+import sqlalchemy as sa
+from alembic import op
+
+from prodsys.kit.db import Code, Day, DecimalText, Hundredths, Instant
+
+revision = "0001"
+down_revision = None
+
+
+def upgrade() -> None:
+    op.create_table(
+        "articles",
+        sa.Column("pk", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("id", Code(), nullable=False),
+        sa.Column("number", Code(), nullable=False),
+        sa.Column("number_key", Code(), nullable=False, comment="folded: no case, no separators"),
+        sa.Column("number_reverse", Code(), nullable=False, comment="number_key backwards, so that an end can be looked up"),
+        sa.Column("name", Code(), server_default="", nullable=False),
+        sa.Column("name_key", Code(), server_default="", nullable=False),
+        sa.Column("gtin", Code(), server_default="", nullable=False),
+        sa.Column("unit", Code(), server_default="", nullable=False),
+        sa.Column("price", DecimalText(), nullable=True),
+        sa.Column("price_quantity", DecimalText(), server_default="1", nullable=False),
+        sa.Column("currency", Code(), server_default="", nullable=False),
+        sa.Column("is_active", sa.Boolean(), server_default=sa.text("(true)"), nullable=False),
+        sa.Column("lead_time_days", sa.Integer(), nullable=True),
+        sa.Column("minimum", DecimalText(), nullable=True),
+        sa.Column("multiple", DecimalText(), nullable=True),
+        sa.Column("position", sa.BigInteger(), nullable=False, comment="place in the change feed of articles"),
+        sa.Column("changed_at", Instant(), nullable=False),
+        sa.Column("version", sa.BigInteger(), server_default="1", nullable=False),
+        sa.PrimaryKeyConstraint("pk", name=op.f("pk_articles")),
+        sa.UniqueConstraint("id", name=op.f("uq_articles_id")),
+        sa.UniqueConstraint("number", name=op.f("uq_articles_number")),
+    )
+    with op.batch_alter_table("articles", schema=None) as batch_op:
+        batch_op.create_index("articles_gtin", ["gtin"], unique=False)
+        batch_op.create_index("articles_name_key", ["name_key"], unique=False)
+        batch_op.create_index("articles_number_key", ["number_key"], unique=False)
+        batch_op.create_index("articles_number_reverse", ["number_reverse"], unique=False)
+        batch_op.create_index("articles_position", ["position"], unique=True)
+
+    op.create_table(
+        "company",
+        sa.Column("pk", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("epoch", Code(), nullable=False, comment="this life of the instance; a restore begins a new one"),
+        sa.Column("name", Code(), nullable=False),
+        sa.Column("card", Code(), nullable=False, comment="documents.Party as JSON"),
+        sa.Column("version", sa.BigInteger(), server_default="1", nullable=False),
+        sa.Column("changed_at", Instant(), nullable=False),
+        sa.PrimaryKeyConstraint("pk", name=op.f("pk_company")),
+    )
+    op.create_table(
+        "contacts",
+        sa.Column("pk", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("id", Code(), nullable=False),
+        sa.Column("name", Code(), nullable=False),
+        sa.Column("card", Code(), nullable=False, comment="documents.Party as JSON"),
+        sa.Column("organisation_number", Code(), server_default="", nullable=False),
+        sa.Column("vat_number", Code(), server_default="", nullable=False),
+        sa.Column("gln", Code(), server_default="", nullable=False),
+        sa.Column("email_key", Code(), server_default="", nullable=False),
+        sa.Column("name_key", Code(), nullable=False, comment="normalised name, without the legal form"),
+        sa.Column("address_key", Code(), server_default="", nullable=False),
+        sa.Column("is_supplier", sa.Boolean(), server_default=sa.text("(false)"), nullable=False),
+        sa.Column("is_customer", sa.Boolean(), server_default=sa.text("(false)"), nullable=False),
+        sa.Column("is_blocked", sa.Boolean(), server_default=sa.text("(false)"), nullable=False),
+        sa.Column("is_provisional", sa.Boolean(), server_default=sa.text("(false)"), nullable=False),
+        sa.Column("merged_into", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("created_at", Instant(), nullable=False),
+        sa.Column("changed_at", Instant(), nullable=False),
+        sa.Column("created_by", Code(), server_default="", nullable=False),
+        sa.Column("version", sa.BigInteger(), server_default="1", nullable=False),
+        sa.ForeignKeyConstraint(["merged_into"], ["contacts.pk"], name=op.f("fk_contacts_merged_into")),
+        sa.PrimaryKeyConstraint("pk", name=op.f("pk_contacts")),
+        sa.UniqueConstraint("id", name=op.f("uq_contacts_id")),
+    )
+    with op.batch_alter_table("contacts", schema=None) as batch_op:
+        batch_op.create_index("contacts_email", ["email_key"], unique=False)
+        batch_op.create_index("contacts_gln", ["gln"], unique=False)
+        batch_op.create_index("contacts_name", ["name_key", "address_key", "pk"], unique=False)
+        batch_op.create_index("contacts_organisation_number", ["organisation_number"], unique=False)
+        batch_op.create_index("contacts_vat_number", ["vat_number"], unique=False)
+
+    op.create_table(
+        "counters",
+        sa.Column("name", Code(), nullable=False),
+        sa.Column("value", sa.BigInteger(), server_default="0", nullable=False),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_counters")),
+    )
+    op.create_table(
+        "deliveries",
+        sa.Column("pk", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("id", Code(), nullable=False),
+        sa.Column("kind", Code(), nullable=False),
+        sa.Column("lane", Code(), nullable=False, comment="whom it goes to: a partner's or connection's id"),
+        sa.Column("chain", Code(), nullable=False, comment="what must stay in order among itself: one order and its revisions"),
+        sa.Column("dedup", Code(), nullable=False),
+        sa.Column("subject", Code(), nullable=False, comment="id of what it is about"),
+        sa.Column("state", Code(), nullable=False, comment="ready | leased | done | refused | dead"),
+        sa.Column("attempts", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("run_at", Instant(), nullable=False),
+        sa.Column("deadline", Instant(), nullable=False),
+        sa.Column("lease_until", Instant(), nullable=True),
+        sa.Column("owner", Code(), server_default="", nullable=False),
+        sa.Column("last_error", Code(), server_default="", nullable=False),
+        sa.Column("document", Code(), nullable=True, comment="as sent; purged after 14 days"),
+        sa.Column("answer", Code(), nullable=True, comment="as answered, cut at 64 KiB"),
+        sa.Column("traceparent", Code(), nullable=False),
+        sa.Column("created_at", Instant(), nullable=False),
+        sa.Column("settled_at", Instant(), nullable=True),
+        sa.PrimaryKeyConstraint("pk", name=op.f("pk_deliveries")),
+        sa.UniqueConstraint("dedup", name=op.f("uq_deliveries_dedup")),
+        sa.UniqueConstraint("id", name=op.f("uq_deliveries_id")),
+    )
+    with op.batch_alter_table("deliveries", schema=None) as batch_op:
+        batch_op.create_index("deliveries_chain", ["chain", "state", "pk"], unique=False)
+        batch_op.create_index("deliveries_due", ["state", "lane", "run_at", "pk"], unique=False)
+        batch_op.create_index("deliveries_lane", ["lane", "pk"], unique=False)
+        batch_op.create_index("deliveries_subject", ["subject", "pk"], unique=False)
+        batch_op.create_index(
+            "deliveries_troubled",
+            ["state", "pk"],
+            unique=False,
+            sqlite_where=sa.text("state IN ('refused', 'dead')"),
+            postgresql_where=sa.text("state IN ('refused', 'dead')"),
+        )
+
+    op.create_table(
+        "exports",
+        sa.Column("pk", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("id", Code(), nullable=False),
+        sa.Column("created_at", Instant(), nullable=False),
+        sa.Column("created_by", Code(), server_default="", nullable=False),
+        sa.Column("size", sa.BigInteger(), server_default="0", nullable=False),
+        sa.PrimaryKeyConstraint("pk", name=op.f("pk_exports")),
+        sa.UniqueConstraint("id", name=op.f("uq_exports_id")),
+    )
+    op.create_table(
+        "idempotency_keys",
+        sa.Column("scope", Code(), nullable=False, comment="partner or house, method, path, query"),
+        sa.Column("key", Code(), nullable=False),
+        sa.Column("digest", Code(), nullable=False, comment="SHA-256 of the body"),
+        sa.Column("status", sa.Integer(), nullable=False, comment="0 only inside the transaction that makes the row"),
+        sa.Column("headers", Code(), nullable=False),
+        sa.Column("content", sa.LargeBinary(), nullable=True, comment="NULL when it held a secret"),
+        sa.Column("secret_id", Code(), nullable=True, comment="whose secret the answer held"),
+        sa.Column("created_at", Instant(), nullable=False),
+        sa.PrimaryKeyConstraint("scope", "key", name=op.f("pk_idempotency_keys")),
+    )
+    with op.batch_alter_table("idempotency_keys", schema=None) as batch_op:
+        batch_op.create_index("idempotency_keys_created_at", ["created_at"], unique=False)
+
+    op.create_table(
+        "lanes",
+        sa.Column("lane", Code(), nullable=False),
+        sa.Column("state", Code(), nullable=False, comment="open | paused (probed by itself) | stopped (until an admin mends it)"),
+        sa.Column("code", Code(), server_default="", nullable=False),
+        sa.Column("reason", Code(), server_default="", nullable=False),
+        sa.Column("probes", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("probe_at", Instant(), nullable=True),
+        sa.Column("since", Instant(), nullable=False),
+        sa.Column("told_at", Instant(), nullable=True),
+        sa.PrimaryKeyConstraint("lane", name=op.f("pk_lanes")),
+    )
+    op.create_table(
+        "log_entries",
+        sa.Column("pk", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("id", Code(), nullable=False),
+        sa.Column("at", Instant(), nullable=False),
+        sa.Column("level", Code(), nullable=False, comment="info | warning | error"),
+        sa.Column("code", Code(), nullable=False),
+        sa.Column("message", Code(), nullable=False),
+        sa.Column("direction", Code(), nullable=False, comment="in | out | here"),
+        sa.Column(
+            "partner",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            nullable=True,
+            comment="whose business it is; null for the house",
+        ),
+        sa.Column("subject", Code(), server_default="", nullable=False),
+        sa.Column("number", Code(), server_default="", nullable=False),
+        sa.Column("trace_id", Code(), nullable=False),
+        sa.Column("actor", Code(), server_default="", nullable=False),
+        sa.Column("issues", Code(), nullable=True, comment="list of documents.Issue as JSON"),
+        sa.Column("request", Code(), nullable=True),
+        sa.Column("response", Code(), nullable=True),
+        sa.PrimaryKeyConstraint("pk", name=op.f("pk_log_entries")),
+        sa.UniqueConstraint("id", name=op.f("uq_log_entries_id")),
+    )
+    with op.batch_alter_table("log_entries", schema=None) as batch_op:
+        batch_op.create_index("log_entries_at", ["at", "pk"], unique=False)
+        batch_op.create_index("log_entries_code", ["code", "pk"], unique=False)
+        batch_op.create_index("log_entries_level", ["level", "pk"], unique=False)
+        batch_op.create_index("log_entries_number", ["number", "pk"], unique=False)
+        batch_op.create_index("log_entries_partner", ["partner", "pk"], unique=False)
+        batch_op.create_index("log_entries_subject", ["subject", "pk"], unique=False)
+        batch_op.create_index("log_entries_trace", ["trace_id"], unique=False)
+
+    op.create_table(
+        "modules",
+        sa.Column("name", Code(), nullable=False),
+        sa.Column("is_on", sa.Boolean(), server_default=sa.text("(false)"), nullable=False),
+        sa.Column("changed_at", Instant(), nullable=False),
+        sa.Column("changed_by", Code(), server_default="", nullable=False),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_modules")),
+    )
+    op.create_table(
+        "timetable",
+        sa.Column("name", Code(), nullable=False, comment="what and for whom: answers:pa_…"),
+        sa.Column("kind", Code(), nullable=False),
+        sa.Column("subject", Code(), server_default="", nullable=False),
+        sa.Column("every_seconds", sa.Integer(), nullable=False),
+        sa.Column("run_at", Instant(), nullable=False),
+        sa.Column("lease_until", Instant(), nullable=True),
+        sa.Column("owner", Code(), server_default="", nullable=False),
+        sa.Column("last_error", Code(), server_default="", nullable=False),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_timetable")),
+    )
+    with op.batch_alter_table("timetable", schema=None) as batch_op:
+        batch_op.create_index("timetable_due", ["run_at"], unique=False)
+
+    op.create_table(
+        "users",
+        sa.Column("pk", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("id", Code(), nullable=False),
+        sa.Column("email", Code(), nullable=False, comment="casefolded"),
+        sa.Column("name", Code(), server_default="", nullable=False),
+        sa.Column("password", Code(), nullable=False, comment="argon2id"),
+        sa.Column("scopes", Code(), nullable=False, comment="JSON list"),
+        sa.Column("is_active", sa.Boolean(), server_default=sa.text("(true)"), nullable=False),
+        sa.Column("created_at", Instant(), nullable=False),
+        sa.Column("signed_in_at", Instant(), nullable=True),
+        sa.Column("version", sa.BigInteger(), server_default="1", nullable=False),
+        sa.PrimaryKeyConstraint("pk", name=op.f("pk_users")),
+        sa.UniqueConstraint("email", name=op.f("uq_users_email")),
+        sa.UniqueConstraint("id", name=op.f("uq_users_id")),
+    )
+    op.create_table(
+        "partners",
+        sa.Column("pk", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("id", Code(), nullable=False),
+        sa.Column("name", Code(), nullable=False),
+        sa.Column("contact", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("is_active", sa.Boolean(), server_default=sa.text("(true)"), nullable=False),
+        sa.Column(
+            "identifiers",
+            Code(),
+            server_default="",
+            nullable=False,
+            comment="more numbers the partner may appear under, with blanks between them",
+        ),
+        sa.Column(
+            "when_unknown", Code(), server_default="refuse", nullable=False, comment="refuse | hold: an order with an unknown article"
+        ),
+        sa.Column("price_tolerance", DecimalText(), server_default="0", nullable=False, comment="percent"),
+        sa.Column("offers", Code(), server_default="all", nullable=False, comment="all | chosen: the articles this partner may see"),
+        sa.Column("show_prices", sa.Boolean(), server_default=sa.text("(false)"), nullable=False),
+        sa.Column("may_rotate", sa.Boolean(), server_default=sa.text("(false)"), nullable=False),
+        sa.Column("feed_position", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("endpoint", Code(), server_default="", nullable=False),
+        sa.Column(
+            "trust", Code(), server_default="partner", nullable=False, comment="partner | admin: who gave the endpoint (rulings.md, 29)"
+        ),
+        sa.Column("token", Code(), nullable=True, comment="sealed: the token they gave us"),
+        sa.Column("token_expires_at", Instant(), nullable=True),
+        sa.Column("token_scopes", Code(), server_default="", nullable=False),
+        sa.Column("their_card", Code(), nullable=True, comment="documents.Party as JSON, as last answered"),
+        sa.Column("their_epoch", Code(), server_default="", nullable=False),
+        sa.Column("their_cursor", Code(), server_default="", nullable=False),
+        sa.Column("checklist", Code(), nullable=True, comment="the last test, JSON"),
+        sa.Column("tested_at", Instant(), nullable=True),
+        sa.Column("give_up_after_days", sa.BigInteger(), server_default="7", nullable=False),
+        sa.Column("created_at", Instant(), nullable=False),
+        sa.Column("version", sa.BigInteger(), server_default="1", nullable=False),
+        sa.ForeignKeyConstraint(["contact"], ["contacts.pk"], name=op.f("fk_partners_contact")),
+        sa.PrimaryKeyConstraint("pk", name=op.f("pk_partners")),
+        sa.UniqueConstraint("contact", name="one_partner_per_contact"),
+        sa.UniqueConstraint("id", name=op.f("uq_partners_id")),
+    )
+    op.create_table(
+        "agreed_prices",
+        sa.Column("pk", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("id", Code(), nullable=False),
+        sa.Column("partner", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("article", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("from_quantity", DecimalText(), server_default="0", nullable=False),
+        sa.Column("valid_from", Day(), nullable=True),
+        sa.Column("valid_to", Day(), nullable=True),
+        sa.Column("price", DecimalText(), nullable=False),
+        sa.Column("price_quantity", DecimalText(), server_default="1", nullable=False),
+        sa.Column("currency", Code(), nullable=False),
+        sa.Column("changed_at", Instant(), nullable=False),
+        sa.ForeignKeyConstraint(["article"], ["articles.pk"], name=op.f("fk_agreed_prices_article")),
+        sa.ForeignKeyConstraint(["partner"], ["partners.pk"], name=op.f("fk_agreed_prices_partner")),
+        sa.PrimaryKeyConstraint("pk", name=op.f("pk_agreed_prices")),
+        sa.UniqueConstraint("id", name=op.f("uq_agreed_prices_id")),
+    )
+    with op.batch_alter_table("agreed_prices", schema=None) as batch_op:
+        batch_op.create_index("agreed_prices_of", ["partner", "article"], unique=False)
+
+    op.create_table(
+        "article_offers",
+        sa.Column("partner", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("article", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.ForeignKeyConstraint(["article"], ["articles.pk"], name=op.f("fk_article_offers_article")),
+        sa.ForeignKeyConstraint(["partner"], ["partners.pk"], name=op.f("fk_article_offers_partner")),
+        sa.PrimaryKeyConstraint("partner", "article", name=op.f("pk_article_offers")),
+    )
+    op.create_table(
+        "contact_proposals",
+        sa.Column("pk", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("id", Code(), nullable=False),
+        sa.Column("contact", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("partner", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("card", Code(), nullable=False, comment="documents.Party as JSON, as the partner would have it"),
+        sa.Column("state", Code(), server_default="open", nullable=False, comment="open | accepted | declined"),
+        sa.Column("created_at", Instant(), nullable=False),
+        sa.Column("decided_at", Instant(), nullable=True),
+        sa.Column("decided_by", Code(), server_default="", nullable=False),
+        sa.ForeignKeyConstraint(["contact"], ["contacts.pk"], name=op.f("fk_contact_proposals_contact")),
+        sa.ForeignKeyConstraint(["partner"], ["partners.pk"], name=op.f("fk_contact_proposals_partner")),
+        sa.PrimaryKeyConstraint("pk", name=op.f("pk_contact_proposals")),
+        sa.UniqueConstraint("id", name=op.f("uq_contact_proposals_id")),
+    )
+    with op.batch_alter_table("contact_proposals", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_contact_proposals_contact"), ["contact"], unique=False)
+
+    op.create_table(
+        "mappings",
+        sa.Column("pk", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("id", Code(), nullable=False),
+        sa.Column("partner", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("their_number", Code(), nullable=False),
+        sa.Column("article", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("unit", Code(), server_default="", nullable=False),
+        sa.Column("factor", DecimalText(), server_default="1", nullable=False),
+        sa.Column("author", Code(), server_default="", nullable=False),
+        sa.Column("created_at", Instant(), nullable=False),
+        sa.Column("undone_at", Instant(), nullable=True),
+        sa.ForeignKeyConstraint(["article"], ["articles.pk"], name=op.f("fk_mappings_article")),
+        sa.ForeignKeyConstraint(["partner"], ["partners.pk"], name=op.f("fk_mappings_partner")),
+        sa.PrimaryKeyConstraint("pk", name=op.f("pk_mappings")),
+        sa.UniqueConstraint("id", name=op.f("uq_mappings_id")),
+    )
+    with op.batch_alter_table("mappings", schema=None) as batch_op:
+        batch_op.create_index(
+            "one_mapping_in_force",
+            ["partner", "their_number"],
+            unique=True,
+            sqlite_where=sa.text("undone_at IS NULL"),
+            postgresql_where=sa.text("undone_at IS NULL"),
+        )
+
+    op.create_table(
+        "purchase_orders",
+        sa.Column("pk", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("id", Code(), nullable=False),
+        sa.Column("partner", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("number", Code(), nullable=False),
+        sa.Column("revision", sa.Integer(), nullable=False),
+        sa.Column("date", Day(), nullable=False),
+        sa.Column("currency", Code(), nullable=False),
+        sa.Column("net", Hundredths(), nullable=False),
+        sa.Column("document", Code(), nullable=False, comment="documents.Order as JSON"),
+        sa.Column("issues", Code(), server_default="[]", nullable=False, comment="list of documents.Issue as JSON"),
+        sa.Column("delivery", Code(), nullable=False),
+        sa.Column("validation", Code(), nullable=False),
+        sa.Column("acceptance", Code(), nullable=False),
+        sa.Column("fulfilment", Code(), nullable=False),
+        sa.Column("trace_id", Code(), server_default="", nullable=False),
+        sa.Column("version", sa.BigInteger(), server_default="1", nullable=False),
+        sa.Column("created_at", Instant(), nullable=False),
+        sa.Column("changed_at", Instant(), nullable=False),
+        sa.Column("created_by", Code(), server_default="", nullable=False),
+        sa.Column("sent_at", Instant(), nullable=True),
+        sa.Column("their_id", Code(), nullable=True, comment="the Receipt's id at the supplier"),
+        sa.Column("their_order_number", Code(), server_default="", nullable=False),
+        sa.Column("reason", Code(), server_default="", nullable=False),
+        sa.Column("receipt", Code(), nullable=True, comment="documents.Receipt as JSON"),
+        sa.Column("change_seen", sa.BigInteger(), server_default="0", nullable=False),
+        sa.ForeignKeyConstraint(["partner"], ["partners.pk"], name=op.f("fk_purchase_orders_partner")),
+        sa.PrimaryKeyConstraint("pk", name=op.f("pk_purchase_orders")),
+        sa.UniqueConstraint("id", name=op.f("uq_purchase_orders_id")),
+        sa.UniqueConstraint("number", name="one_purchase_order_per_number"),
+    )
+    with op.batch_alter_table("purchase_orders", schema=None) as batch_op:
+        batch_op.create_index("purchase_orders_acceptance", ["acceptance", "pk"], unique=False)
+        batch_op.create_index("purchase_orders_date", ["date", "pk"], unique=False)
+        batch_op.create_index("purchase_orders_delivery", ["delivery", "pk"], unique=False)
+        batch_op.create_index("purchase_orders_partner", ["partner", "pk"], unique=False)
+        batch_op.create_index("purchase_orders_their_id", ["their_id"], unique=False)
+
+    op.create_table(
+        "sales_orders",
+        sa.Column("pk", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("id", Code(), nullable=False),
+        sa.Column("partner", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("contact", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("contact_how", Code(), nullable=False),
+        sa.Column("number", Code(), nullable=False),
+        sa.Column("revision", sa.Integer(), nullable=False),
+        sa.Column("date", Day(), nullable=False),
+        sa.Column("currency", Code(), nullable=False),
+        sa.Column("net", Hundredths(), nullable=False),
+        sa.Column("document", Code(), nullable=False, comment="documents.Order as JSON"),
+        sa.Column("issues", Code(), server_default="[]", nullable=False, comment="list of documents.Issue as JSON"),
+        sa.Column("delivery", Code(), nullable=False),
+        sa.Column("validation", Code(), nullable=False),
+        sa.Column("acceptance", Code(), nullable=False),
+        sa.Column("fulfilment", Code(), nullable=False),
+        sa.Column("trace_id", Code(), server_default="", nullable=False),
+        sa.Column("version", sa.BigInteger(), server_default="1", nullable=False),
+        sa.Column("digest", Code(), nullable=False, comment="documents.digest: what two orders share that mean the same"),
+        sa.Column("buyer_key", Code(), nullable=False, comment="the buyer's identifier as it stands in the order"),
+        sa.Column("is_newest", sa.Boolean(), server_default=sa.text("(true)"), nullable=False),
+        sa.Column("receipt", Code(), nullable=False, comment="the first documents.Receipt as JSON"),
+        sa.Column("received_at", Instant(), nullable=False),
+        sa.Column("seen_at", Instant(), nullable=True),
+        sa.Column("order_number", Code(), nullable=True, comment="ours, given on approval"),
+        sa.Column("answer", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("answered_at", Instant(), nullable=True),
+        sa.Column("answered_by", Code(), server_default="", nullable=False),
+        sa.Column("reason", Code(), server_default="", nullable=False),
+        sa.ForeignKeyConstraint(["contact"], ["contacts.pk"], name=op.f("fk_sales_orders_contact")),
+        sa.ForeignKeyConstraint(["partner"], ["partners.pk"], name=op.f("fk_sales_orders_partner")),
+        sa.PrimaryKeyConstraint("pk", name=op.f("pk_sales_orders")),
+        sa.UniqueConstraint("id", name=op.f("uq_sales_orders_id")),
+        sa.UniqueConstraint("order_number", name=op.f("uq_sales_orders_order_number")),
+        sa.UniqueConstraint("partner", "number", "revision", name="one_draft_per_order_and_revision"),
+    )
+    with op.batch_alter_table("sales_orders", schema=None) as batch_op:
+        batch_op.create_index("sales_orders_acceptance", ["acceptance", "pk"], unique=False)
+        batch_op.create_index(
+            "sales_orders_approved",
+            ["pk"],
+            unique=False,
+            sqlite_where=sa.text("order_number IS NOT NULL"),
+            postgresql_where=sa.text("order_number IS NOT NULL"),
+        )
+        batch_op.create_index("sales_orders_number", ["number"], unique=False)
+        batch_op.create_index("sales_orders_partner", ["partner", "pk"], unique=False)
+        batch_op.create_index("sales_orders_validation", ["validation", "pk"], unique=False)
+
+    op.create_table(
+        "supplier_numbers",
+        sa.Column("partner", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False, comment="the supplier"),
+        sa.Column("article", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False, comment="our article"),
+        sa.Column("number", Code(), nullable=False, comment="the supplier's article number"),
+        sa.ForeignKeyConstraint(["article"], ["articles.pk"], name=op.f("fk_supplier_numbers_article")),
+        sa.ForeignKeyConstraint(["partner"], ["partners.pk"], name=op.f("fk_supplier_numbers_partner")),
+        sa.PrimaryKeyConstraint("partner", "article", name=op.f("pk_supplier_numbers")),
+    )
+    with op.batch_alter_table("supplier_numbers", schema=None) as batch_op:
+        batch_op.create_index("supplier_numbers_number", ["partner", "number"], unique=False)
+
+    op.create_table(
+        "tokens",
+        sa.Column("pk", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("id", Code(), nullable=False),
+        sa.Column("name", Code(), nullable=False),
+        sa.Column("partner", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("person", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("scopes", Code(), nullable=False, comment="JSON list"),
+        sa.Column("digest", Code(), nullable=False, comment="SHA-256 of the whole token"),
+        sa.Column("expires_at", Instant(), nullable=False),
+        sa.Column("created_at", Instant(), nullable=False),
+        sa.Column("created_by", Code(), server_default="", nullable=False),
+        sa.Column("revoked_at", Instant(), nullable=True),
+        sa.Column("last_used_at", Instant(), nullable=True),
+        sa.Column("last_used_address", Code(), server_default="", nullable=False),
+        sa.Column("successor_of", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("overlap_days", sa.BigInteger(), server_default="7", nullable=False),
+        sa.Column("first_used_at", Instant(), nullable=True),
+        sa.Column("version", sa.BigInteger(), server_default="1", nullable=False),
+        sa.ForeignKeyConstraint(["partner"], ["partners.pk"], name=op.f("fk_tokens_partner")),
+        sa.ForeignKeyConstraint(["person"], ["users.pk"], name=op.f("fk_tokens_person")),
+        sa.ForeignKeyConstraint(["successor_of"], ["tokens.pk"], name=op.f("fk_tokens_successor_of")),
+        sa.PrimaryKeyConstraint("pk", name=op.f("pk_tokens")),
+        sa.UniqueConstraint("digest", name=op.f("uq_tokens_digest")),
+        sa.UniqueConstraint("id", name=op.f("uq_tokens_id")),
+    )
+    with op.batch_alter_table("tokens", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_tokens_partner"), ["partner"], unique=False)
+        batch_op.create_index(batch_op.f("ix_tokens_person"), ["person"], unique=False)
+        batch_op.create_index(batch_op.f("ix_tokens_successor_of"), ["successor_of"], unique=False)
+
+    op.create_table(
+        "claims",
+        sa.Column("pk", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("token", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("digest", Code(), nullable=False, comment="SHA-256 of the one-use code"),
+        sa.Column("sealed", Code(), nullable=True, comment="the token, until it is claimed"),
+        sa.Column("expires_at", Instant(), nullable=False),
+        sa.Column("claimed_at", Instant(), nullable=True),
+        sa.Column("claimed_from", Code(), server_default="", nullable=False),
+        sa.ForeignKeyConstraint(["token"], ["tokens.pk"], name=op.f("fk_claims_token")),
+        sa.PrimaryKeyConstraint("pk", name=op.f("pk_claims")),
+        sa.UniqueConstraint("digest", name=op.f("uq_claims_digest")),
+    )
+    with op.batch_alter_table("claims", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_claims_token"), ["token"], unique=False)
+
+    op.create_table(
+        "export_orders",
+        sa.Column("export", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("position", sa.Integer(), nullable=False),
+        sa.Column("order", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("delivery", Code(), nullable=True, comment="id of the promise, dl_…"),
+        sa.Column("status", Code(), nullable=False),
+        sa.Column("issues", Code(), server_default="[]", nullable=False),
+        sa.Column("trace_id", Code(), nullable=False),
+        sa.Column("changed_at", Instant(), nullable=False),
+        sa.ForeignKeyConstraint(["export"], ["exports.pk"], name=op.f("fk_export_orders_export")),
+        sa.ForeignKeyConstraint(["order"], ["purchase_orders.pk"], name=op.f("fk_export_orders_order")),
+        sa.PrimaryKeyConstraint("export", "position", name=op.f("pk_export_orders")),
+    )
+    with op.batch_alter_table("export_orders", schema=None) as batch_op:
+        batch_op.create_index("export_orders_delivery", ["delivery"], unique=False)
+        batch_op.create_index(batch_op.f("ix_export_orders_order"), ["order"], unique=False)
+
+    op.create_table(
+        "purchase_lines",
+        sa.Column("order", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("position", sa.Integer(), nullable=False),
+        sa.Column("line_id", Code(), nullable=False),
+        sa.Column("article", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("article_number", Code(), server_default="", nullable=False),
+        sa.Column("quantity", DecimalText(), nullable=True),
+        sa.Column("unit", Code(), server_default="", nullable=False),
+        sa.Column("unit_price", DecimalText(), nullable=True),
+        sa.Column("net", Hundredths(), nullable=True),
+        sa.ForeignKeyConstraint(["article"], ["articles.pk"], name=op.f("fk_purchase_lines_article")),
+        sa.ForeignKeyConstraint(["order"], ["purchase_orders.pk"], name=op.f("fk_purchase_lines_order")),
+        sa.PrimaryKeyConstraint("order", "position", name=op.f("pk_purchase_lines")),
+    )
+    op.create_table(
+        "sales_changes",
+        sa.Column("partner", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("position", sa.BigInteger(), nullable=False),
+        sa.Column("order", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("kind", Code(), nullable=False),
+        sa.Column("document", Code(), nullable=False, comment="documents.Change as JSON"),
+        sa.Column("at", Instant(), nullable=False),
+        sa.ForeignKeyConstraint(["order"], ["sales_orders.pk"], name=op.f("fk_sales_changes_order")),
+        sa.ForeignKeyConstraint(["partner"], ["partners.pk"], name=op.f("fk_sales_changes_partner")),
+        sa.PrimaryKeyConstraint("partner", "position", name=op.f("pk_sales_changes")),
+    )
+    op.create_table(
+        "sales_lines",
+        sa.Column("order", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("position", sa.Integer(), nullable=False),
+        sa.Column("line_id", Code(), nullable=False),
+        sa.Column("article", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("how", Code(), nullable=False),
+        sa.Column("article_number", Code(), nullable=False),
+        sa.Column("quantity", DecimalText(), nullable=True),
+        sa.Column("unit", Code(), server_default="", nullable=False),
+        sa.Column("unit_price", DecimalText(), nullable=True),
+        sa.Column("net", Hundredths(), nullable=True),
+        sa.Column("expected_price", DecimalText(), nullable=True),
+        sa.Column("expected_price_quantity", DecimalText(), nullable=True),
+        sa.Column("expected_price_from", Code(), nullable=True),
+        sa.Column("answer", Code(), nullable=True, comment="null while unanswered"),
+        sa.ForeignKeyConstraint(["article"], ["articles.pk"], name=op.f("fk_sales_lines_article")),
+        sa.ForeignKeyConstraint(["order"], ["sales_orders.pk"], name=op.f("fk_sales_lines_order")),
+        sa.PrimaryKeyConstraint("order", "position", name=op.f("pk_sales_lines")),
+    )
+
+
+def downgrade() -> None:
+    op.drop_table("sales_lines")
+    op.drop_table("sales_changes")
+    op.drop_table("purchase_lines")
+    with op.batch_alter_table("export_orders", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_export_orders_order"))
+        batch_op.drop_index("export_orders_delivery")
+
+    op.drop_table("export_orders")
+    with op.batch_alter_table("claims", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_claims_token"))
+
+    op.drop_table("claims")
+    with op.batch_alter_table("tokens", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_tokens_successor_of"))
+        batch_op.drop_index(batch_op.f("ix_tokens_person"))
+        batch_op.drop_index(batch_op.f("ix_tokens_partner"))
+
+    op.drop_table("tokens")
+    with op.batch_alter_table("supplier_numbers", schema=None) as batch_op:
+        batch_op.drop_index("supplier_numbers_number")
+
+    op.drop_table("supplier_numbers")
+    with op.batch_alter_table("sales_orders", schema=None) as batch_op:
+        batch_op.drop_index("sales_orders_validation")
+        batch_op.drop_index("sales_orders_partner")
+        batch_op.drop_index("sales_orders_number")
+        batch_op.drop_index(
+            "sales_orders_approved", sqlite_where=sa.text("order_number IS NOT NULL"), postgresql_where=sa.text("order_number IS NOT NULL")
+        )
+        batch_op.drop_index("sales_orders_acceptance")
+
+    op.drop_table("sales_orders")
+    with op.batch_alter_table("purchase_orders", schema=None) as batch_op:
+        batch_op.drop_index("purchase_orders_their_id")
+        batch_op.drop_index("purchase_orders_partner")
+        batch_op.drop_index("purchase_orders_delivery")
+        batch_op.drop_index("purchase_orders_date")
+        batch_op.drop_index("purchase_orders_acceptance")
+
+    op.drop_table("purchase_orders")
+    with op.batch_alter_table("mappings", schema=None) as batch_op:
+        batch_op.drop_index(
+            "one_mapping_in_force", sqlite_where=sa.text("undone_at IS NULL"), postgresql_where=sa.text("undone_at IS NULL")
+        )
+
+    op.drop_table("mappings")
+    with op.batch_alter_table("contact_proposals", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_contact_proposals_contact"))
+
+    op.drop_table("contact_proposals")
+    op.drop_table("article_offers")
+    with op.batch_alter_table("agreed_prices", schema=None) as batch_op:
+        batch_op.drop_index("agreed_prices_of")
+
+    op.drop_table("agreed_prices")
+    op.drop_table("partners")
+    op.drop_table("users")
+    with op.batch_alter_table("timetable", schema=None) as batch_op:
+        batch_op.drop_index("timetable_due")
+
+    op.drop_table("timetable")
+    op.drop_table("modules")
+    with op.batch_alter_table("log_entries", schema=None) as batch_op:
+        batch_op.drop_index("log_entries_trace")
+        batch_op.drop_index("log_entries_subject")
+        batch_op.drop_index("log_entries_partner")
+        batch_op.drop_index("log_entries_number")
+        batch_op.drop_index("log_entries_level")
+        batch_op.drop_index("log_entries_code")
+        batch_op.drop_index("log_entries_at")
+
+    op.drop_table("log_entries")
+    op.drop_table("lanes")
+    with op.batch_alter_table("idempotency_keys", schema=None) as batch_op:
+        batch_op.drop_index("idempotency_keys_created_at")
+
+    op.drop_table("idempotency_keys")
+    op.drop_table("exports")
+    with op.batch_alter_table("deliveries", schema=None) as batch_op:
+        batch_op.drop_index(
+            "deliveries_troubled",
+            sqlite_where=sa.text("state IN ('refused', 'dead')"),
+            postgresql_where=sa.text("state IN ('refused', 'dead')"),
+        )
+        batch_op.drop_index("deliveries_subject")
+        batch_op.drop_index("deliveries_lane")
+        batch_op.drop_index("deliveries_due")
+        batch_op.drop_index("deliveries_chain")
+
+    op.drop_table("deliveries")
+    op.drop_table("counters")
+    with op.batch_alter_table("contacts", schema=None) as batch_op:
+        batch_op.drop_index("contacts_vat_number")
+        batch_op.drop_index("contacts_organisation_number")
+        batch_op.drop_index("contacts_name")
+        batch_op.drop_index("contacts_gln")
+        batch_op.drop_index("contacts_email")
+
+    op.drop_table("contacts")
+    op.drop_table("company")
+    with op.batch_alter_table("articles", schema=None) as batch_op:
+        batch_op.drop_index("articles_position")
+        batch_op.drop_index("articles_number_reverse")
+        batch_op.drop_index("articles_number_key")
+        batch_op.drop_index("articles_name_key")
+        batch_op.drop_index("articles_gtin")
+
+    op.drop_table("articles")

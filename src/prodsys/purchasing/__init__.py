@@ -1,0 +1,1 @@
+"""Purchase orders, Export to partner, what came of it."""

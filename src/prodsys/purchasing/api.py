@@ -1,0 +1,442 @@
+"""The doors of Orders > Purchase orders, Orders > Export to partner, and the ledger of deliveries."""
+
+import asyncio
+import datetime as dt
+from collections.abc import AsyncIterator
+from typing import Annotated, Any, Literal
+
+import anyio.to_thread
+import msgspec
+from litestar import Request, Response, delete, get, post, put
+from litestar.di import NamedDependency
+from litestar.params import FromPath, HeaderParameter, JSONBody, QueryParameter
+from litestar.response import ServerSentEvent, ServerSentEventMessage
+from msgspec import Meta
+
+from prodsys import documents, errors
+from prodsys.documents import Issue
+from prodsys.kit import sheets
+from prodsys.kit.clock import instant, micros, now
+from prodsys.kit.db import ELSEWHERE, Database, Tx
+from prodsys.kit.outbound import Outbound
+from prodsys.kit.vault import Vault
+from prodsys.kit.web import (
+    After,
+    Answered,
+    IdempotencyKey,
+    IfMatch,
+    IfNoneMatch,
+    Limit,
+    Page,
+    answered,
+    answers,
+    decode_cursor,
+    encode_cursor,
+    once,
+    request_key,
+    tagged,
+)
+from prodsys.purchasing import actions, model, store
+from prodsys.purchasing.model import (
+    ChangedOrder,
+    DeliveryEntry,
+    Export,
+    ExportSummary,
+    Imported,
+    NewOrder,
+    Previewed,
+    PurchaseOrder,
+    PurchaseSummary,
+    Totals,
+)
+from prodsys.purchasing.store import Filter
+from prodsys.scopes import PRODSYS_MODULE, Caller, Scope, allows
+from prodsys.settings import Settings
+
+MOST_BYTES = 20 * 1024 * 1024
+_AT_MOST_EVERY = 0.25
+"""Seconds between two pieces of an export's news."""
+_LOOK_EVERY = 2.0
+"""Seconds after which an export is looked at although nothing was heard: a lane may have paused."""
+
+Travel = Annotated[
+    Literal["not_sent", "queued", "received", "failed", "unknown"] | None,
+    QueryParameter(description="How far it has travelled; `queued` is everything on its way."),
+]
+Answer = Annotated[documents.Acceptance | None, QueryParameter(description="What the two companies have agreed.")]
+OfPartner = Annotated[str | None, QueryParameter(description="Only orders to this supplier, by id.")]
+Beginning = Annotated[str | None, QueryParameter(max_length=80, description="Only numbers beginning so; then sorted by number.")]
+FromDay = Annotated[dt.date | None, QueryParameter(description="Only orders of this day or later; the list is then sorted by day.")]
+ToDay = Annotated[dt.date | None, QueryParameter(description="Only orders of this day or earlier.")]
+LastEventId = Annotated[str | None, HeaderParameter(name="Last-Event-ID", description="The `id` of the last event seen.")]
+
+
+class OrderList(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The orders meant, by id."""
+
+    orders: Annotated[list[str], Meta(min_length=1, max_length=model.MOST_ORDERS)]
+
+
+@get("/purchasing/orders", operation_id="list_purchase_orders", **allows(Scope.PURCHASE_ORDERS_READ))
+async def list_orders(
+    db: NamedDependency[Database],
+    limit: Limit = 50,
+    after: After = None,
+    delivery: Travel = None,
+    acceptance: Answer = None,
+    partner: OfPartner = None,
+    number: Beginning = None,
+    from_date: FromDay = None,
+    to_date: ToDay = None,
+) -> Page[PurchaseSummary]:
+    """Purchase orders, newest first."""
+    wanted = _filter(delivery, acceptance, partner, number, from_date, to_date)
+    kind = f"orders-{'-'.join(part.__name__ for part in store.shape(wanted))}"
+    behind = None if after is None else _read_place(after, kind, wanted)
+    found, more = await db.read(actions.listed, wanted, behind, limit)
+    return Page(items=found, next=None if more is None else encode_cursor(kind, *more))
+
+
+def _read_place(after: str, kind: str, wanted: Filter) -> tuple[Any, ...]:
+    place = decode_cursor(after, kind, *store.shape(wanted))
+    if len(place) == 2:
+        try:
+            dt.date.fromisoformat(place[0])
+        except ValueError:
+            message = "This is not a cursor of this list; begin again without `after`."
+            issue = Issue(code="cursor_invalid", message=message, pointer="/query/after", blocks=True)
+            raise errors.Invalid(issues=[issue]) from None
+    return place
+
+
+def _filter(
+    delivery: str | None,
+    acceptance: documents.Acceptance | None,
+    partner: str | None,
+    number: str | None,
+    from_date: dt.date | None,
+    to_date: dt.date | None,
+) -> Filter:
+    return Filter(
+        delivery=delivery,
+        acceptance=None if acceptance is None else acceptance.value,
+        partner=partner,
+        number=number,
+        from_date=from_date,
+        to_date=to_date,
+    )
+
+
+@get("/purchasing/orders/totals", operation_id="sum_purchase_orders", **allows(Scope.PURCHASE_ORDERS_READ))
+async def sum_orders(
+    db: NamedDependency[Database],
+    delivery: Travel = None,
+    acceptance: Answer = None,
+    partner: OfPartner = None,
+    number: Beginning = None,
+    from_date: FromDay = None,
+    to_date: ToDay = None,
+) -> Totals:
+    """How many orders a list holds and what they come to, counted up to a thousand."""
+    return await db.read(actions.totals, _filter(delivery, acceptance, partner, number, from_date, to_date))
+
+
+@post(
+    "/purchasing/orders",
+    operation_id="create_purchase_order",
+    responses=answers(errors.AlreadyExists),
+    **allows(Scope.PURCHASE_ORDERS_WRITE),
+)
+async def create_order(
+    request: Request[Any, Any, Any],
+    data: JSONBody[NewOrder],
+    caller: NamedDependency[Caller],
+    db: NamedDependency[Database],
+    idempotency_key: IdempotencyKey = None,
+) -> Response[PurchaseOrder]:
+    """Write an order down; nothing is sent."""
+    key = await request_key(request, idempotency_key)
+    return (await once(db, key, _made, actions.create, caller, data)).reply()
+
+
+def _made(order: PurchaseOrder) -> Answered:
+    return answered(order, headers={"Location": f"/api/v1/purchasing/orders/{order.id}", "ETag": order.etag})
+
+
+@get("/purchasing/orders/{id:str}", operation_id="get_purchase_order", **allows(Scope.PURCHASE_ORDERS_READ))
+async def get_order(id: FromPath[str], db: NamedDependency[Database], if_none_match: IfNoneMatch = None) -> Response[PurchaseOrder]:
+    """One order, whole: what it says, where it is, and what the supplier said."""
+    order = await db.read(actions.shown, id)
+    return tagged(order, order.etag, if_none_match)
+
+
+@put(
+    "/purchasing/orders/{id:str}",
+    operation_id="change_purchase_order",
+    responses=answers(errors.WrongState, errors.Stale, errors.IfMatchMissing),
+    **allows(Scope.PURCHASE_ORDERS_WRITE),
+)
+async def change_order(
+    id: FromPath[str],
+    data: JSONBody[ChangedOrder],
+    caller: NamedDependency[Caller],
+    db: NamedDependency[Database],
+    if_match: IfMatch = None,
+) -> Response[PurchaseOrder]:
+    """Let an order say something else; a delivered one becomes the next revision, to be exported again."""
+    order = await db.write(actions.change, caller, id, data, if_match)
+    return tagged(order, order.etag)
+
+
+@delete(
+    "/purchasing/orders/{id:str}",
+    operation_id="delete_purchase_order",
+    responses=answers(errors.WrongState, errors.Stale, errors.IfMatchMissing),
+    **allows(Scope.PURCHASE_ORDERS_WRITE),
+)
+async def delete_order(id: FromPath[str], caller: NamedDependency[Caller], db: NamedDependency[Database], if_match: IfMatch = None) -> None:
+    """Take an order out of the books, as long as nothing of it was ever sent."""
+    await db.write(actions.delete, caller, id, if_match)
+
+
+@post("/purchasing/orders/{id:str}/copy", operation_id="copy_purchase_order", **allows(Scope.PURCHASE_ORDERS_WRITE))
+async def copy_order(
+    request: Request[Any, Any, Any],
+    id: FromPath[str],
+    caller: NamedDependency[Caller],
+    db: NamedDependency[Database],
+    idempotency_key: IdempotencyKey = None,
+) -> Response[PurchaseOrder]:
+    """A new order that says the same, under the next number."""
+    key = await request_key(request, idempotency_key)
+    return (await once(db, key, _made, actions.copy, caller, id)).reply()
+
+
+@post(
+    "/purchasing/orders/import",
+    operation_id="import_purchase_orders",
+    request_max_body_size=MOST_BYTES,
+    responses=answers(errors.BadFile, errors.TooLarge),
+    **allows(Scope.PURCHASE_ORDERS_WRITE),
+)
+async def import_orders(
+    request: Request[Any, Any, Any],
+    caller: NamedDependency[Caller],
+    db: NamedDependency[Database],
+    idempotency_key: IdempotencyKey = None,
+) -> Response[Imported]:
+    """Write down the orders of a CSV or XLSX file, the body of this request: one row per line, all of them or none."""
+    content = await request.body()
+    key = await request_key(request, idempotency_key)
+    table = await anyio.to_thread.run_sync(_read_table, content)
+    return (await once(db, key, answered, actions.import_table, caller, table)).reply()
+
+
+def _read_table(content: bytes) -> sheets.Table | sheets.BadFile:
+    return sheets.read_table(content, text_columns=model.SHEET_CODES, required=model.SHEET_REQUIRED)
+
+
+@post(
+    "/purchasing/orders/{id:str}/refresh",
+    operation_id="refresh_purchase_order",
+    status_code=200,
+    responses=answers(errors.WrongState, errors.PartnerUnreachable),
+    **allows(Scope.PURCHASE_ORDERS_EXPORT),
+)
+async def refresh_order(
+    id: FromPath[str],
+    db: NamedDependency[Database],
+    outbound: NamedDependency[Outbound],
+    vault: NamedDependency[Vault],
+    settings: NamedDependency[Settings],
+) -> Response[PurchaseOrder]:
+    """Ask the supplier for his answers now, instead of at the next minute."""
+    order = await actions.refresh(db, actions.reach_by(outbound, vault, settings), id)
+    return tagged(order, order.etag)
+
+
+@post(
+    "/exports",
+    operation_id="export_orders",
+    status_code=202,
+    responses=answers(errors.ModuleOff),
+    **allows(Scope.PURCHASE_ORDERS_EXPORT, module=PRODSYS_MODULE),
+)
+async def export(
+    request: Request[Any, Any, Any],
+    data: JSONBody[OrderList],
+    caller: NamedDependency[Caller],
+    db: NamedDependency[Database],
+    settings: NamedDependency[Settings],
+    idempotency_key: IdempotencyKey = None,
+) -> Response[Export]:
+    """Export orders to their suppliers: each is promised now and leaves by itself; one that is not ready is refused with every reason."""
+    key = await request_key(request, idempotency_key)
+    return (await once(db, key, _accepted, _export, caller, data.orders, settings.answers_every_seconds)).reply()
+
+
+def _export(tx: Tx, caller: Caller, orders: list[str], answers_every: int) -> Export:
+    return _whole(actions.export_shown(tx, actions.export(tx, caller, orders, answers_every=answers_every)))
+
+
+def _whole(shown: tuple[Export, int | None]) -> Export:
+    found, more = shown
+    return found if more is None else msgspec.structs.replace(found, next=encode_cursor("export", more))
+
+
+def _accepted(made: Export) -> Answered:
+    return answered(made, 202, headers={"Location": f"/api/v1/exports/{made.id}"})
+
+
+@post(
+    "/exports/preview",
+    operation_id="preview_export",
+    status_code=200,
+    responses=answers(errors.ModuleOff),
+    **allows(Scope.PURCHASE_ORDERS_EXPORT, module=PRODSYS_MODULE),
+)
+async def preview_export(
+    data: JSONBody[OrderList],
+    caller: NamedDependency[Caller],
+    db: NamedDependency[Database],
+    outbound: NamedDependency[Outbound],
+    vault: NamedDependency[Vault],
+    settings: NamedDependency[Settings],
+) -> Page[Previewed]:
+    """What would become of up to 2,000 orders if they were exported now, line by line against the suppliers' live catalogues."""
+    return Page(items=await actions.preview(db, actions.reach_by(outbound, vault, settings), caller, data.orders))
+
+
+@get("/exports", operation_id="list_exports", **allows(Scope.PURCHASE_ORDERS_READ))
+async def list_exports(db: NamedDependency[Database], limit: Limit = 50, after: After = None) -> Page[ExportSummary]:
+    """Exports, newest first."""
+    below = None if after is None else decode_cursor(after, "exports", int)[0]
+    found, more = await db.read(actions.exports_listed, below, limit)
+    return Page(items=found, next=None if more is None else encode_cursor("exports", more))
+
+
+@get("/exports/{id:str}", operation_id="get_export", **allows(Scope.PURCHASE_ORDERS_READ))
+async def get_export(
+    id: FromPath[str],
+    db: NamedDependency[Database],
+    limit: Annotated[int, QueryParameter(ge=1, le=500, description="How many orders at most.")] = 500,
+    after: After = None,
+) -> Export:
+    """What became of every order of an export, and what to do about it."""
+    behind = -1 if after is None else decode_cursor(after, "export", int)[0]
+    return _whole(await db.read(actions.export_shown, id, behind, limit))
+
+
+@get("/exports/{id:str}/events", operation_id="follow_export", **allows(Scope.PURCHASE_ORDERS_READ))
+async def follow_export(id: FromPath[str], db: NamedDependency[Database], last_event_id: LastEventId = None) -> ServerSentEvent:
+    """News of an export as they happen, until every order of it has ended; whoever comes back says where he was by `Last-Event-ID`."""
+    await db.read(actions.export_shown, id, -1, 1)  # a 404 must come before the stream begins
+    seen = last_event_id or ""
+    since = instant(int(seen)) if seen.isascii() and seen.isdigit() and len(seen) < 18 else None
+    return ServerSentEvent(news(db, id, since))
+
+
+async def news(db: Database, id: str, since: dt.datetime | None) -> AsyncIterator[ServerSentEventMessage]:
+    """The events of an export: one `progress` with the counts and the orders that changed, each time; `settled` at the end."""
+    awake = asyncio.Event()
+    stop = [db.listen(topic, awake.set) for topic in (actions.TOPIC, ELSEWHERE)]
+    told: dict[str, str] = {}
+    counts: model.Counts | None = None
+    try:
+        while True:
+            awake.clear()
+            at = now()
+            found = await db.read(actions.progress, id, since, told)
+            if found.items or found.counts != counts or found.is_settled:
+                told |= {one.order: one.status for one in found.items}
+                counts = found.counts
+                # A piece cut short has more of the same time to come.
+                since = since if len(found.items) == actions.NEWS else at
+                event = "settled" if found.is_settled else "progress"
+                yield ServerSentEventMessage(data=documents.write(found).decode(), event=event, id=str(micros(since or at)))
+            if found.is_settled:
+                return
+            await asyncio.sleep(_AT_MOST_EVERY)
+            try:
+                await asyncio.wait_for(awake.wait(), _LOOK_EVERY)
+            except TimeoutError:
+                continue
+    finally:
+        for unlisten in stop:
+            unlisten()
+
+
+@post(
+    "/exports/{id:str}/retry",
+    operation_id="retry_export",
+    status_code=202,
+    responses=answers(errors.ModuleOff),
+    **allows(Scope.PURCHASE_ORDERS_EXPORT, module=PRODSYS_MODULE),
+)
+async def retry_export(
+    request: Request[Any, Any, Any],
+    id: FromPath[str],
+    caller: NamedDependency[Caller],
+    db: NamedDependency[Database],
+    settings: NamedDependency[Settings],
+    idempotency_key: IdempotencyKey = None,
+) -> Response[Export]:
+    """Export the failed orders of an export anew, as they stand now; those that arrived are left alone."""
+    key = await request_key(request, idempotency_key)
+    return (await once(db, key, _accepted, _retry, caller, id, settings.answers_every_seconds)).reply()
+
+
+def _retry(tx: Tx, caller: Caller, id: str, answers_every: int) -> Export:
+    actions.retry(tx, caller, id, answers_every=answers_every)
+    return _whole(actions.export_shown(tx, id))
+
+
+@get("/deliveries", operation_id="list_deliveries", **allows(Scope.LOGS_READ))
+async def list_deliveries(
+    db: NamedDependency[Database],
+    limit: Limit = 50,
+    after: After = None,
+    lane: Annotated[str | None, QueryParameter(description="Only what goes to this partner, by id.")] = None,
+    ended: Annotated[
+        Literal["refused", "dead"] | None, QueryParameter(name="state", description="Only what somebody has to look at.")
+    ] = None,
+    subject: Annotated[str | None, QueryParameter(description="Only deliveries of this order, by id.")] = None,
+) -> Page[DeliveryEntry]:
+    """The ledger of what was promised to partners, newest first; what was sent stands in the integration logs."""
+    below = None if after is None else decode_cursor(after, "deliveries", int)[0]
+    rows = await db.read(store.deliveries_below, below, limit + 1, lane=lane, state=ended, subject=subject)
+    more = encode_cursor("deliveries", rows[limit - 1].pk) if len(rows) > limit else None
+    return Page(items=[actions.delivery_entry(row) for row in rows[:limit]], next=more)
+
+
+@post(
+    "/deliveries/{id:str}/resend",
+    operation_id="resend_delivery",
+    status_code=202,
+    responses=answers(errors.WrongState),
+    **allows(Scope.DELIVERIES_WRITE),
+)
+async def resend_delivery(id: FromPath[str], caller: NamedDependency[Caller], db: NamedDependency[Database]) -> DeliveryEntry:
+    """Send what died once more, exactly as it was."""
+    return await db.write(actions.send_again, caller, id)
+
+
+routes = [
+    list_orders,
+    sum_orders,
+    create_order,
+    get_order,
+    change_order,
+    delete_order,
+    copy_order,
+    import_orders,
+    refresh_order,
+    export,
+    preview_export,
+    list_exports,
+    get_export,
+    follow_export,
+    retry_export,
+    list_deliveries,
+    resend_delivery,
+]

@@ -1,0 +1,817 @@
+"""The rows of purchase orders, of exports, and of what came of them."""
+
+import datetime as dt
+from collections.abc import Collection, Iterable, Sequence
+from decimal import Decimal
+from typing import Any, Literal
+
+import msgspec
+from sqlalchemy import Select, and_, bindparam, case, delete, func, insert, literal_column, null, select, update
+
+from prodsys import documents
+from prodsys.documents import Issue, Order
+from prodsys.kit.clock import now
+from prodsys.kit.db import Instant, Tx, hot, in_texts, insert_new, insert_or_ignore
+from prodsys.kit.ids import new_id
+from prodsys.kit.telemetry import new_trace_id
+from prodsys.purchasing.model import ItemStatus, OurArticle, WrittenLine
+from prodsys.tables import articles, contacts, counters, deliveries, export_orders, exports, partners, purchase_lines, purchase_orders
+
+FIRST_NUMBER = 100_001
+MOST_COUNTED = 1_000
+
+read_order = documents.reader(Order)
+read_issues = msgspec.json.Decoder(list[Issue]).decode
+_write_issues = msgspec.json.Encoder().encode
+
+
+class Kept(msgspec.Struct, frozen=True, kw_only=True):
+    """A purchase order as it is kept; `document` is documents.Order and `issues` a list of documents.Issue, as JSON."""
+
+    pk: int
+    id: str
+    number: str
+    revision: int
+    partner: int | None
+    partner_id: str | None
+    partner_name: str | None
+    date: dt.date
+    currency: str
+    net: Decimal
+    document: str
+    issues: str
+    delivery: str
+    validation: str
+    acceptance: str
+    fulfilment: str
+    trace_id: str
+    version: int
+    created_at: dt.datetime
+    changed_at: dt.datetime
+    created_by: str
+    sent_at: dt.datetime | None
+    their_id: str | None
+    their_order_number: str
+    reason: str
+
+
+class Written(msgspec.Struct, frozen=True, kw_only=True):
+    """An order about to be kept."""
+
+    partner: int | None
+    order: Order
+    lines: Sequence[WrittenLine]
+    issues: Sequence[Issue]
+    validation: str
+
+
+class Going(msgspec.Struct, frozen=True, kw_only=True):
+    """An order of an export that nobody has looked at yet."""
+
+    position: int
+    pk: int
+    id: str
+    number: str
+    revision: int
+    partner: int | None
+    document: str
+    delivery: str
+    trace_id: str
+
+
+class Gone(msgspec.Struct, frozen=True, kw_only=True):
+    """An order that was sent, as far as settling it needs."""
+
+    pk: int
+    id: str
+    number: str
+    revision: int
+    partner: int | None
+    partner_name: str | None
+    delivery: str
+    trace_id: str
+
+
+class ItemRow(msgspec.Struct, frozen=True, kw_only=True):
+    """An order of an export as it is kept; `state` and `attempts` are its delivery's while it is under way."""
+
+    position: int
+    order: str
+    number: str
+    partner_id: str | None
+    partner_name: str | None
+    status: str
+    issues: str
+    trace_id: str
+    delivery: str | None
+    changed_at: dt.datetime
+    state: str | None
+    attempts: int | None
+
+
+class DeliveryRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A row of the ledger, without what was sent."""
+
+    pk: int
+    id: str
+    kind: str
+    lane: str
+    subject: str
+    state: Literal["ready", "leased", "done", "refused", "dead"]
+    attempts: int
+    run_at: dt.datetime
+    deadline: dt.datetime
+    last_error: str
+    traceparent: str
+    created_at: dt.datetime
+    settled_at: dt.datetime | None
+    has_document: bool
+
+
+_ORDER = (
+    purchase_orders.c.pk,
+    purchase_orders.c.id,
+    purchase_orders.c.number,
+    purchase_orders.c.revision,
+    purchase_orders.c.partner,
+    partners.c.id.label("partner_id"),
+    partners.c.name.label("partner_name"),
+    purchase_orders.c.date,
+    purchase_orders.c.currency,
+    purchase_orders.c.net,
+    purchase_orders.c.document,
+    purchase_orders.c.issues,
+    purchase_orders.c.delivery,
+    purchase_orders.c.validation,
+    purchase_orders.c.acceptance,
+    purchase_orders.c.fulfilment,
+    purchase_orders.c.trace_id,
+    purchase_orders.c.version,
+    purchase_orders.c.created_at,
+    purchase_orders.c.changed_at,
+    purchase_orders.c.created_by,
+    purchase_orders.c.sent_at,
+    purchase_orders.c.their_id,
+    purchase_orders.c.their_order_number,
+    purchase_orders.c.reason,
+)
+_with_partner = purchase_orders.outerjoin(partners, partners.c.pk == purchase_orders.c.partner)
+# A list shows no lines, and the documents would be most of its bytes.
+_LISTED = tuple(literal_column("''").label("document") if column is purchase_orders.c.document else column for column in _ORDER)
+
+_order = hot(select(*_ORDER).select_from(_with_partner).where(purchase_orders.c.id == bindparam("id")), Kept)
+_orders = hot(select(*_ORDER).select_from(_with_partner).where(in_texts(purchase_orders.c.id, "ids")), Kept)
+_locked = hot(select(purchase_orders.c.pk).where(purchase_orders.c.id == bindparam("id")).with_for_update())
+_lines_of = hot(
+    select(purchase_lines.c.line_id, articles.c.id)
+    .join_from(purchase_lines, articles, articles.c.pk == purchase_lines.c.article)
+    .where(purchase_lines.c.order == bindparam("order"))
+)
+_keys = hot(select(purchase_orders.c.id, purchase_orders.c.pk).where(in_texts(purchase_orders.c.id, "ids")))
+_numbers = hot(select(purchase_orders.c.number, purchase_orders.c.pk).where(in_texts(purchase_orders.c.number, "numbers")))
+_insert = hot(insert_or_ignore(purchase_orders))
+_insert_lines = hot(insert(purchase_lines))
+_drop_lines = hot(delete(purchase_lines).where(purchase_lines.c.order == bindparam("order_pk")))
+_rewrite = hot(
+    update(purchase_orders)
+    .where(purchase_orders.c.pk == bindparam("order_pk"), purchase_orders.c.version == bindparam("seen"))
+    .values(
+        {"version": purchase_orders.c.version + 1, "acceptance": "open", "delivery": "not_sent", "reason": ""}
+        | {
+            column: bindparam(f"new_{column}", type_=purchase_orders.c[column].type)
+            for column in ("partner", "revision", "date", "currency", "net", "document", "issues", "validation", "changed_at")
+        }
+    )
+)
+_count_up = hot(update(counters).where(counters.c.name == "purchase_order").values(value=counters.c.value + 1).returning(counters.c.value))
+
+
+def order(tx: Tx, id: str, *, lock: bool = False) -> Kept | None:
+    """The order of this public id; with *lock* nobody else changes it until this unit ends."""
+    if lock and _locked.first(tx, {"id": id}) is None:
+        return None
+    return _order.first(tx, {"id": id})
+
+
+def orders(tx: Tx, ids: Collection[str]) -> dict[str, Kept]:
+    """Orders by their public ids."""
+    return {row.id: row for row in _orders.all(tx, {"ids": ids})} if ids else {}
+
+
+def line_articles(tx: Tx, order: int) -> dict[str, str]:
+    """The ids of our articles by the line that means them."""
+    return {row.line_id: row.id for row in _lines_of.all(tx, {"order": order})}
+
+
+def keys(tx: Tx, ids: Collection[str]) -> dict[str, int]:
+    """Keys of orders by their public ids."""
+    return {row.id: row.pk for row in _keys.all(tx, {"ids": ids})} if ids else {}
+
+
+def numbers_taken(tx: Tx, numbers: Collection[str]) -> dict[str, int]:
+    """Which of these order numbers are taken, and by which order."""
+    return {row.number: row.pk for row in _numbers.all(tx, {"numbers": numbers})} if numbers else {}
+
+
+def next_number(tx: Tx) -> str:
+    """The next free number of our series: PO-100001 and on."""
+    insert_new(tx, counters, {"name": "purchase_order", "value": FIRST_NUMBER - 1})
+    while True:
+        row = _count_up.first(tx)
+        if row is None:
+            raise LookupError("The counter of purchase orders is gone.")
+        number = f"PO-{row.value}"
+        if not numbers_taken(tx, [number]):
+            return number
+
+
+def insert_orders(tx: Tx, many: Sequence[Written], actor: str) -> list[str]:
+    """Keep new orders with their lines; the ids of those made. An order whose number is taken is not made."""
+    at = now()
+    rows = [
+        {
+            "id": new_id("po"),
+            "partner": one.partner,
+            "number": one.order.number,
+            "revision": one.order.revision,
+            "date": one.order.date,
+            "currency": one.order.currency,
+            "net": one.order.net,
+            "document": documents.write(one.order).decode(),
+            "issues": _issues(one.issues),
+            "delivery": "not_sent",
+            "validation": one.validation,
+            "acceptance": "open",
+            "fulfilment": "none",
+            "created_at": at,
+            "changed_at": at,
+            "created_by": actor,
+        }
+        for one in many
+    ]
+    _insert.many(tx, rows)
+    made = keys(tx, [str(row["id"]) for row in rows])
+    _insert_lines.many(
+        tx, [line for row, one in zip(rows, many, strict=True) if row["id"] in made for line in _line_rows(made[str(row["id"])], one)]
+    )
+    return [str(row["id"]) for row in rows if row["id"] in made]
+
+
+def rewrite(tx: Tx, pk: int, version: int, one: Written) -> bool:
+    """Make an order say something else; False when it is no longer in this version."""
+    kept = _rewrite.run(
+        tx,
+        {
+            "order_pk": pk,
+            "seen": version,
+            "new_partner": one.partner,
+            "new_revision": one.order.revision,
+            "new_date": one.order.date,
+            "new_currency": one.order.currency,
+            "new_net": one.order.net,
+            "new_document": documents.write(one.order).decode(),
+            "new_issues": _issues(one.issues),
+            "new_validation": one.validation,
+            "new_changed_at": now(),
+        },
+    )
+    if kept:
+        _drop_lines.run(tx, {"order_pk": pk})
+        _insert_lines.many(tx, list(_line_rows(pk, one)))
+    return kept == 1
+
+
+def forget(tx: Tx, pk: int) -> None:
+    """Take an order that was never sent out of the books, and out of the exports that refused it."""
+    tx.execute(delete(export_orders).where(export_orders.c.order == pk))
+    _drop_lines.run(tx, {"order_pk": pk})
+    tx.execute(delete(purchase_orders).where(purchase_orders.c.pk == pk))
+
+
+def _issues(issues: Sequence[Issue]) -> str:
+    return _write_issues(issues).decode() if issues else "[]"
+
+
+def _line_rows(pk: int, one: Written) -> Iterable[dict[str, Any]]:
+    for position, written in enumerate(one.lines):
+        line = written.line
+        yield {
+            "order": pk,
+            "position": position,
+            "line_id": line.line_id,
+            "article": written.article,
+            "article_number": line.article_number,
+            "quantity": line.quantity,
+            "unit": line.unit,
+            "unit_price": line.unit_price,
+            "net": line.net,
+        }
+
+
+class Filter(msgspec.Struct, frozen=True, kw_only=True):
+    """Which orders are asked for; `number` is how theirs begin, `partner` a public id, days are included."""
+
+    delivery: str | None = None
+    acceptance: str | None = None
+    partner: str | None = None
+    number: str | None = None
+    from_date: dt.date | None = None
+    to_date: dt.date | None = None
+
+
+_LAST = "\U0010ffff"
+
+
+def listed(tx: Tx, wanted: Filter, after: tuple[Any, ...] | None, limit: int) -> list[Kept]:
+    """A page of orders, without their documents. With `number` sorted by it, with days by day, otherwise newest first.
+
+    `after` is what `place` says of the last order of the page before.
+    """
+    asked: Select[Any] = _filtered(select(*_LISTED).select_from(_with_partner), wanted)
+    if wanted.number:
+        if after:
+            asked = asked.where(purchase_orders.c.number > after[0])
+        asked = asked.order_by(purchase_orders.c.number)
+    elif _has_days(wanted):
+        if after:
+            day, pk = dt.date.fromisoformat(after[0]), after[1]
+            asked = asked.where((purchase_orders.c.date < day) | and_(purchase_orders.c.date == day, purchase_orders.c.pk < pk))
+        asked = asked.order_by(purchase_orders.c.date.desc(), purchase_orders.c.pk.desc())
+    else:
+        if after:
+            asked = asked.where(purchase_orders.c.pk < after[0])
+        asked = asked.order_by(purchase_orders.c.pk.desc())
+    return [Kept(**row) for row in tx.execute(asked.limit(limit)).mappings()]
+
+
+def place(wanted: Filter, row: Kept) -> tuple[str | int, ...]:
+    """Where a list with this filter goes on after this order."""
+    if wanted.number:
+        return (row.number,)
+    return (row.date.isoformat(), row.pk) if _has_days(wanted) else (row.pk,)
+
+
+def shape(wanted: Filter) -> tuple[type, ...]:
+    """The types of `place`."""
+    if wanted.number:
+        return (str,)
+    return (str, int) if _has_days(wanted) else (int,)
+
+
+def totals(tx: Tx, wanted: Filter) -> tuple[int, dict[str, Decimal]]:
+    """How many orders there are, counted up to one more than 1,000, and the sum of up to 1,000 of them by currency."""
+    some = _filtered(select(purchase_orders.c.currency, purchase_orders.c.net), wanted).limit(MOST_COUNTED + 1).subquery()
+    rows = tx.execute(select(some.c.currency, func.count(), func.sum(some.c.net).label("net")).group_by(some.c.currency)).all()
+    return sum(row[1] for row in rows), {row.currency: _amount(row.net) for row in rows}
+
+
+def _amount(hundredths: Any) -> Decimal:
+    return hundredths if isinstance(hundredths, Decimal) and hundredths.as_tuple().exponent == -2 else Decimal(hundredths or 0)
+
+
+def _has_days(wanted: Filter) -> bool:
+    return wanted.from_date is not None or wanted.to_date is not None
+
+
+def _filtered(asked: Select[Any], wanted: Filter) -> Select[Any]:
+    if wanted.delivery:
+        asked = asked.where(purchase_orders.c.delivery == wanted.delivery)
+    if wanted.acceptance:
+        asked = asked.where(purchase_orders.c.acceptance == wanted.acceptance)
+    if wanted.partner:
+        asked = asked.where(purchase_orders.c.partner == select(partners.c.pk).where(partners.c.id == wanted.partner).scalar_subquery())
+    if wanted.number:
+        asked = asked.where(purchase_orders.c.number >= wanted.number, purchase_orders.c.number < wanted.number + _LAST)
+    if wanted.from_date:
+        asked = asked.where(purchase_orders.c.date >= wanted.from_date)
+    if wanted.to_date:
+        asked = asked.where(purchase_orders.c.date <= wanted.to_date)
+    return asked
+
+
+_ARTICLE = (articles.c.pk, articles.c.number, articles.c.name, articles.c.unit)
+_articles_by_id = hot(select(articles.c.id.label("word"), *_ARTICLE).where(in_texts(articles.c.id, "words")))
+_articles_by_number = hot(select(articles.c.number.label("word"), *_ARTICLE).where(in_texts(articles.c.number, "words")))
+_SUPPLIER = (partners.c.pk, partners.c.id, partners.c.name, contacts.c.organisation_number)
+_partners_and_contacts = partners.outerjoin(contacts, contacts.c.pk == partners.c.contact)
+_suppliers_by_word = hot(
+    select(*_SUPPLIER)
+    .select_from(_partners_and_contacts)
+    .where(in_texts(partners.c.id, "words") | in_texts(partners.c.name, "words") | in_texts(contacts.c.organisation_number, "words"))
+)
+
+
+def articles_named(tx: Tx, words: Collection[str]) -> dict[str, OurArticle]:
+    """Articles of ours by id or number; a number wins over an id."""
+    if not words:
+        return {}
+    rows = [*_articles_by_id.all(tx, {"words": words}), *_articles_by_number.all(tx, {"words": words})]
+    return {row.word: OurArticle(pk=row.pk, number=row.number, name=row.name, unit=row.unit) for row in rows}
+
+
+def suppliers_named(tx: Tx, words: Collection[str]) -> dict[str, list[tuple[int, str]]]:
+    """Suppliers by id, exact name or organisation number: word → [(key, id)]. Two of one name are both told."""
+    found: dict[str, list[tuple[int, str]]] = {}
+    for row in _suppliers_by_word.all(tx, {"words": words}) if words else []:
+        for word in {row.id, row.name, row.organisation_number}:
+            if word and word in words:
+                found.setdefault(word, []).append((row.pk, row.id))
+    return found
+
+
+_insert_items = hot(insert(export_orders))
+_export = hot(select(exports).where(exports.c.id == bindparam("id")))
+_exports = hot(select(exports).where(exports.c.pk < bindparam("below")).order_by(exports.c.pk.desc()).limit(bindparam("limit")))
+_going = hot(
+    select(
+        export_orders.c.position,
+        purchase_orders.c.pk,
+        purchase_orders.c.id,
+        purchase_orders.c.number,
+        purchase_orders.c.revision,
+        purchase_orders.c.partner,
+        purchase_orders.c.document,
+        purchase_orders.c.delivery,
+        export_orders.c.trace_id,
+    )
+    .join_from(export_orders, purchase_orders, purchase_orders.c.pk == export_orders.c.order)
+    .where(export_orders.c.export == bindparam("of"), export_orders.c.delivery.is_(None))
+    .order_by(export_orders.c.position)
+    .limit(bindparam("most"))
+    .with_for_update(),
+    Going,
+)
+_mark_queued = hot(
+    update(purchase_orders)
+    .where(purchase_orders.c.pk == bindparam("order_pk"))
+    .values(
+        delivery="queued",
+        trace_id=bindparam("trace"),
+        issues="[]",
+        sent_at=bindparam("at", type_=Instant()),
+        changed_at=bindparam("at", type_=Instant()),
+        version=purchase_orders.c.version + 1,
+    )
+)
+_note_promise = hot(
+    update(export_orders)
+    .where(export_orders.c.export == bindparam("of"), export_orders.c.position == bindparam("at_position"))
+    .values(
+        delivery=bindparam("promise"),
+        status=bindparam("new_status"),
+        issues=bindparam("new_issues"),
+        changed_at=bindparam("at", type_=Instant()),
+    )
+)
+_retry = hot(
+    update(export_orders)
+    .where(export_orders.c.export == bindparam("of"), export_orders.c.position == bindparam("at_position"))
+    .values(delivery=null(), status="queued", issues="[]", trace_id=bindparam("trace"), changed_at=bindparam("at", type_=Instant()))
+)
+_failed_items = hot(
+    select(export_orders.c.position).where(export_orders.c.export == bindparam("of"), export_orders.c.status.in_(["refused", "dead"]))
+)
+
+
+def new_export(tx: Tx, orders: Sequence[int], actor: str) -> tuple[int, str]:
+    """Begin an export of these orders, in this order; its key and id. Each gets the trace it will be known by in both companies."""
+    at = now()
+    name = new_id("ex")
+    tx.execute(insert(exports).values(id=name, created_at=at, created_by=actor, size=len(orders)))
+    pk = int(tx.execute(select(exports.c.pk).where(exports.c.id == name)).scalar_one())
+    fresh = {"export": pk, "delivery": None, "status": "queued", "changed_at": at}
+    rows = [fresh | {"position": position, "order": order, "trace_id": new_trace_id()} for position, order in enumerate(orders)]
+    _insert_items.many(tx, rows)
+    return pk, name
+
+
+def export_row(tx: Tx, id: str) -> Any:
+    """The export of this public id: pk, id, created_at, created_by, size; or None."""
+    return _export.first(tx, {"id": id})
+
+
+def exports_below(tx: Tx, below: int | None, limit: int) -> list[Any]:
+    """Exports, newest first, below this key."""
+    return _exports.all(tx, {"below": below if below is not None else 2**62, "limit": limit})
+
+
+def going(tx: Tx, export: int, most: int) -> list[Going]:
+    """The next orders of an export that nobody has looked at; nobody else does until this unit ends."""
+    return _going.all(tx, {"of": export, "most": most})
+
+
+def mark_queued(tx: Tx, orders: Iterable[tuple[int, str]]) -> None:
+    """These orders (key, trace id) are promised from now on."""
+    at = now()
+    _mark_queued.many(tx, [{"order_pk": pk, "trace": trace, "at": at} for pk, trace in orders])
+
+
+def note_items(tx: Tx, export: int, rows: Iterable[tuple[int, str, ItemStatus, Sequence[Issue]]]) -> None:
+    """What became of orders of an export when they were looked at: (position, promise or empty, status, issues)."""
+    at = now()
+    _note_promise.many(
+        tx,
+        [
+            {"of": export, "at_position": position, "promise": promise, "new_status": status, "new_issues": _issues(issues), "at": at}
+            for position, promise, status, issues in rows
+        ],
+    )
+
+
+def reopen_failed(tx: Tx, export: int) -> int:
+    """Make the failed orders of an export ones nobody has looked at, each with a new trace; how many they are."""
+    at = now()
+    failed = _failed_items.all(tx, {"of": export})
+    _retry.many(tx, [{"of": export, "at_position": row.position, "trace": new_trace_id(), "at": at} for row in failed])
+    return len(failed)
+
+
+_UNDER_WAY = and_(deliveries.c.id == export_orders.c.delivery, export_orders.c.status == "queued")
+_ITEM = (
+    select(
+        export_orders.c.position,
+        purchase_orders.c.id.label("order"),
+        purchase_orders.c.number,
+        partners.c.id.label("partner_id"),
+        partners.c.name.label("partner_name"),
+        export_orders.c.status,
+        export_orders.c.issues,
+        export_orders.c.trace_id,
+        export_orders.c.delivery,
+        export_orders.c.changed_at,
+        deliveries.c.state,
+        deliveries.c.attempts,
+    )
+    .join_from(export_orders, purchase_orders, purchase_orders.c.pk == export_orders.c.order)
+    .outerjoin(partners, partners.c.pk == purchase_orders.c.partner)
+    .outerjoin(deliveries, _UNDER_WAY)
+    .where(export_orders.c.export == bindparam("of"))
+    .order_by(export_orders.c.position)
+)
+_items = hot(_ITEM.where(export_orders.c.position > bindparam("after")).limit(bindparam("limit")), ItemRow)
+_changed_items = hot(
+    _ITEM.where((export_orders.c.changed_at > bindparam("since", type_=Instant())) | deliveries.c.state.is_not(None)).limit(
+        bindparam("limit")
+    ),
+    ItemRow,
+)
+# Without bound values, so that PostgreSQL sees the same expression in both places.
+_was_tried = deliveries.c.attempts > literal_column("0")
+_counted = hot(
+    select(
+        export_orders.c.status,
+        deliveries.c.state,
+        deliveries.c.lane,
+        _was_tried.label("tried"),
+        func.count().label("count"),
+    )
+    .select_from(export_orders.outerjoin(deliveries, _UNDER_WAY))
+    .where(export_orders.c.export == bindparam("of"))
+    .group_by(export_orders.c.status, deliveries.c.state, deliveries.c.lane, _was_tried)
+)
+
+
+def items(tx: Tx, export: int, after: int, limit: int) -> list[ItemRow]:
+    """Orders of an export after this position."""
+    return _items.all(tx, {"of": export, "after": after, "limit": limit})
+
+
+def items_changed(tx: Tx, export: int, since: dt.datetime, limit: int) -> list[ItemRow]:
+    """Orders of an export that changed after this moment, and those still under way."""
+    return _changed_items.all(tx, {"of": export, "since": since, "limit": limit})
+
+
+def counted(tx: Tx, export: int) -> list[Any]:
+    """How many orders of an export stand how: rows of status, state, lane, tried, count."""
+    return _counted.all(tx, {"of": export})
+
+
+_gone = hot(
+    select(
+        purchase_orders.c.pk,
+        purchase_orders.c.id,
+        purchase_orders.c.number,
+        purchase_orders.c.revision,
+        purchase_orders.c.partner,
+        partners.c.name.label("partner_name"),
+        purchase_orders.c.delivery,
+        purchase_orders.c.trace_id,
+    )
+    .select_from(_with_partner)
+    .where(in_texts(purchase_orders.c.id, "ids")),
+    Gone,
+)
+_mark_received = hot(
+    update(purchase_orders)
+    .where(purchase_orders.c.pk == bindparam("order_pk"), purchase_orders.c.trace_id == bindparam("sent_as"))
+    .values(
+        delivery="received",
+        validation=bindparam("new_validation"),
+        their_id=bindparam("theirs", type_=purchase_orders.c.their_id.type),
+        receipt=bindparam("new_receipt", type_=purchase_orders.c.receipt.type),
+        issues=bindparam("new_issues"),
+        trace_id=bindparam("trace"),
+        changed_at=bindparam("at", type_=Instant()),
+        version=purchase_orders.c.version + 1,
+    )
+)
+_mark_failed = hot(
+    update(purchase_orders)
+    .where(purchase_orders.c.pk == bindparam("order_pk"), purchase_orders.c.trace_id == bindparam("sent_as"))
+    .values(
+        delivery="failed",
+        validation=case((bindparam("is_refused"), "refused"), else_=purchase_orders.c.validation),
+        issues=bindparam("new_issues"),
+        changed_at=bindparam("at", type_=Instant()),
+        version=purchase_orders.c.version + 1,
+    )
+)
+_settle_item = hot(
+    update(export_orders)
+    .where(export_orders.c.delivery == bindparam("promise"))
+    .values(
+        status=bindparam("new_status"),
+        issues=bindparam("new_issues"),
+        trace_id=bindparam("trace"),
+        changed_at=bindparam("at", type_=Instant()),
+    )
+)
+
+
+class Arrived(msgspec.Struct, frozen=True, kw_only=True):
+    """An order the supplier has: what he said of it."""
+
+    order: int
+    promise: str
+    sent_as: str
+    trace_id: str
+    their_id: str
+    receipt: str | None
+    validation: str
+    issues: str
+    status: ItemStatus
+
+
+class Failed(msgspec.Struct, frozen=True, kw_only=True):
+    """An order the supplier refused, or that nobody could deliver in time."""
+
+    order: int
+    promise: str
+    sent_as: str
+    trace_id: str
+    issues: Sequence[Issue]
+    status: Literal["refused", "dead"]
+
+
+def gone(tx: Tx, ids: Collection[str]) -> dict[str, Gone]:
+    """Orders that were sent, by their public ids."""
+    return {row.id: row for row in _gone.all(tx, {"ids": ids})} if ids else {}
+
+
+def settle(tx: Tx, arrived: Sequence[Arrived], failed: Sequence[Failed]) -> None:
+    """Write down how orders ended.
+
+    An order that has been changed or sent anew since then keeps what it is; its export hears all the same.
+    """
+    at = now()
+    _mark_received.many(
+        tx,
+        [
+            {
+                "order_pk": one.order, "sent_as": one.sent_as, "new_validation": one.validation, "theirs": one.their_id,
+                "new_receipt": one.receipt, "new_issues": one.issues, "trace": one.trace_id, "at": at,
+            }
+            for one in arrived
+        ],
+    )  # fmt: skip
+    told = [_issues(one.issues) for one in failed]
+    _mark_failed.many(
+        tx,
+        [
+            {"order_pk": one.order, "sent_as": one.sent_as, "is_refused": one.status == "refused", "new_issues": issues, "at": at}
+            for one, issues in zip(failed, told, strict=True)
+        ],
+    )
+    ended: list[tuple[Arrived | Failed, str]] = [*((one, one.issues) for one in arrived), *zip(failed, told, strict=True)]
+    _settle_item.many(
+        tx,
+        [
+            {"promise": one.promise, "new_status": one.status, "new_issues": issues, "trace": one.trace_id, "at": at}
+            for one, issues in ended
+        ],
+    )
+
+
+_leased_subject = hot(select(deliveries.c.pk).where(deliveries.c.subject == bindparam("subject"), deliveries.c.state == "leased").limit(1))
+
+
+def is_leaving(tx: Tx, order: str) -> bool:
+    """Whether a courier has the order in hands at this moment."""
+    return _leased_subject.first(tx, {"subject": order}) is not None
+
+
+class Heard(msgspec.Struct, frozen=True, kw_only=True):
+    """An order of ours as far as the supplier's feed may change it."""
+
+    pk: int
+    id: str
+    number: str
+    revision: int
+    delivery: str
+    acceptance: str
+    fulfilment: str
+    their_id: str | None
+    their_order_number: str
+    reason: str
+    trace_id: str
+    change_seen: int
+
+
+_HEARD = ("delivery", "acceptance", "fulfilment", "their_id", "their_order_number", "reason", "change_seen")
+_heard = hot(
+    select(*(purchase_orders.c[field] for field in Heard.__struct_fields__))
+    .where(in_texts(purchase_orders.c.number, "numbers"), purchase_orders.c.partner == bindparam("of"))
+    .order_by(purchase_orders.c.pk)
+    .with_for_update(),
+    Heard,
+)
+_hear = hot(
+    update(purchase_orders)
+    .where(purchase_orders.c.pk == bindparam("order_pk"))
+    .values(
+        {"version": purchase_orders.c.version + 1, "changed_at": bindparam("at", type_=Instant())}
+        | {column: bindparam(f"new_{column}", type_=purchase_orders.c[column].type) for column in _HEARD}
+    )
+)
+
+
+def heard_of(tx: Tx, partner: int, numbers: Collection[str]) -> dict[str, Heard]:
+    """Orders to this supplier by their numbers; nobody else changes them until this unit ends."""
+    return {row.number: row for row in _heard.all(tx, {"numbers": numbers, "of": partner})} if numbers else {}
+
+
+def hear(tx: Tx, changed: Iterable[Heard]) -> None:
+    """Keep what the supplier said."""
+    at = now()
+    _hear.many(tx, [{"order_pk": one.pk, "at": at} | {f"new_{field}": getattr(one, field) for field in _HEARD} for one in changed])
+
+
+def forget_positions(tx: Tx, partner: int) -> None:
+    """Let every position of a supplier's feed count as unseen: it has begun a new life."""
+    seen = and_(purchase_orders.c.partner == partner, purchase_orders.c.change_seen > 0)
+    tx.execute(update(purchase_orders).where(seen).values(change_seen=0))
+
+
+_DELIVERY = tuple(deliveries.c[name] for name in DeliveryRow.__struct_fields__ if name != "has_document")
+
+
+def deliveries_below(
+    tx: Tx, below: int | None, limit: int, *, lane: str | None, state: Literal["refused", "dead"] | None, subject: str | None
+) -> list[DeliveryRow]:
+    """Rows of the ledger, newest first."""
+    asked = select(*_DELIVERY, deliveries.c.document.is_not(None).label("has_document"))
+    if below is not None:
+        asked = asked.where(deliveries.c.pk < below)
+    if lane is not None:
+        asked = asked.where(deliveries.c.lane == lane)
+    if subject is not None:
+        asked = asked.where(deliveries.c.subject == subject)
+    if state is not None:
+        # Written out, not bound: only so do the databases see that the index of troubled deliveries serves.
+        asked = asked.where(deliveries.c.state.in_(["refused", "dead"]), deliveries.c.state == literal_column(f"'{state}'"))
+    return [DeliveryRow(**row) for row in tx.execute(asked.order_by(deliveries.c.pk.desc()).limit(limit)).mappings()]
+
+
+def delivery(tx: Tx, id: str) -> DeliveryRow | None:
+    """The row of the ledger of this public id."""
+    asked = select(*_DELIVERY, deliveries.c.document.is_not(None).label("has_document")).where(deliveries.c.id == id)
+    row = tx.execute(asked).mappings().first()
+    return None if row is None else DeliveryRow(**row)
+
+
+_requeue = hot(
+    update(purchase_orders)
+    .where(
+        purchase_orders.c.id == bindparam("subject"),
+        purchase_orders.c.trace_id == bindparam("sent_as"),
+        purchase_orders.c.delivery.in_(["failed", "unknown"]),
+    )
+    .values(delivery="queued", issues="[]", changed_at=bindparam("at", type_=Instant()), version=purchase_orders.c.version + 1)
+)
+
+
+def requeue(tx: Tx, subject: str, promise: str, trace_id: str) -> bool:
+    """An order's dead delivery goes out again; False when the order has been changed or sent anew since."""
+    at = now()
+    if _requeue.run(tx, {"subject": subject, "sent_as": trace_id, "at": at}) != 1:
+        return False
+    _settle_item.run(tx, {"promise": promise, "new_status": "queued", "new_issues": "[]", "trace": trace_id, "at": at})
+    return True
+
+
+_ids = hot(select(purchase_orders.c.number, purchase_orders.c.id).where(in_texts(purchase_orders.c.number, "numbers")))
+
+
+def ids(tx: Tx, numbers: Collection[str]) -> dict[str, str]:
+    """The public ids of orders by their numbers."""
+    return {row.number: row.id for row in _ids.all(tx, {"numbers": numbers})} if numbers else {}

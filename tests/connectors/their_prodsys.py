@@ -198,26 +198,33 @@ async def running() -> AsyncIterator[TheirProdsys]:
     theirs = TheirProdsys()
     meetings: set[asyncio.Task[None]] = set()
 
+    async def converse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            first, *lines = (await reader.readuntil(b"\r\n\r\n")).decode().strip().split("\r\n")
+            headers = {name.lower(): text.strip() for name, _, text in (line.partition(":") for line in lines)}
+            method, target, _ = first.split(" ")
+            asked = Asked(method, target, headers, await reader.readexactly(int(headers.get("content-length", 0))))
+            theirs.asked.append(asked)
+            fault = theirs.faults.get(asked.path)
+            if isinstance(fault, bytes):
+                writer.write(fault)
+            elif fault is not None:
+                await fault(writer)
+            else:
+                status, said = await theirs.answer(asked)
+                date = email.utils.format_datetime(dt.datetime.now(dt.UTC) + theirs.clock, usegmt=True)
+                kind = "application/problem+json" if status >= 400 else "application/json"
+                writer.write(http(status, json.dumps(said).encode(), kind, f"Date: {date}"))
+            await writer.drain()
+
     async def meet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(OSError, asyncio.IncompleteReadError):
-            while True:
-                first, *lines = (await reader.readuntil(b"\r\n\r\n")).decode().strip().split("\r\n")
-                headers = {name.lower(): text.strip() for name, _, text in (line.partition(":") for line in lines)}
-                method, target, _ = first.split(" ")
-                asked = Asked(method, target, headers, await reader.readexactly(int(headers.get("content-length", 0))))
-                theirs.asked.append(asked)
-                fault = theirs.faults.get(asked.path)
-                if isinstance(fault, bytes):
-                    writer.write(fault)
-                elif fault is not None:
-                    await fault(writer)
-                else:
-                    status, said = await theirs.answer(asked)
-                    date = email.utils.format_datetime(dt.datetime.now(dt.UTC) + theirs.clock, usegmt=True)
-                    kind = "application/problem+json" if status >= 400 else "application/json"
-                    writer.write(http(status, json.dumps(said).encode(), kind, f"Date: {date}"))
-                await writer.drain()
-        writer.transport.abort()
+        try:
+            with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+                await converse(reader, writer)
+        finally:
+            writer.transport.abort()
+            with contextlib.suppress(OSError):
+                await writer.wait_closed()
 
     def on_connection(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         meeting = asyncio.ensure_future(meet(reader, writer))

@@ -1,7 +1,7 @@
 """A small company around some doors, with the real guard before them."""
 
 import datetime as dt
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -103,9 +103,13 @@ DOORS = [partners_door, anybodys_door, houses_door, contacts_door, public_door, 
 
 @asynccontextmanager
 async def company_of(
-    db: Database, routes: Sequence[Any] = (), public_url: str = PUBLIC_URL, clock: Callable[[], dt.datetime] = now
+    db: Database,
+    routes: Sequence[Any] = (),
+    public_url: str = PUBLIC_URL,
+    clock: Callable[[], dt.datetime] = now,
+    more: Mapping[str, Any] | None = None,
 ) -> AsyncIterator[Company]:
-    """Open a company's doors."""
+    """Open a company's doors; `more` are things those routes ask for beside the usual ones, or other ones in their place."""
     vault = Vault([Fernet.generate_key().decode()])
     switchboard, passwords = Switchboard(db), Passwords()
     await db.write(modules.set_on, PRODSYS_MODULE, True, "test")
@@ -121,7 +125,7 @@ async def company_of(
         "sessions": sessions,
         "claim_attempts": new_claim_attempts(),
         "sign_in_attempts": new_sign_in_attempts(),
-    }
+    } | dict(more or {})
     app = web.web_app(
         [Router("/api/v1", route_handlers=[*routes, *DOORS])],
         openapi=web.openapi_config("Test", "1"),

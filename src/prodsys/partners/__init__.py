@@ -1,0 +1,1 @@
+"""A company we trade with, and whether it is ready to."""

@@ -1,0 +1,362 @@
+"""What a partner is to us as buyer and as supplier, and what still stands in the way of sending to him."""
+
+import datetime as dt
+import ipaddress
+import re
+from collections.abc import Iterable, Sequence
+from decimal import Decimal
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+from prodsys.connectors.prodsys import Company, MatchedNumber, ReportContact
+from prodsys.contacts.model import Difference
+from prodsys.documents import Issue, Name, Party, Percent, plain
+from prodsys.kit.outbound import Later, Misconfigured, Network, Refused, Trust
+from prodsys.scopes import GUIDE_SCOPES, PRODSYS_MODULE, Scope, widened
+
+SOON = dt.timedelta(days=14)
+"""A token that ends within this time is told of (product.md, A18)."""
+CLOCKS_AGREE = dt.timedelta(minutes=5)
+DOCUMENT_VERSION = "1"
+MOST_NUMBERS = 1_000
+
+WhenUnknown = Literal["refuse", "hold"]
+Offers = Literal["all", "chosen"]
+Identifier = Annotated[str, Meta(min_length=1, max_length=80, description="Organisation number, VAT number or GLN.")]
+Days = Annotated[int, Meta(ge=1, le=90)]
+
+_SCOPES = frozenset(scope.value for scope in Scope)
+_BLANKS = re.compile(r"\s+")
+
+
+class Buyer(msgspec.Struct, frozen=True, kw_only=True):
+    """How we, as supplier, treat a partner."""
+
+    pk: int
+    id: str
+    name: str
+    contact: int | None
+    identifiers: tuple[str, ...]
+    """Numbers he may appear under beside those on his contact's card."""
+    when_unknown: WhenUnknown
+    price_tolerance: Decimal
+    """Percent."""
+    offers_all: bool
+    show_prices: bool
+    is_active: bool
+
+
+class Supplier(msgspec.Struct, frozen=True, kw_only=True):
+    """How we, as buyer, reach a partner. The token stays sealed."""
+
+    pk: int
+    id: str
+    name: str
+    contact: int | None
+    endpoint: str
+    trust: Trust
+    sealed: str | None
+    token_expires_at: dt.datetime | None
+    token_scopes: tuple[str, ...]
+    their_epoch: str
+    their_cursor: str
+    give_up_after_days: int
+    is_active: bool
+    version: int
+
+    @property
+    def lane(self) -> str:
+        """The outbox lane of everything that goes to him."""
+        return self.id
+
+    @property
+    def give_up_after(self) -> dt.timedelta:
+        """How long an undeliverable promise to him is tried."""
+        return dt.timedelta(days=self.give_up_after_days)
+
+
+class Check(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One question of the test."""
+
+    code: Annotated[str, Meta(description="Stable word for programs.", examples=["token_valid"])]
+    passed: Annotated[bool | None, Meta(description="Null: worth a look, or it could not be asked.")]
+    sentence: Annotated[str, Meta(description="What is true, and what to do about it.")]
+    params: dict[str, str] = {}
+    needed: Annotated[bool, Meta(description="True when nothing can be sent unless it passes.")] = False
+
+
+class Checklist(msgspec.Struct, frozen=True, kw_only=True):
+    """What the last live test of a partner found."""
+
+    at: dt.datetime
+    passed: Annotated[bool, Meta(description="No question was answered no.")]
+    can_send: Annotated[bool, Meta(description="Nothing that is needed for sending is missing.")]
+    checks: list[Check]
+
+
+class Lane(msgspec.Struct, frozen=True, kw_only=True):
+    """How what we send to a partner gets through."""
+
+    state: Annotated[str, Meta(description="open; paused: tried again by itself; stopped: until somebody mends it.")]
+    code: str
+    reason: str
+    waiting_since: dt.datetime | None
+
+
+class Partner(msgspec.Struct, frozen=True, kw_only=True):
+    """A partner as an admin sees it; his token is never shown."""
+
+    id: str
+    name: str
+    contact: Annotated[str | None, Meta(description="Id of his contact here.")]
+    is_active: bool
+    identifiers: list[str]
+    when_unknown: WhenUnknown
+    price_tolerance: Annotated[Percent, Meta(description="Percent by which an ordered price may differ unremarked.")]
+    offers: Offers
+    show_prices: bool
+    may_rotate: Annotated[bool, Meta(description="Whether he may renew the token we gave him by himself.")]
+    endpoint: Annotated[str, Meta(description="The address of his instance; empty while he is only our buyer.")]
+    has_token: bool
+    token_expires_at: dt.datetime | None
+    token_scopes: list[str]
+    give_up_after_days: int
+    lane: Lane | None
+    checklist: Checklist | None
+    missing: Annotated[list[Issue], Meta(description="Why nothing can be exported to him now, and what will soon stop it.")]
+    created_at: dt.datetime
+
+
+class Rules(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What to change of a partner; what is left out stays."""
+
+    name: Name | UnsetType = UNSET
+    contact: Annotated[str | UnsetType | None, Meta(description="Id of his contact here; null unlinks it.")] = UNSET
+    is_active: bool | UnsetType = UNSET
+    identifiers: Annotated[list[Identifier], Meta(max_length=50)] | UnsetType = UNSET
+    when_unknown: WhenUnknown | UnsetType = UNSET
+    price_tolerance: Percent | UnsetType = UNSET
+    offers: Offers | UnsetType = UNSET
+    show_prices: bool | UnsetType = UNSET
+    may_rotate: bool | UnsetType = UNSET
+    give_up_after_days: Days | UnsetType = UNSET
+
+
+class Look(msgspec.Struct, frozen=True, kw_only=True):
+    """What a bundle says, before anybody is called: whom it leads to, and who says so."""
+
+    company: str
+    url: str
+    host: str
+    expires_at: dt.datetime
+    is_expired: bool
+
+
+class Comparison(msgspec.Struct, frozen=True, kw_only=True):
+    """Our contact's card beside the card their instance shows."""
+
+    ours: Party | None
+    theirs: Party | None
+    differences: list[Difference]
+
+
+class Named(msgspec.Struct, frozen=True, kw_only=True):
+    """A partner by what he is known by: for finding out whether he is there already."""
+
+    id: str
+    name: str
+    endpoint: str
+    numbers: frozenset[str]
+
+
+def ready(supplier: Supplier, module_on: bool, now: dt.datetime) -> list[Issue]:
+    """Why nothing can be exported to a supplier (issues that block), and what will soon stop it (the others)."""
+    name, found = supplier.name, []
+    if not module_on:
+        message = "The module ProdSys to ProdSys is switched off here; switch it on under Admin > Extensions."
+        found.append(_issue("module_off", message, module=PRODSYS_MODULE))
+    if not supplier.is_active:
+        message = f"{name} is switched off as a partner; switch it on under Admin > Integrations."
+        found.append(_issue("partner_inactive", message, partner=name))
+    if not supplier.endpoint or supplier.sealed is None:
+        message = f"{name} has no connection yet; paste its connection bundle under Admin > Integrations."
+        return [*found, _issue("partner_not_connected", message, partner=name)]
+    if supplier.token_scopes and Scope.PURCHASE_ORDERS_CREATE not in supplier.token_scopes:
+        scope = Scope.PURCHASE_ORDERS_CREATE.value
+        message = f"The token {name} gave us lacks the scope {scope}; ask {name} for a token that carries it."
+        found.append(_issue("scope_missing", message, partner=name, scope=scope))
+    end = supplier.token_expires_at
+    if end is not None and end <= now:
+        message = f"The token {name} gave us expired on {end:%Y-%m-%d}; ask {name} for a new one."
+        found.append(_issue("token_expired", message, partner=name, date=f"{end:%Y-%m-%d}"))
+    elif end is not None and end <= now + SOON:
+        message = f"The token {name} gave us expires on {end:%Y-%m-%d}; renew it, or ask {name} for a new one before then."
+        found.append(_issue("token_expiring", message, blocks=False, partner=name, date=f"{end:%Y-%m-%d}"))
+    return found
+
+
+def trust_of_bundle(url: str, networks: Sequence[Network]) -> Trust:
+    """Whose word a bundle's address is: the partner's, unless the operator has opened the network its host lies in (rulings.md, 29)."""
+    host = urlsplit(url).hostname or ""
+    try:
+        address = ipaddress.ip_address("127.0.0.1" if host == "localhost" else host)
+    except ValueError:
+        return "partner"
+    return "admin" if any(address in network for network in networks) else "partner"
+
+
+def networks_of(text: str) -> tuple[Network, ...]:
+    """The networks of the setting `allowed_networks`; raises ValueError."""
+    return tuple(ipaddress.ip_network(part.strip()) for part in text.split(",") if part.strip())
+
+
+def identifier(text: str) -> str:
+    """A number as it is kept beside others: NFC, without blanks."""
+    return _BLANKS.sub("", plain(text))
+
+
+def tidied(identifiers: Iterable[str]) -> tuple[str, ...]:
+    """Numbers without blanks, each once, in the order given."""
+    return tuple(dict.fromkeys(kept for one in identifiers if (kept := identifier(one))))
+
+
+def checklist(at: dt.datetime, checks: list[Check]) -> Checklist:
+    """What a test comes to."""
+    return Checklist(
+        at=at,
+        passed=all(check.passed is not False for check in checks),
+        can_send=not any(check.needed and check.passed is False for check in checks),
+        checks=checks,
+    )
+
+
+def check_unreached(trouble: Later | Misconfigured | Refused) -> list[Check]:
+    """The first questions of a test whose first call brought no answer."""
+    if isinstance(trouble, Refused):
+        said = trouble.problem.detail or trouble.problem.title or f"status {trouble.problem.status}"
+        return [_no("reachable", f"Their system refuses to say who it is: {said}", needed=True)]
+    if trouble.reason == "certificate":
+        return [_no("certificate", f"{trouble.detail} Ask them to renew it.", needed=True)]
+    if isinstance(trouble, Later):
+        return [_no("reachable", f"Their system cannot be reached: {trouble.detail}", needed=True)]
+    if trouble.problem is None:
+        return [_no("reachable", f"{trouble.detail} Correct the address.", needed=True)]
+    reached = Check(code="reachable", passed=True, sentence="Their system answers.", needed=True)
+    if trouble.reason == "module_off":
+        return [reached, _no("module_on", f"{trouble.detail} Ask them to switch it on.", needed=True)]
+    return [reached, _no("token_valid", f"{trouble.detail} Ask them for a new token.", needed=True)]
+
+
+def check_company(company: Company, endpoint: str, at: dt.datetime) -> list[Check]:
+    """What can be said from their company card alone."""
+    checks = [
+        Check(code="reachable", passed=True, sentence=f"{company.card.name} answers.", needed=True),
+        Check(code="certificate", passed=True, sentence="The connection is encrypted and their certificate is valid.")
+        if endpoint.startswith("https:")
+        else _open("certificate", "The connection is not encrypted; that is only for machines in your own network."),
+        _versions(company),
+        _clocks(company, at),
+        _token(company, at),
+    ]
+    carried = widened(frozenset(Scope(word) for word in company.token.scopes if word in _SCOPES))
+    for scope in GUIDE_SCOPES:
+        has = scope in carried
+        sentence = f"The token carries {scope}." if has else f"The token lacks {scope}; ask them for a token that carries it."
+        is_needed = scope is Scope.PURCHASE_ORDERS_CREATE
+        checks.append(Check(code="scope", passed=has, sentence=sentence, params={"scope": scope.value}, needed=is_needed))
+    if company.modules is None:
+        return [*checks, _open("module_on", "Their system does not say whether its module ProdSys to ProdSys is on.")]
+    if PRODSYS_MODULE in company.modules:
+        return [*checks, Check(code="module_on", passed=True, sentence="Their module ProdSys to ProdSys is switched on.", needed=True)]
+    return [*checks, _no("module_on", "Their module ProdSys to ProdSys is switched off; ask them to switch it on.", needed=True)]
+
+
+def check_known(answer: ReportContact | Later | Misconfigured | Refused | None) -> Check:
+    """Whether they know our company; None when we have no card to show."""
+    match answer:
+        case None:
+            return _open("company_known", "Our own company card is empty, so they cannot know us by it; fill it in under Admin > Company.")
+        case ReportContact(how="linked" | "matched"):
+            return Check(code="company_known", passed=True, sentence="Our company is known there.")
+        case ReportContact(how="would_create", similar=similar):
+            advice = f"; {similar} of theirs are similar, so ask them to link the right one to our token" if similar else ""
+            return _open("company_known", f"Our company is not among their contacts yet; our first order makes a provisional one{advice}.")
+        case ReportContact():
+            return _no("company_known", "Several of their contacts could be us; ask them to link the right one to our token.")
+        case _:
+            return _open("company_known", f"Whether our company is known there could not be asked: {said(answer)}")
+
+
+def check_articles(numbers: Sequence[str], answer: Sequence[MatchedNumber] | Later | Misconfigured | Refused | None) -> Check:
+    """How many of the article numbers we would order by mean something to them; None when we have none."""
+    if answer is None:
+        return _open("articles_matched", "None of our articles has a number at this supplier yet; enter the supplier article numbers.")
+    if isinstance(answer, Later | Misconfigured | Refused):
+        return _open("articles_matched", f"Whether our supplier article numbers match could not be asked: {said(answer)}")
+    good = {one.number for one in answer if one.how in ("article_number", "learned", "gtin", "matched")}
+    unknown = [number for number in numbers if number not in good]
+    params = {"matched": str(len(numbers) - len(unknown)), "asked": str(len(numbers))}
+    if not unknown:
+        sentence = f"All {len(numbers)} of our supplier article numbers match."
+        return Check(code="articles_matched", passed=True, sentence=sentence, params=params)
+    some = ", ".join(unknown[:5]) + (" …" if len(unknown) > 5 else "")
+    sentence = f"{params['matched']} of {params['asked']} supplier article numbers match; correct these: {some}"
+    return Check(code="articles_matched", passed=None if good else False, sentence=sentence, params=params)
+
+
+def said(trouble: Later | Misconfigured | Refused) -> str:
+    """A trouble in one sentence."""
+    return trouble.problem.detail or trouble.problem.title if isinstance(trouble, Refused) else trouble.detail
+
+
+def _versions(company: Company) -> Check:
+    known = ", ".join(company.document_versions)
+    params = {"version": company.version, "document_versions": known}
+    if not company.document_versions:
+        return Check(code="versions", passed=None, sentence="Their system does not say which document versions it speaks.", params=params)
+    # A newer instance may name its versions "1" or "1.3"; the first figure is what has to agree.
+    if any(version.partition(".")[0].lstrip("v") == DOCUMENT_VERSION for version in company.document_versions):
+        sentence = f"Their version {company.version or 'is not told, but it'} speaks our documents."
+        return Check(code="versions", passed=True, sentence=sentence, params=params, needed=True)
+    sentence = f"Their version speaks documents of version {known}, ours of version {DOCUMENT_VERSION}; one side has to upgrade."
+    return Check(code="versions", passed=False, sentence=sentence, params=params, needed=True)
+
+
+def _clocks(company: Company, at: dt.datetime) -> Check:
+    if company.clock is None:
+        return _open("clocks", "Their system does not tell its time.")
+    apart = abs(company.clock - at)
+    if apart <= CLOCKS_AGREE:
+        return Check(code="clocks", passed=True, sentence="Their clock and ours agree.")
+    minutes = str(int(apart.total_seconds() // 60))
+    sentence = f"Their clock and ours are {minutes} minutes apart; set the wrong one right, or times and expiries will mislead."
+    return Check(code="clocks", passed=None, sentence=sentence, params={"minutes": minutes})
+
+
+def _token(company: Company, at: dt.datetime) -> Check:
+    end = company.token.expires_at
+    if end is None:
+        return Check(code="token_valid", passed=True, sentence="The token is accepted; when it ends is not told.", needed=True)
+    params = {"date": f"{end:%Y-%m-%d}"}
+    if end <= at:
+        sentence = f"The token expired on {end:%Y-%m-%d}; ask them for a new one."
+        return Check(code="token_valid", passed=False, sentence=sentence, params=params, needed=True)
+    if end <= at + SOON:
+        sentence = f"The token is valid until {end:%Y-%m-%d}; renew it, or ask them for a new one before then."
+        return Check(code="token_valid", passed=None, sentence=sentence, params=params, needed=True)
+    return Check(code="token_valid", passed=True, sentence=f"The token is valid until {end:%Y-%m-%d}.", params=params, needed=True)
+
+
+def _no(code: str, sentence: str, *, needed: bool = False) -> Check:
+    return Check(code=code, passed=False, sentence=sentence, needed=needed)
+
+
+def _open(code: str, sentence: str) -> Check:
+    return Check(code=code, passed=None, sentence=sentence)
+
+
+def _issue(code: str, message: str, *, blocks: bool = True, **params: str) -> Issue:
+    return Issue(code=code, message=message, params=params, blocks=blocks)

@@ -8,11 +8,10 @@ from cryptography.fernet import Fernet
 from sqlalchemy import insert, select, update
 
 from prodsys import errors
-from prodsys.connectors.prodsys import Sending
 from prodsys.contacts import actions as contacts
 from prodsys.contacts.model import ContactForm
 from prodsys.documents import Address, Percent
-from prodsys.exchange import engine, outbox
+from prodsys.exchange import outbox
 from prodsys.exchange.outbox import LaneTurn
 from prodsys.kit.clock import now
 from prodsys.kit.outbound import Later, Misconfigured
@@ -26,7 +25,7 @@ from prodsys.settings import Settings
 from prodsys.tables import articles, company, lanes, log_entries, partners, supplier_numbers
 from prodsys.tokens import model as tokens
 from prodsys.tokens.actions import Handover
-from tests.connectors.their_prodsys import LOOPBACK, TRACEPARENT, a_way_out, drop, http, running
+from tests.connectors.their_prodsys import LOOPBACK, a_way_out, drop, http, running
 from tests.rooms.doors import company_of
 
 pytestmark = pytest.mark.anyio
@@ -203,11 +202,18 @@ async def test_a_bundle_is_looked_into_before_anybody_is_called(house, theirs):
     assert theirs.asked == []
 
 
+@pytest.mark.parametrize("url", ["https://[", "nowhere", "https://user@fjord.example", "ftp://fjord.example", "https://2130706433"])
+async def test_a_bundle_that_leads_nowhere_is_invalid(house, theirs, url):
+    looked = await house.post("/partners/bundle/look", json={"bundle": theirs.bundle(url=url)})
+    added = await house.post("/partners", json={"bundle": theirs.bundle(url=url)})
+
+    assert (looked.status_code, added.status_code) == (422, 422)
+
+
 async def test_a_bundle_becomes_a_supplier_with_his_card_as_contact(db, way, theirs):
     partner = await actions.add_with_bundle(db, way, CONSOLE, theirs.bundle())
-    given = (partner.name, partner.endpoint, partner.has_token, partner.missing[0].code)
-    assert given == ("Fjord Lager AS", theirs.url, True, "module_off")
-    assert (partner.name, partner.endpoint, partner.has_token, partner.missing[0].code) == ("Fjord Lager AS", theirs.url, True, "module_off")
+
+    assert (partner.name, partner.endpoint, partner.has_token) == ("Fjord Lager AS", theirs.url, True)
     contact = await db.read(contacts.read, partner.contact)
     assert (contact.card.organisation_number, contact.is_supplier, contact.partner) == ("999999999", True, partner.id)
 
@@ -474,26 +480,13 @@ async def test_cards_stand_side_by_side(db, way, house, theirs):
 # Sending
 
 
-async def test_orders_reach_the_supplier_as_the_engine_asks(db, way, theirs, fjord):
-    supplier = await db.read(store.supplier_named, fjord.id)
-    theirs.poison["PO-2"] = 422
-    orders = [
-        Sending(document=f'{{"number": "PO-{at}", "lines": []}}', traceparent=TRACEPARENT) for at in (1, 2)
-    ]  # fmt: skip
+async def test_a_partner_without_a_connection_is_told_what_to_do(db, way):
+    made = await db.write(a_buyer)
 
-    placed, refused = await actions.send(way, supplier, orders)
+    checklist = await actions.test(db, way, made.partner.id)
 
-    assert isinstance(placed, engine.Placed)
-    assert (placed.id, placed.new) == ("sd_1", True)
-    assert isinstance(refused, engine.Refused)
-    assert (refused.code, refused.status, refused.issues[0].code) == ("order_refused", 422, "article_unknown")
-
-
-async def test_a_supplier_without_a_connection_stops_his_lane_with_the_reason(way):
-    [outcome] = await actions.send(way, a_supplier(endpoint="", sealed=None), [Sending(document="{}", traceparent=TRACEPARENT)])
-
-    assert isinstance(outcome, Misconfigured)
-    assert outcome.reason == "partner_not_connected"
+    assert not checklist.can_send
+    assert "paste its connection bundle" in checklist.checks[0].sentence
 
 
 @pytest.mark.parametrize(("changes", "module_on", "codes"), [

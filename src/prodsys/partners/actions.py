@@ -4,14 +4,13 @@ import datetime as dt
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Literal
-from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import UNSET
 from rapidfuzz import fuzz
 
 from prodsys import errors
-from prodsys.connectors.prodsys import Claimed, Company, Prodsys, Rotated, Sending, Sent, Taken, base
+from prodsys.connectors.prodsys import Claimed, Company, Prodsys, Rotated, base
 from prodsys.contacts import actions as contacts
 from prodsys.contacts import store as contact_store
 from prodsys.contacts.model import (
@@ -32,7 +31,7 @@ from prodsys.contacts.model import (
     organisation_key,
 )
 from prodsys.documents import Issue, Party
-from prodsys.exchange import engine, outbox
+from prodsys.exchange import outbox
 from prodsys.exchange.outbox import LaneTurn
 from prodsys.kit import outbound
 from prodsys.kit.clock import now
@@ -72,28 +71,6 @@ class NewPartner(msgspec.Struct, frozen=True, kw_only=True):
     token: Created
 
 
-class Desk:
-    """A partner's order desk as a target of the engine: to ask is to send, since an order's own number makes repeating it safe.
-
-    What they had already is found by sending it again (rulings.md, 14) and matching is theirs to do, so the first two steps are empty.
-    """
-
-    def __init__(self, prodsys: Prodsys) -> None:
-        self._prodsys = prodsys
-
-    async def find(self, orders: Sequence[Sending], /) -> list[engine.Outcome | None]:
-        """Nothing is known before it is sent."""
-        return [None] * len(orders)
-
-    async def match(self, orders: Sequence[Sending], /) -> list[list[Issue]]:
-        """Nothing stops an order on this side any more."""
-        return [[] for _ in orders]
-
-    async def create(self, orders: Sequence[Sending], issues: Sequence[list[Issue]], /) -> list[engine.Outcome]:
-        """Send them."""
-        return [_outcome(sent) for sent in await self._prodsys.send(orders)]
-
-
 def way(out: Outbound, vault: Vault, settings: Settings) -> Way:
     """The way to partners with these settings."""
     return Way(
@@ -112,21 +89,16 @@ def speak(way: Way, supplier: Supplier) -> Prodsys | Misconfigured:
     return Prodsys(way.out, supplier.endpoint, token, trust=supplier.trust, timeout=way.timeout)
 
 
-async def send(way: Way, supplier: Supplier, orders: Sequence[Sending]) -> list[engine.Outcome]:
-    """Bring orders to a supplier's desk, outside any transaction; one outcome each, in their order."""
-    prodsys = speak(way, supplier)
-    if isinstance(prodsys, Misconfigured):
-        return [prodsys] * len(orders)
-    return await engine.place_abroad(orders, Desk(prodsys))
-
-
 def look(bundle: str) -> Look:
     """Read a bundle without calling anybody. Raises Invalid with what is wrong with it."""
     read = token_model.unpack(bundle)
+    if not model.host_of(read.url):
+        message = "This connection bundle leads to no address; ask the supplier for a new one."
+        raise errors.Invalid(message, issues=[Issue(code="bad_address", message=message, pointer="/bundle", blocks=True)])
     return Look(
         company=outbound.plain(read.company, 200),
-        url=read.url,
-        host=urlsplit(read.url).hostname or "",
+        url=outbound.plain(read.url, 500),
+        host=model.host_of(read.url),
         expires_at=read.expires_at,
         is_expired=read.expires_at <= now(),
     )
@@ -414,23 +386,6 @@ def _advice(turn: LaneTurn, name: str) -> str:
     return _ADVICE.get(turn.code, otherwise).format(name=name)
 
 
-def _outcome(sent: Sent) -> engine.Outcome:
-    match sent:
-        case Taken():
-            return engine.Placed(id=sent.receipt.id, new=sent.receipt.new, answer=sent.answer)
-        case Refused(problem=problem):
-            return engine.Refused(
-                code=problem.code or "refused",
-                title=problem.title or problem.detail or f"The partner refuses the order with status {problem.status}.",
-                issues=list(problem.issues),
-                status=problem.status,
-                trace_id=problem.trace_id,
-                answer=msgspec.json.encode(problem),
-            )
-        case _:
-            return sent
-
-
 async def _openable(way: Way, bundle: str) -> tuple[Bundle, Trust]:
     """A bundle that is worth calling for, and whose word its address is."""
     read = token_model.unpack(bundle)
@@ -540,7 +495,7 @@ def _add_supplier(tx: Tx, caller: Caller, offer: _Offer, name: str, *, confirmed
         tx,
         Entry(
             code="partner.added",
-            message=f"{caller.name} added the partner {name} at {urlsplit(offer.endpoint).hostname}.",
+            message=f"{caller.name} added the partner {name} at {model.host_of(offer.endpoint)}.",
             partner=key,
             subject=public_id,
             actor=caller.name,
@@ -569,7 +524,7 @@ def _connect(tx: Tx, caller: Caller, id: str, offer: _Offer) -> Partner:
         tx,
         Entry(
             code="partner.connected",
-            message=f"{caller.name} connected {row.shown.name} at {urlsplit(offer.endpoint).hostname} with a new token{end}.",
+            message=f"{caller.name} connected {row.shown.name} at {model.host_of(offer.endpoint)} with a new token{end}.",
             partner=row.pk,
             subject=id,
             actor=caller.name,

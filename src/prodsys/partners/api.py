@@ -74,7 +74,9 @@ class NewBuyer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     name: Name
     organisation_number: Annotated[str, Meta(max_length=80)] = ""
-    scopes: Annotated[list[Scope], Meta(min_length=1, max_length=len(PARTNER_SCOPES))] = msgspec.field(default_factory=lambda: list(GUIDE_SCOPES))
+    scopes: Annotated[list[Scope], Meta(min_length=1, max_length=len(PARTNER_SCOPES))] = msgspec.field(
+        default_factory=lambda: list(GUIDE_SCOPES)
+    )
     expires_at: Annotated[dt.datetime, Meta(tz=True)] | None = None
     expires_in_days: Annotated[int, Meta(ge=1, le=730)] | None = None
     bundle: Annotated[bool, Meta(description="Also make a connection bundle, valid for 7 days and one use.")] = True

@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import Annotated, Literal
-from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
@@ -14,7 +13,7 @@ from msgspec import UNSET, Meta, UnsetType
 from prodsys.connectors.prodsys import Company, MatchedNumber, ReportContact
 from prodsys.contacts.model import Difference
 from prodsys.documents import Issue, Name, Party, Percent, plain
-from prodsys.kit.outbound import Later, Misconfigured, Network, Refused, Trust
+from prodsys.kit.outbound import Forbidden, Later, Misconfigured, Network, Refused, Trust, read_address
 from prodsys.scopes import GUIDE_SCOPES, PRODSYS_MODULE, Scope, widened
 
 SOON = dt.timedelta(days=14)
@@ -200,12 +199,18 @@ def ready(supplier: Supplier, module_on: bool, now: dt.datetime) -> list[Issue]:
 
 def trust_of_bundle(url: str, networks: Sequence[Network]) -> Trust:
     """Whose word a bundle's address is: the partner's, unless the operator has opened the network its host lies in (rulings.md, 29)."""
-    host = urlsplit(url).hostname or ""
+    host = host_of(url)
     try:
         address = ipaddress.ip_address("127.0.0.1" if host == "localhost" else host)
     except ValueError:
         return "partner"
     return "admin" if any(address in network for network in networks) else "partner"
+
+
+def host_of(url: str) -> str:
+    """The host an address leads to; empty when it leads nowhere."""
+    read = read_address(url, "admin")
+    return "" if isinstance(read, Forbidden) else read.host
 
 
 def networks_of(text: str) -> tuple[Network, ...]:

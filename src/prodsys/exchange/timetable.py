@@ -71,12 +71,17 @@ async def keep(db: Database, tasks: Mapping[str, Callable[[str], Awaitable[None]
     if alone:
         await db.write(free_all)
     under_way: set[asyncio.Task[None]] = set()
-    while True:
-        for task in await _due(db, owner):
-            running = asyncio.create_task(_run(db, tasks, task, owner))
-            under_way.add(running)
-            running.add_done_callback(under_way.discard)
-        await asyncio.sleep(LOOK)
+    try:
+        while True:
+            for task in await _due(db, owner):
+                running = asyncio.create_task(_run(db, tasks, task, owner))
+                under_way.add(running)
+                running.add_done_callback(under_way.discard)
+            await asyncio.sleep(LOOK)
+    finally:
+        for running in under_way:
+            running.cancel()
+        await asyncio.gather(*under_way, return_exceptions=True)
 
 
 async def _due(db: Database, owner: str) -> list[Task]:
@@ -94,6 +99,7 @@ def _is_anything_due(tx: Tx) -> bool:
 
 
 def free_all(tx: Tx) -> None:
+    """Let go of every task that is claimed: whoever claimed it is dead."""
     tx.execute(update(timetable).values(lease_until=None))
 
 

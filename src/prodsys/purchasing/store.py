@@ -168,7 +168,7 @@ _lines_of = hot(
     .where(purchase_lines.c.order == bindparam("order"))
 )
 _keys = hot(select(purchase_orders.c.id, purchase_orders.c.pk).where(in_texts(purchase_orders.c.id, "ids")))
-_numbers = hot(select(purchase_orders.c.number, purchase_orders.c.pk).where(in_texts(purchase_orders.c.number, "numbers")))
+_numbers = hot(select(purchase_orders.c.number, purchase_orders.c.id).where(in_texts(purchase_orders.c.number, "numbers")))
 _insert = hot(insert_or_ignore(purchase_orders))
 _insert_lines = hot(insert(purchase_lines))
 _drop_lines = hot(delete(purchase_lines).where(purchase_lines.c.order == bindparam("order_pk")))
@@ -208,9 +208,9 @@ def keys(tx: Tx, ids: Collection[str]) -> dict[str, int]:
     return {row.id: row.pk for row in _keys.all(tx, {"ids": ids})} if ids else {}
 
 
-def numbers_taken(tx: Tx, numbers: Collection[str]) -> dict[str, int]:
-    """Which of these order numbers are taken, and by which order."""
-    return {row.number: row.pk for row in _numbers.all(tx, {"numbers": numbers})} if numbers else {}
+def ids(tx: Tx, numbers: Collection[str]) -> dict[str, str]:
+    """Public ids of the orders with these numbers; a number nobody has is left out."""
+    return {row.number: row.id for row in _numbers.all(tx, {"numbers": numbers})} if numbers else {}
 
 
 def next_number(tx: Tx) -> str:
@@ -221,7 +221,7 @@ def next_number(tx: Tx) -> str:
         if row is None:
             raise LookupError("The counter of purchase orders is gone.")
         number = f"PO-{row.value}"
-        if not numbers_taken(tx, [number]):
+        if not ids(tx, [number]):
             return number
 
 
@@ -807,11 +807,3 @@ def requeue(tx: Tx, subject: str, promise: str, trace_id: str) -> bool:
         return False
     _settle_item.run(tx, {"promise": promise, "new_status": "queued", "new_issues": "[]", "trace": trace_id, "at": at})
     return True
-
-
-_ids = hot(select(purchase_orders.c.number, purchase_orders.c.id).where(in_texts(purchase_orders.c.number, "numbers")))
-
-
-def ids(tx: Tx, numbers: Collection[str]) -> dict[str, str]:
-    """The public ids of orders by their numbers."""
-    return {row.number: row.id for row in _ids.all(tx, {"numbers": numbers})} if numbers else {}

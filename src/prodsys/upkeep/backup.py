@@ -87,12 +87,10 @@ async def backup(db: Database, vault: Vault, target: Path, *, passphrase: str | 
     a file that exists), WeakPassphrase, StorageUnavailable.
     """
     if db.dialect == "postgresql":
-        raise CannotBackUp("A PostgreSQL database is backed up by its own means: pg_dump --format=custom --file=FILE DATABASE. Keep the vault's key too.")
-    target = target.absolute()
-    if target.exists():
-        raise CannotBackUp(f"{target} exists; a backup never overwrites a file. Take another name.")
-    if not target.parent.is_dir():
-        raise CannotBackUp(f"There is no folder {target.parent}.")
+        raise CannotBackUp(
+            "A PostgreSQL database is backed up by its own means: pg_dump --format=custom --file=FILE DATABASE. Keep the vault's key too."
+        )
+    target = _new(target)
     wrapped = None if passphrase is None else await asyncio.to_thread(vault.wrap_key, passphrase)
     at = now()
     half_way = target.with_name(f".{target.name}.{secrets.token_hex(6)}")
@@ -117,11 +115,7 @@ async def restore(file: Path, settings: Settings, *, passphrase: str | None = No
     With a passphrase the vault's key comes from the backup too; partners whose token no key here opens are listed and marked.
     Raises DatabaseInUse while a server runs, CannotRestore, NewerDatabase, WrongPassphrase, BadKeyFile; then nothing has changed.
     """
-    url = make_url(settings.url)
-    if url.get_backend_name() != "sqlite":
-        raise CannotRestore("A PostgreSQL database is restored by its own means: pg_restore --clean --dbname=DATABASE FILE.")
-    path = Path(url.database or "").absolute()
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    path = _database_of(settings)
     with server_lock(path):
         staged = path.with_name(f".{path.name}.restoring-{secrets.token_hex(6)}")
         try:
@@ -143,6 +137,24 @@ async def restore(file: Path, settings: Settings, *, passphrase: str | None = No
     return Restored(
         made_at=note.made_at, epoch=epoch, replaced=None if replaced is None else str(replaced), key=key, credentials_needed=locked
     )
+
+
+def _new(target: Path) -> Path:
+    target = target.absolute()
+    if target.exists():
+        raise CannotBackUp(f"{target} exists; a backup never overwrites a file. Take another name.")
+    if not target.parent.is_dir():
+        raise CannotBackUp(f"There is no folder {target.parent}.")
+    return target
+
+
+def _database_of(settings: Settings) -> Path:
+    url = make_url(settings.url)
+    if url.get_backend_name() != "sqlite":
+        raise CannotRestore("A PostgreSQL database is restored by its own means: pg_restore --clean --dbname=DATABASE FILE.")
+    path = Path(url.database or "").absolute()
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return path
 
 
 def _note_down(file: Path, note: _Note) -> None:
@@ -177,7 +189,9 @@ def _stage(file: Path, staged: Path) -> _Note:
                 raise CannotRestore(f"{file} is not a database of ProdSys; nothing was changed.")
             revision = copy.execute("SELECT version_num FROM alembic_version").fetchone()
             if revision and revision[0] not in upgrade.chain():
-                raise upgrade.NewerDatabase(f"{file} was made by a newer ProdSys (its schema is {revision[0]}); restore it with that version.")
+                raise upgrade.NewerDatabase(
+                    f"{file} was made by a newer ProdSys (its schema is {revision[0]}); restore it with that version."
+                )
             note = _read_note(copy, file, has_note="prodsys_backup" in tables)
             copy.execute("DROP TABLE IF EXISTS prodsys_backup")
     except sqlite3.DatabaseError as fault:
@@ -230,8 +244,21 @@ def _renewed(tx: Tx, vault: Vault | None, note: _Note) -> tuple[str, list[Locked
         message = f"The token {supplier.name} gave us cannot be opened with the key that is here; enter it again."
         check = Check(code="credentials_needed", passed=False, sentence=message, needed=True)
         partners.keep_checklist(tx, supplier.pk, checklist(now(), [check]))
-        tell(tx, Entry(code="partner.credentials_needed", message=message, level="error", partner=supplier.pk, subject=supplier.id, actor="console"))
-    tell(tx, Entry(code="backup.restored", message=f"The backup of {note.made_at:%Y-%m-%d %H:%M} UTC was restored.", level="warning", actor="console"))
+        tell(
+            tx,
+            Entry(
+                code="partner.credentials_needed", message=message, level="error", partner=supplier.pk, subject=supplier.id, actor="console"
+            ),
+        )
+    tell(
+        tx,
+        Entry(
+            code="backup.restored",
+            message=f"The backup of {note.made_at:%Y-%m-%d %H:%M} UTC was restored.",
+            level="warning",
+            actor="console",
+        ),
+    )
     return company.renew_epoch(tx), [Locked(id=supplier.id, name=supplier.name) for supplier in locked]
 
 
@@ -244,18 +271,19 @@ def _opens(vault: Vault | None, sealed: str | None) -> bool:
 
 def _put_key(vault: Vault, file: Path) -> None:
     """Write the restored key where the server looks for it; another key that was there is kept beside."""
-    with contextlib.suppress(FileExistsError):
-        vault.save(file)
-        return
-    if file.read_text("utf-8").split() == vault.as_text().split():
-        return
-    file.rename(_beside(file))
-    vault.save(file)
+    fresh = file.with_name(f".{file.name}.{secrets.token_hex(6)}")
+    vault.save(fresh)
+    if file.exists():
+        if file.read_bytes().split() == fresh.read_bytes().split():
+            fresh.unlink()
+            return
+        file.rename(_beside(file))
+    fresh.rename(file)
 
 
 def _swap(staged: Path, path: Path) -> Path | None:
     """Put the staged file in the database's place, which is never empty meanwhile; where the one before is kept, if there was one."""
-    with open(staged, "rb") as written:
+    with staged.open("rb") as written:
         os.fsync(written.fileno())
     replaced = None
     if path.exists():

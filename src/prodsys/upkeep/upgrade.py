@@ -105,6 +105,7 @@ def _revision(tx: Connection) -> str | None:
 
 def _prepare(path: Path) -> None:
     # auto_vacuum can be chosen only while the file is empty and before WAL; afterwards it stays off for ever (rulings.md, 2).
+    path.touch(mode=0o600)
     with sqlite3.connect(path) as db:
         db.execute("PRAGMA auto_vacuum=INCREMENTAL")
         db.execute("PRAGMA journal_mode=WAL")
@@ -113,6 +114,7 @@ def _prepare(path: Path) -> None:
 
 def _copy(path: Path, revision: str) -> Path:
     aside = path.with_name(f"{path.stem}-before-upgrade-from-{revision}-{now():%Y%m%dT%H%M%S}.db")
+    aside.touch(mode=0o600)
     source, target = sqlite3.connect(path), sqlite3.connect(aside)
     try:
         source.backup(target)

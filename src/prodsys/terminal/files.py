@@ -1,0 +1,128 @@
+"""Files in and out: articles, contacts, backups."""
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import rich_click as click
+
+from prodsys.terminal import guest, say
+
+if TYPE_CHECKING:
+    from prodsys.app import Instance
+
+
+@click.group()
+def articles() -> None:
+    """What we buy and sell."""
+
+
+@articles.command("import", epilog="Example: prodsys articles import articles.csv   (header: number,name,unit,price,currency,gtin,active)")
+@click.argument("file", type=click.File("rb"))
+@click.option("--take-good", is_flag=True, help="Leave bad rows out instead of refusing the file.")
+@say.as_json
+def import_articles(file: Any, take_good: bool) -> None:
+    """Create and change articles from a CSV or XLSX FILE; every bad row is named.
+
+    Columns: number, name, unit, price, currency, gtin, active; also price_quantity, lead_time_days, minimum, multiple,
+    and supplier with supplier_article_number. Others may stand there and are passed over.
+    """
+    from prodsys.articles import actions
+    from prodsys.scopes import CONSOLE
+
+    content = file.read()
+
+    async def story(instance: "Instance") -> Any:
+        return await actions.import_articles(instance.db, CONSOLE, content, take_good=take_good)
+
+    _tell_imported("articles", guest.visit(story))
+
+
+@click.group()
+def contacts() -> None:
+    """Suppliers and customers."""
+
+
+@contacts.command("import", epilog="Example: prodsys contacts import contacts.csv --role customer")
+@click.argument("file", type=click.File("rb"))
+@click.option("--role", type=click.Choice(["supplier", "customer"]), help="What rows are to us that do not say so themselves.")
+@say.as_json
+def import_contacts(file: Any, role: Any) -> None:
+    """Make and complete contacts from a CSV or XLSX FILE: all rows, or none with every bad row named."""
+    from prodsys import errors
+    from prodsys.contacts import actions, model
+    from prodsys.documents import Issue
+    from prodsys.kit import sheets
+    from prodsys.scopes import CONSOLE
+
+    content = file.read()
+
+    async def story(instance: "Instance") -> Any:
+        table = await asyncio.to_thread(sheets.read_table, content, text_columns=model.CODE_COLUMNS, required=("name",))
+        if isinstance(table, sheets.BadFile):
+            raise errors.BadFile(table.message, issues=[Issue(code=table.code, message=table.message, blocks=True)])
+        return await instance.db.write(actions.import_table, table, actor=CONSOLE.name, role=role)
+
+    _tell_imported("contacts", guest.visit(story))
+
+
+def _tell_imported(what: str, came: Any) -> None:
+    left_out = f", {came.refused} rows left out" if getattr(came, "refused", 0) else ""
+    say.answer(
+        came,
+        lambda: [f"{came.created} new {what}, {came.changed} changed, {came.unchanged} as before{left_out}.", *say.issues(came.issues)],
+    )
+
+
+@click.command(
+    epilog="Examples: prodsys backup /backups/fjord-2026-11-21.db · prodsys backup FILE --with-key --passphrase-stdin < passphrase"
+)
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--with-key", is_flag=True, help="Put the vault's key in the file too, under a passphrase.")
+@click.option("--passphrase-stdin", is_flag=True, help="Take the passphrase from standard input instead of asking for it.")
+@say.as_json
+def backup(file: Path, with_key: bool, passphrase_stdin: bool) -> None:
+    """Copy the database to FILE while work goes on, checked and in one piece; an existing FILE is never overwritten."""
+    from prodsys.upkeep import backup as backups
+
+    known = guest.ready()
+    passphrase = say.secret("passphrase", from_stdin=passphrase_stdin, twice=True) if with_key or passphrase_stdin else None
+
+    async def story(instance: "Instance") -> Any:
+        return await backups.backup(instance.db, instance.vault, file, passphrase=passphrase)
+
+    made = guest.visit(story, settings=known)
+    key = (
+        "The vault's key is in it, under the passphrase." if made.has_key else "The vault's key is not in it; keep a copy of it elsewhere."
+    )
+    say.answer(made, lambda: [f"{made.file}, {made.size:,} bytes, checked.", key])
+
+
+@click.command(epilog="Example: prodsys restore /backups/fjord-2026-11-21.db --with-key")
+@click.argument("file", type=click.Path(exists=True, path_type=Path, dir_okay=False))
+@click.option("--with-key", is_flag=True, help="Take the vault's key from the file too; its passphrase is asked for.")
+@click.option("--passphrase-stdin", is_flag=True, help="Take the passphrase from standard input instead of asking for it.")
+@say.as_json
+def restore(file: Path, with_key: bool, passphrase_stdin: bool) -> None:
+    """Put a backup in the database's place. The server must be stopped; the database replaced is kept beside."""
+    from prodsys import settings
+    from prodsys.kit.telemetry import configure
+    from prodsys.upkeep import backup as backups
+
+    known = settings.load()
+    configure("warning", json=False)
+    passphrase = say.secret("passphrase", from_stdin=passphrase_stdin) if with_key or passphrase_stdin else None
+    came = asyncio.run(backups.restore(file, known, passphrase=passphrase))
+
+    def words() -> list[str]:
+        lines = [f"The database is as it was on {came.made_at:%Y-%m-%d %H:%M} UTC, under a new epoch; partners read and compare anew."]
+        if came.replaced:
+            lines.append(f"The one before is kept as {came.replaced}.")
+        lines.append(backups.KEY_WORDS[came.key])
+        lines += [
+            f"  ! {one.name} ({one.id}): the token cannot be opened; enter it again with a new bundle." for one in came.credentials_needed
+        ]
+        lines.append("Tokens and people ended since that day are good again: look through prodsys token list before serving.")
+        return lines
+
+    say.answer(came, words)

@@ -1,0 +1,43 @@
+"""Opens a company's own files for one short command, while its server may be running on them."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from prodsys.app import Instance
+    from prodsys.settings import Settings
+
+T = TypeVar("T")
+
+
+class NoInstance(Exception):
+    """There is no instance here yet; `prodsys init` makes one."""
+
+
+def visit(story: "Callable[[Instance], Awaitable[T]]", *, settings: "Settings | None" = None) -> T:
+    """Open the instance as a guest (rulings.md, 3), live through the story, close it. Raises NoInstance, NewerDatabase, NotUpgraded."""
+    from prodsys import app
+
+    known = settings or ready()
+
+    async def told() -> T:
+        async with app.opened(known, serving=False) as instance:
+            return await story(instance)
+
+    return asyncio.run(told())
+
+
+def ready() -> "Settings":
+    """The settings of an instance whose database is there and of this version; what it does is logged under one trace."""
+    from prodsys import settings
+    from prodsys.kit.telemetry import configure, current_trace, new_trace
+    from prodsys.upkeep import upgrade
+
+    known = settings.load()
+    configure("warning" if known.log_level == "info" else known.log_level, json=False)
+    if upgrade.current(known.url) is None:
+        raise NoInstance(f"There is no instance in {known.home} yet; `prodsys init` makes one, PRODSYS_HOME names another folder.")
+    upgrade.check(known.url)
+    current_trace.set(new_trace())
+    return known

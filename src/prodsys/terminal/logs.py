@@ -1,0 +1,96 @@
+"""The integration log, as it stands in both companies under one trace id."""
+
+import asyncio
+import re
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import rich_click as click
+
+from prodsys.terminal import guest, say
+
+if TYPE_CHECKING:
+    from prodsys.app import Instance
+    from prodsys.kit.db import Tx
+    from prodsys.logs.model import Logged
+
+FOLLOW_SECONDS = 1.0
+PAGE = 200
+
+
+@click.group()
+def logs() -> None:
+    """What happened, with whom, and what to do about it."""
+
+
+@logs.command(epilog="Examples: prodsys logs tail --follow · prodsys logs tail --trace 4bf92f3577b34da6a3ce929d0e0e4736")
+@click.option("-n", "--lines", type=click.IntRange(1, 500), default=20, show_default=True, help="How many of the newest.")
+@click.option("-f", "--follow", is_flag=True, help="Go on with what happens, until Ctrl-C; with --json one entry a line.")
+@click.option("--trace", help="Only this trace id; it is the same at both companies.")
+@click.option("--level", type=click.Choice(["info", "warning", "error"]))
+@click.option("--code", help="Only this word, as order.received.")
+@click.option("--partner", help="Only this partner's, by id.")
+@click.option("--number", help="Only this order number, as the buyer spells it.")
+@say.as_json
+def tail(lines: int, follow: bool, trace: str | None, level: str | None, code: str | None, partner: str | None, number: str | None) -> None:
+    """The newest entries, oldest of them first."""
+    from prodsys.logs import store
+
+    def newest(tx: "Tx", limit: int) -> "list[tuple[int, Logged]]":
+        return store.page(tx, before=None, limit=limit, trace_id=trace, level=level, code=code, partner=partner, number=number)
+
+    async def story(instance: "Instance") -> None:
+        found = await instance.db.read(newest, lines)
+        seen = found[0][0] if found else 0
+        _show([one for _, one in reversed(found)], follow=follow)
+        while follow:
+            await asyncio.sleep(FOLLOW_SECONDS)
+            fresh = [row for row in await instance.db.read(newest, PAGE) if row[0] > seen]
+            seen = fresh[0][0] if fresh else seen
+            _show([one for _, one in reversed(fresh)], follow=True)
+
+    try:
+        guest.visit(story)
+    except KeyboardInterrupt:
+        return
+
+
+@logs.command(epilog="Example: prodsys logs show lg_…")
+@click.argument("entry", metavar="ENTRY|TRACE")
+@say.as_json
+def show(entry: str) -> None:
+    """One entry with the documents that were exchanged; or, by trace id, everything that belongs together."""
+    from prodsys import errors
+    from prodsys.logs import store
+
+    async def story(instance: "Instance") -> Any:
+        if re.fullmatch(r"[0-9a-f]{32}", entry):
+            return [one for _, one in reversed(await instance.db.read(store.page, before=None, limit=500, trace_id=entry))]
+        return await instance.db.read(store.one, entry)
+
+    found = guest.visit(story)
+    if not found:
+        raise errors.NotFound(f"There is no log entry {entry}.")
+    if isinstance(found, list):
+        say.answer(say.listed(found), lambda: _lines(found))
+        return
+    bodies = [f"{name}:\n{text}" for name, text in (("request", found.request), ("response", found.response)) if text]
+    say.answer(found, lambda: [*_lines([found]), f"id {found.id} · subject {found.subject or '-'} · by {found.actor or '-'}", *bodies])
+
+
+def _show(found: "Sequence[Logged]", *, follow: bool) -> None:
+    if not follow:
+        say.answer(say.listed(found), lambda: _lines(found))
+        return
+    for one in found:
+        say.answer(one, lambda one=one: _lines([one]))  # type: ignore[misc]
+
+
+def _lines(found: "Sequence[Logged]") -> Iterator[str]:
+    for one in found:
+        level = "" if one.level == "info" else f"{one.level}  "
+        yield f"{one.at:%Y-%m-%d %H:%M:%S}  {_ARROWS[one.direction]}  {one.code:<24}  {level}{one.message}  [{one.trace_id[:8] or '-'}]"
+        yield from say.issues(one.issues)
+
+
+_ARROWS = {"in": "→", "out": "←", "here": "·"}

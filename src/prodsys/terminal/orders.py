@@ -1,0 +1,273 @@
+"""Purchase orders and their export to suppliers."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Coroutine, Sequence
+from typing import TYPE_CHECKING, Any
+
+import rich_click as click
+
+from prodsys.terminal import guest, say
+
+if TYPE_CHECKING:
+    from prodsys.app import Instance
+    from prodsys.kit.db import Tx
+    from prodsys.purchasing.model import Export, ExportedOrder, Previewed
+
+LOOK_SECONDS = 0.5
+"""How often a watched export is looked at."""
+FAILED = ("refused", "dead")
+
+
+@click.group()
+def order() -> None:
+    """Purchase orders: bring them in from a file, see them."""
+
+
+@order.command("import", epilog="Example: prodsys order import orders.xlsx")
+@click.argument("file", type=click.File("rb"))
+@say.as_json
+def import_orders(file: Any) -> None:
+    """Write down the orders of a CSV or XLSX FILE, one row a line: all of them, or none with every bad row named."""
+    from prodsys.kit import sheets
+    from prodsys.purchasing import actions, model
+    from prodsys.scopes import CONSOLE
+
+    content = file.read()
+
+    async def story(instance: "Instance") -> Any:
+        table = await asyncio.to_thread(sheets.read_table, content, text_columns=model.SHEET_CODES, required=model.SHEET_REQUIRED)
+        return await instance.db.write(actions.import_table, CONSOLE, table)
+
+    made = guest.visit(story)
+    say.answer(
+        made,
+        lambda: [
+            f"{len(made.orders)} orders with {made.line_count} lines: {', '.join(made.orders[:10])}{' …' if len(made.orders) > 10 else ''}"
+        ],
+    )
+
+
+@order.command("list", epilog="Example: prodsys order list --delivery not_sent")
+@click.option("--delivery", type=click.Choice(["not_sent", "queued", "received", "failed", "unknown"]), help="How far they have travelled.")
+@click.option("--acceptance", help="What the two companies have agreed: open, approved, rejected …")
+@click.option("--partner", help="Only to this supplier, by id.")
+@click.option("--number", help="Only numbers that begin so.")
+@click.option("--limit", type=click.IntRange(1, 500), default=50, show_default=True)
+@say.as_json
+def list_orders(delivery: str | None, acceptance: str | None, partner: str | None, number: str | None, limit: int) -> None:
+    """Purchase orders, newest first."""
+    from prodsys.purchasing import actions
+    from prodsys.purchasing.store import Filter
+
+    async def story(instance: "Instance") -> Any:
+        wanted = Filter(delivery=delivery, acceptance=acceptance, partner=partner, number=number)
+        found, _ = await instance.db.read(actions.listed, wanted, None, limit)
+        return found
+
+    found = guest.visit(story)
+    say.answer(
+        say.listed(found),
+        lambda: say.table(
+            ("NUMBER", "REV", "SUPPLIER", "DATE", "NET", "DELIVERY", "VALIDATION", "ACCEPTANCE", "THEIR NUMBER", "ID"),
+            [
+                (
+                    one.number,
+                    one.revision,
+                    one.partner.name if one.partner else "",
+                    one.date,
+                    f"{one.net} {one.currency}",
+                    one.delivery,
+                    one.validation,
+                    one.acceptance,
+                    one.their_order_number,
+                    one.id,
+                )
+                for one in found
+            ],
+        ),
+    )
+
+
+@order.command(epilog="Example: prodsys order show PO-1042")
+@click.argument("order", metavar="ORDER")
+@say.as_json
+def show(order: str) -> None:
+    """One order, by number or id: what it says, where it is, what the supplier said."""
+    from prodsys.purchasing import actions
+
+    async def story(instance: "Instance") -> Any:
+        return await instance.db.read(lambda tx: actions.shown(tx, _ids(tx, [order])[0]))
+
+    found = guest.visit(story)
+
+    def words() -> list[str]:
+        to = f" to {found.partner.name}" if found.partner else ""
+        return [
+            f"{found.number} revision {found.revision}{to}, {found.date}, {found.net} {found.currency}  ({found.id})",
+            f"delivery {found.delivery} · validation {found.validation} · acceptance {found.acceptance} · fulfilment {found.fulfilment}",
+            *([f"their order number {found.their_order_number}"] if found.their_order_number else []),
+            *([f"reason: {found.reason}"] if found.reason else []),
+            *([f"trace {found.trace_id}"] if found.trace_id else []),
+            *say.table(
+                ("LINE", "SUPPLIER NUMBER", "OURS", "DESCRIPTION", "QUANTITY", "UNIT", "PRICE", "PER", "NET"),
+                [
+                    (
+                        line.line_id,
+                        line.article_number,
+                        line.buyer_article_number,
+                        line.description,
+                        line.quantity,
+                        line.unit,
+                        line.unit_price,
+                        line.price_quantity,
+                        line.net,
+                    )
+                    for line in found.lines
+                ],
+            ),
+            *say.issues(found.issues),
+        ]
+
+    say.answer(found, words)
+
+
+@click.command(epilog="Examples: prodsys export PO-1042 PO-1043 --watch · prodsys export PO-1042 --dry-run")
+@click.argument("orders", metavar="ORDER...", nargs=-1, required=True)
+@click.option("--dry-run", is_flag=True, help="Only ask the suppliers what would become of the orders; nothing is stored.")
+@click.option("--watch", is_flag=True, help="Stay until every order has ended; where no server runs, deliver meanwhile.")
+@say.as_json
+def export(orders: tuple[str, ...], dry_run: bool, watch: bool) -> None:
+    """Export orders, by number or id, to their suppliers; what is not ready is refused with every reason.
+
+    The running server delivers them. Where none runs they leave when one is started, or at once with --watch.
+    """
+    if dry_run and watch:
+        raise click.UsageError("--dry-run sends nothing, so there is nothing to watch.")
+    if dry_run:
+        _foretell(guest.visit(lambda instance: _previewed(instance, orders)))
+        return
+    if not watch:
+        _tell_export(guest.visit(lambda instance: _promised(instance, orders)))
+        return
+    _tell_export(asyncio.run(_watched(orders)))
+
+
+async def _previewed(instance: "Instance", orders: Sequence[str]) -> "list[Previewed]":
+    from prodsys.purchasing import actions
+    from prodsys.scopes import CONSOLE
+
+    ids = await instance.db.read(_ids, orders)
+    return await actions.preview(instance.db, actions.reach_by(instance.outbound, instance.vault, instance.settings), CONSOLE, ids)
+
+
+def _foretell(found: "Sequence[Previewed]") -> None:
+    def words() -> list[str]:
+        lines = []
+        for one in found:
+            to = f" to {one.partner.name}" if one.partner else ""
+            lines.append(f"{one.number}{to}: would be {_WOULD.get(one.would, one.would)}{f'. {one.problem}' if one.problem else ''}")
+            lines += say.issues(one.issues)
+        return lines
+
+    say.answer(say.listed(found), words)
+    if any(one.would == "unknown" for one in found):
+        say.end(say.UNREACHABLE)
+    if any(one.would == "refused" for one in found):
+        say.end(say.REFUSED)
+
+
+_WOULD = {
+    "draft": "an order draft there",
+    "held": "held there until somebody says which article is meant",
+    "unknown": "told only by the supplier",
+}
+
+
+async def _promised(instance: "Instance", orders: Sequence[str]) -> "Export":
+    from prodsys.purchasing import actions
+    from prodsys.scopes import CONSOLE
+
+    every = instance.settings.answers_every_seconds
+
+    def unit(tx: "Tx") -> "Export":
+        return actions.export_shown(tx, actions.export(tx, CONSOLE, _ids(tx, orders), answers_every=every))[0]
+
+    return await instance.db.write(unit)
+
+
+async def _watched(orders: Sequence[str]) -> "Export":
+    """Promise, then look until every order has ended; where no server holds the lock we deliver ourselves meanwhile."""
+    from prodsys import app
+    from prodsys.kit.db import DatabaseInUse
+    from prodsys.purchasing import actions
+
+    known = guest.ready()
+    async with contextlib.AsyncExitStack() as opened:
+        try:
+            instance = await opened.enter_async_context(app.opened(known, serving=True))
+            # On PostgreSQL there is no lock; several couriers on one database are as they should be.
+            await opened.enter_async_context(_meanwhile(app.keep_promises(instance, app.courier_of(instance))))
+        except DatabaseInUse:
+            instance = await opened.enter_async_context(app.opened(known, serving=False))
+        made = await _promised(instance, orders)
+        told: dict[str, str] = {}
+        while True:
+            shown, _ = await instance.db.read(actions.export_shown, made.id)
+            _tell_news(shown.items, told)
+            if shown.is_settled:
+                return shown
+            await asyncio.sleep(LOOK_SECONDS)
+
+
+@contextlib.asynccontextmanager
+async def _meanwhile(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    running = asyncio.create_task(work)
+    try:
+        yield
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+def _tell_news(items: "Sequence[ExportedOrder]", told: dict[str, str]) -> None:
+    """On stderr, so that the answer stays one."""
+    for one in items:
+        if told.get(one.order) != one.status:
+            told[one.order] = one.status
+            say.note(f"{one.number}: {one.status}")
+
+
+def _tell_export(made: "Export") -> None:
+    def words() -> list[str]:
+        lines = [f"{made.id}: {_counted(made)}"]
+        for one in made.items:
+            lines.append(f"{one.number}  {one.status}  trace {one.trace_id}{f'  {one.what_to_do}' if one.what_to_do else ''}")
+            lines += say.issues(one.issues)
+        if not made.is_settled:
+            lines.append("The running server delivers them; where none runs, prodsys serve or prodsys export --watch does.")
+        return lines
+
+    say.answer(made, words)
+    if any(one.status in FAILED for one in made.items):
+        say.end(say.REFUSED)
+
+
+def _counted(made: "Export") -> str:
+    counts = made.counts
+    return ", ".join(f"{count} {word}" for word in counts.__struct_fields__ if (count := getattr(counts, word))) or "nothing"
+
+
+def _ids(tx: "Tx", orders: Sequence[str]) -> list[str]:
+    """Orders by what a person calls them: number or id. Raises NotFound naming those there are not."""
+    from prodsys import errors
+    from prodsys.documents import plain
+    from prodsys.purchasing import store
+
+    words = [plain(word) for word in orders]
+    by_number = store.ids(tx, words)
+    by_id = store.keys(tx, [word for word in words if word not in by_number])
+    unknown = [word for word in words if word not in by_number and word not in by_id]
+    if unknown:
+        raise errors.NotFound(f"There is no order {', '.join(unknown)}.")
+    return [by_number.get(word, word) for word in words]

@@ -1,0 +1,120 @@
+"""The companies we trade with."""
+
+from typing import TYPE_CHECKING, Any
+
+import rich_click as click
+
+from prodsys.terminal import guest, say
+
+if TYPE_CHECKING:
+    from prodsys.app import Instance
+    from prodsys.partners.actions import Way
+
+
+@click.group()
+def partner() -> None:
+    """Connect with a supplier, test the connection, see all partners."""
+
+
+@partner.command(
+    epilog="Examples: prodsys partner add --bundle - < bundle.txt"
+    " · prodsys partner add --url https://fjord.example --token-stdin < token.txt"
+)
+@click.option("--bundle", type=click.File("r"), help="File holding the bundle the supplier gave you; - is standard input.")
+@click.option("--url", default="", help="Address of the supplier's instance, with --token-stdin.")
+@click.option("--token-stdin", is_flag=True, help="Take the token from standard input instead of asking for it.")
+@click.option("--name", default="", help="What we call the partner; without it as the supplier's own card says.")
+@click.option("--confirm-new", is_flag=True, help="It is a new partner although one of nearly this name or number exists.")
+@say.as_json
+def add(bundle: Any, url: str, token_stdin: bool, name: str, confirm_new: bool) -> None:
+    """Connect with a supplier, by the bundle or by address and token."""
+    from prodsys.kit.vault import Secret
+    from prodsys.partners import actions
+    from prodsys.scopes import CONSOLE
+
+    if (bundle is None) == (not url):
+        raise click.UsageError("Give either --bundle, or --url with a token.")
+    packed = bundle.read() if bundle else ""
+    if packed and not say.wants_json():
+        seen = actions.look(packed)
+        say.note(f"{seen.company} at {seen.url}, good until {seen.expires_at:%Y-%m-%d %H:%M} UTC.")
+    token = Secret("" if packed else say.secret("token", from_stdin=token_stdin))
+
+    async def story(instance: "Instance") -> Any:
+        if packed:
+            return await actions.add_with_bundle(instance.db, _way(instance), CONSOLE, packed, name=name, confirmed=confirm_new)
+        return await actions.add_with_token(instance.db, _way(instance), CONSOLE, url, token, name=name, confirmed=confirm_new)
+
+    made = guest.visit(story)
+
+    def words() -> list[str]:
+        end = f" until {made.token_expires_at:%Y-%m-%d}" if made.token_expires_at else ""
+        return [
+            f"{made.name} is connected as {made.id}; the token is good{end}.",
+            *say.issues(made.missing),
+            f"Next: prodsys partner test {made.id}",
+        ]
+
+    say.answer(made, words)
+
+
+@partner.command(epilog="Example: prodsys partner test pa_…")
+@click.argument("id")
+@say.as_json
+def test(id: str) -> None:
+    """Ask a partner's instance everything that must be true to trade with it."""
+    from prodsys.partners import actions
+
+    async def story(instance: "Instance") -> Any:
+        return await actions.test(instance.db, _way(instance), id)
+
+    found = guest.visit(story)
+    marks = {True: "✓", False: "✗", None: "!"}
+    say.answer(found, lambda: [f"{marks[check.passed]} {check.sentence}" for check in found.checks])
+    if not found.can_send:
+        is_away = any(check.code == "reachable" and check.passed is False for check in found.checks)
+        say.end(say.UNREACHABLE if is_away else say.REFUSED)
+
+
+@partner.command("list", epilog="Example: prodsys partner list --json")
+@say.as_json
+def list_partners() -> None:
+    """Partners in the order they were made, and what stands in the way of sending to each."""
+    from prodsys.kit.db import Tx
+    from prodsys.partners import actions, store
+
+    def every(tx: Tx) -> Any:
+        rows, after = [], 0
+        while page := store.page(tx, after=after, limit=500):
+            rows += page
+            after = page[-1].pk
+        return actions.complete(tx, rows)
+
+    async def story(instance: "Instance") -> Any:
+        return await instance.db.read(every)
+
+    found = guest.visit(story)
+    say.answer(
+        say.listed(found),
+        lambda: say.table(
+            ("ID", "NAME", "ADDRESS", "TOKEN UNTIL", "LANE", "IN THE WAY"),
+            [
+                (
+                    one.id,
+                    one.name,
+                    one.endpoint,
+                    one.token_expires_at,
+                    one.lane.state if one.lane else "",
+                    [issue.code for issue in one.missing],
+                )
+                for one in found
+            ],
+            "There is no partner yet: prodsys partner add connects with a supplier, prodsys token create with a buyer.",
+        ),
+    )
+
+
+def _way(instance: "Instance") -> "Way":
+    from prodsys.partners import actions
+
+    return actions.way(instance.outbound, instance.vault, instance.settings)

@@ -1,0 +1,163 @@
+"""How the command line answers: words and tables for a person, JSON for a program, refusals on stderr."""
+
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NoReturn, TypeVar
+
+import rich_click as click
+from click import Context, Parameter, get_current_context
+from click.termui import prompt
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+DONE, REFUSED, MISUSED, UNREACHABLE = 0, 1, 2, 3
+_JSON = "prodsys.json"
+
+
+def as_json(command: F) -> F:
+    """Give a verb the option `--json`."""
+    option = click.option("--json", is_flag=True, expose_value=False, callback=_note_json, help="Answer with one line of JSON.")
+    return option(command)
+
+
+def wants_json() -> bool:
+    """Whether a program reads the answer."""
+    return bool(get_current_context().meta.get(_JSON))
+
+
+def answer(told: Any, words: Callable[[], Iterable[str]]) -> None:
+    """Print what came of a verb: the whole of it as JSON, or the words for a person."""
+    if wants_json():
+        click.echo(written(told))
+    else:
+        for line in words():
+            click.echo(line)
+
+
+def written(told: Any) -> str:
+    """A value as one line of JSON."""
+    import msgspec
+
+    from prodsys import documents
+
+    return msgspec.json.encode(told, enc_hook=documents.write_exact).decode()
+
+
+def note(line: str) -> None:
+    """Tell a person something beside the answer."""
+    click.echo(line, err=True)
+
+
+def end(code: int) -> NoReturn:
+    """Leave with this exit code, after the answer has been given."""
+    get_current_context().exit(code)
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[object]], none: str = "There are none.") -> list[str]:
+    """Rows in columns as wide as they need to be."""
+    cells = [[_cell(value) for value in row] for row in rows]
+    if not cells:
+        return [none]
+    widths = [max(map(len, column)) for column in zip(head, *cells, strict=True)]
+    return ["  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip() for line in [list(head), *cells]]
+
+
+def listed(items: Sequence[Any]) -> dict[str, Any]:
+    """A list in the form the API gives it; `next` is null, since a command has no cursor."""
+    return {"items": items, "next": None}
+
+
+def issues(found: Iterable[Any]) -> list[str]:
+    """Issues, one line each."""
+    return [
+        f"  {'✗' if issue.blocks else '!'} {_with_values(issue)}{f'  ({issue.code} at {issue.pointer})' if issue.pointer else ''}"
+        for issue in found
+    ]
+
+
+def secret(what: str, *, from_stdin: bool, twice: bool = False) -> str:
+    """A secret from standard input, or typed by the person who watches; it is never an argument, which others can read."""
+    if from_stdin:
+        line = sys.stdin.readline().rstrip("\r\n")
+        if not line:
+            raise click.UsageError(f"Standard input holds no {what}.")
+        return line
+    if not sys.stdin.isatty():
+        raise click.UsageError(f"Nobody is here to type the {what}; give it on standard input with --{what}-stdin.")
+    typed: str = prompt(what.capitalize(), hide_input=True, confirmation_prompt=twice, err=True)
+    return typed
+
+
+def refused(fault: Exception) -> int | None:
+    """Print why a verb was refused, and the exit code that says so; None for a fault of ours, which is to be seen whole."""
+    from prodsys import errors
+
+    if isinstance(fault, errors.Refusal):
+        _tell_refusal(fault)
+        return UNREACHABLE if isinstance(fault, errors.PartnerUnreachable | errors.StorageUnavailable) else REFUSED
+    code = _code_of(fault)
+    if code is not None:
+        note(str(fault) or (type(fault).__doc__ or "").strip())
+    return code
+
+
+def _code_of(fault: Exception) -> int | None:
+    import sqlalchemy.exc
+
+    from prodsys.kit.db import DatabaseInUse
+    from prodsys.kit.vault import VaultLocked, WeakPassphrase
+    from prodsys.settings import SettingsFault
+    from prodsys.terminal.guest import NoInstance
+    from prodsys.upkeep import backup, upgrade
+
+    match fault:
+        case SettingsFault():
+            return MISUSED
+        case DatabaseInUse() | NoInstance() | VaultLocked() | WeakPassphrase() | backup.CannotBackUp() | backup.CannotRestore():
+            return REFUSED
+        case upgrade.NewerDatabase() | upgrade.CannotCopy() | upgrade.NotUpgraded():
+            return REFUSED
+        case sqlalchemy.exc.OperationalError():
+            return UNREACHABLE
+        case _:
+            return None
+
+
+def _tell_refusal(refusal: Any) -> None:
+    if wants_json():
+        problem = {"code": refusal.code, "title": refusal.title(), "detail": refusal.detail, "issues": refusal.issues}
+        note(written(problem))
+        return
+    for line in dict.fromkeys(line for line in (refusal.title(), refusal.detail) if line):
+        note(line)
+    for line in issues(refusal.issues):
+        note(line)
+
+
+def _with_values(issue: Any) -> str:
+    # Faults of rows keep their values apart from the sentence, so that it can be said in any language.
+    text: str = issue.message
+    for name, value in issue.params.items():
+        text = text.replace("{" + name + "}", value)
+    return f"row {issue.params['row']}: {text}" if "row" in issue.params else text
+
+
+def _cell(value: object) -> str:
+    import datetime as dt
+
+    match value:
+        case None | "":
+            return "-"
+        case bool():
+            return "yes" if value else "no"
+        case dt.datetime():
+            return value.strftime("%Y-%m-%d %H:%M")
+        case list() | tuple() | set() | frozenset():
+            return ", ".join(map(_cell, value)) or "-"
+        case _:
+            return " ".join(str(value).split())
+
+
+def _note_json(context: Context, _: Parameter, wanted: bool) -> None:
+    if wanted:
+        context.meta[_JSON] = True

@@ -1,0 +1,213 @@
+"""Tokens: what lets a partner's instance, or a program of the house, call ours."""
+
+import datetime as dt
+import re
+from typing import TYPE_CHECKING, Any
+
+import rich_click as click
+from click import Context, Parameter, ParamType
+
+from prodsys.terminal import guest, say
+
+if TYPE_CHECKING:
+    from prodsys.app import Instance
+    from prodsys.kit.db import Tx
+    from prodsys.tokens.actions import Handover
+    from prodsys.tokens.model import Created
+
+
+class Ends(ParamType[dt.datetime]):
+    """When something ends: a number of days as `90d`, or a date as `2027-01-31`."""
+
+    name = "90d|date"
+
+    def convert(self, value: Any, param: Parameter | None, ctx: Context | None) -> dt.datetime:
+        """The moment meant."""
+        from prodsys.kit.clock import now
+
+        if isinstance(value, dt.datetime):
+            return value
+        if days := re.fullmatch(r"(\d{1,4})d?", value):
+            return now() + dt.timedelta(days=int(days[1]))
+        try:
+            return dt.datetime.fromisoformat(value).replace(tzinfo=dt.UTC)
+        except ValueError:
+            self.fail(f"{value} is neither a number of days, as 90d, nor a date, as 2027-01-31.", param, ctx)
+
+
+@click.group()
+def token() -> None:
+    """Make tokens, hand them over, replace and revoke them."""
+
+
+@token.command(
+    epilog="Examples: prodsys token create --new-partner 'Nordlys Mekaniske AS' --partner-organisation-number 987654325 "
+    "--scope PurchaseOrders:Create --scope Articles:Read --scope Contacts:ReadWrite --expires 90d --json"
+    " · prodsys token create --house --name ops --scope '*'"
+)
+@click.option("--partner", help="An existing partner, by id.")
+@click.option("--new-partner", help="Make a partner of this name first; refused when one of nearly this name or number exists.")
+@click.option("--partner-organisation-number", default="", help="The new partner's.")
+@click.option("--confirm-new", is_flag=True, help="It is a new partner although the name or number is near an existing one.")
+@click.option("--house", is_flag=True, help="A token of the house, for our own programs.")
+@click.option("--name", default="", help="What you will know the token by; without it the partner's name.")
+@click.option("--scope", "words", multiple=True, required=True, help="Repeat for each; * is every one of the house.")
+@click.option("--expires", type=Ends(), default="90d", show_default=True, help="Days, or a date; at most two years.")
+@click.option(
+    "--bundle/--no-bundle", default=None, help="Also the one string a partner pastes; made for partners while PRODSYS_PUBLIC_URL is safe."
+)
+@say.as_json
+def create(
+    partner: str | None,
+    new_partner: str | None,
+    partner_organisation_number: str,
+    confirm_new: bool,
+    house: bool,
+    name: str,
+    words: tuple[str, ...],
+    expires: dt.datetime,
+    bundle: bool | None,
+) -> None:
+    """Make a token; it is shown this once."""
+    from prodsys.partners import actions as partners
+    from prodsys.partners import store as partner_store
+    from prodsys.scopes import CONSOLE
+    from prodsys.tokens import actions, model
+
+    if sum(map(bool, (partner, new_partner, house))) != 1:
+        raise click.UsageError("Say whose it is: --partner ID, --new-partner NAME or --house.")
+    if house and not name:
+        raise click.UsageError("A token of the house needs a --name.")
+    scopes = model.read_scopes(words, partner=not house)
+
+    def unit(tx: "Tx", handover: "Handover | None") -> "Created":
+        if new_partner:
+            made = partners.create_with_token(
+                tx,
+                CONSOLE,
+                name=new_partner,
+                scopes=scopes,
+                organisation_number=partner_organisation_number,
+                expires_at=expires,
+                handover=handover,
+                confirmed=confirm_new,
+            )
+            return made.token
+        known = partner_store.by_id(tx, partner) if partner else None
+        return actions.create(
+            tx,
+            CONSOLE,
+            name=name or (known.shown.name if known else ""),
+            scopes=scopes,
+            expires_at=expires,
+            partner=known.pk if known else None,
+            bundle=handover,
+        )
+
+    async def story(instance: "Instance") -> "Created":
+        return await instance.db.write(unit, _handover(instance, bundle, is_for_partner=not house))
+
+    _show(guest.visit(story))
+
+
+@token.command("list", epilog="Example: prodsys token list --partner pa_…")
+@click.option("--partner", help="Only this partner's, by id.")
+@click.option("--limit", type=click.IntRange(1, 500), default=50, show_default=True)
+@say.as_json
+def list_tokens(partner: str | None, limit: int) -> None:
+    """Tokens, newest first; their secrets are not kept."""
+    from prodsys.tokens import store
+
+    async def story(instance: "Instance") -> Any:
+        return await instance.db.read(store.listed, limit=limit, partner=partner)
+
+    found = [one for _, one in guest.visit(story)]
+    say.answer(
+        say.listed(found),
+        lambda: say.table(
+            ("ID", "NAME", "PARTNER", "STATE", "EXPIRES", "LAST USED", "SCOPES"),
+            [
+                (
+                    one.id,
+                    one.name,
+                    one.partner.name if one.partner else "the house",
+                    one.state,
+                    one.expires_at,
+                    one.last_used_at,
+                    one.scopes,
+                )
+                for one in found
+            ],
+        ),
+    )
+
+
+@token.command(epilog="Example: prodsys token rotate tk_… --overlap-days 7")
+@click.argument("id")
+@click.option("--expires", type=Ends(), default=None, help="Days, or a date; without it as long as the old one's life.")
+@click.option(
+    "--overlap-days",
+    type=click.IntRange(0, 90),
+    default=7,
+    show_default=True,
+    help="How long the old one outlives the new one's first use.",
+)
+@click.option("--bundle/--no-bundle", default=None, help="Also the one string a partner pastes.")
+@say.as_json
+def rotate(id: str, expires: dt.datetime | None, overlap_days: int, bundle: bool | None) -> None:
+    """Make a token's successor; both are good until some days after the successor's first use."""
+    from prodsys.scopes import CONSOLE
+    from prodsys.tokens import actions
+
+    async def story(instance: "Instance") -> "Created":
+        before = await instance.db.read(actions.shown, id)
+        handover = _handover(instance, bundle, is_for_partner=before.partner is not None)
+        return await instance.db.write(actions.rotate, CONSOLE, id, expires_at=expires, overlap_days=overlap_days, bundle=handover)
+
+    _show(guest.visit(story))
+
+
+@token.command(epilog="Example: prodsys token revoke tk_…")
+@click.argument("id")
+@say.as_json
+def revoke(id: str) -> None:
+    """End a token now, with successors nobody has used yet."""
+    from prodsys.scopes import CONSOLE
+    from prodsys.tokens import actions
+
+    async def story(instance: "Instance") -> Any:
+        return await instance.db.write(actions.revoke, CONSOLE, id)
+
+    ended = guest.visit(story)
+    say.answer(ended, lambda: [f"{ended.name} ({ended.id}) is revoked."])
+
+
+def _handover(instance: "Instance", wanted: bool | None, *, is_for_partner: bool) -> "Handover | None":
+    """How a bundle would be made: when asked for, and unasked for a partner where its address is safe."""
+    from prodsys.settings import is_safe_url
+    from prodsys.tokens.actions import Handover
+
+    public_url = instance.settings.public_url
+    if wanted is None and is_for_partner and not is_safe_url(public_url):
+        say.note("No bundle was made: PRODSYS_PUBLIC_URL is not an https address. Hand the token over by a password manager.")
+    wanted = is_for_partner and is_safe_url(public_url) if wanted is None else wanted
+    return Handover(vault=instance.vault, public_url=public_url) if wanted else None
+
+
+def _scopes(words: list[str]) -> str:
+    from prodsys.scopes import Scope
+
+    return "every scope" if len(words) == len(Scope) else ", ".join(words)
+
+
+def _show(made: "Created") -> None:
+    def words() -> list[str]:
+        lines = [
+            f"{made.id}, good until {made.expires_at:%Y-%m-%d}, with {_scopes(made.scopes)}.",
+            f"Token, shown this once:  {made.token}",
+        ]
+        if made.bundle:
+            lines.append(f"Bundle, good for one use within 7 days:  {made.bundle}")
+        return lines
+
+    say.answer(made, words)

@@ -209,15 +209,17 @@ def choose(tx: Tx, caller: Caller, partner: int, numbers: Sequence[str]) -> int:
     return len(known)
 
 
-def learn(tx: Tx, caller: Caller, *, partner: int, their_number: str, article: int, unit: str = "", factor: Decimal = Decimal(1)) -> str:
+def learn(
+    tx: Tx, caller: Caller, *, partner: int, their_number: str, article: int, their_unit: str = "", factor: Decimal = Decimal(1)
+) -> str:
     """Remember that this partner's number means this article of ours; returns the mapping's id (product.md, A9).
 
-    One of their *unit* is *factor* of the article's own. Raises Invalid for an empty number or a factor that is not above zero.
+    One *their_unit* is *factor* of the article's own. Raises Invalid for an empty number or a factor that is not above zero.
     """
     number = plain(their_number)
     if not number or factor <= 0:
         raise errors.Invalid("A mapping needs the partner's number, and a factor above zero.")
-    mapping_id = store.learn(tx, partner, number, article, unit=unit, factor=factor, author=caller.name)
+    mapping_id = store.learn(tx, partner, number, article, their_unit=their_unit, factor=factor, author=caller.name)
     ours = store.by_pks(tx, [article])[article]
     text = f"{caller.name} taught that number {number} means article {ours.number}."
     tell(tx, Entry(code="mapping.learned", message=text, partner=partner, subject=mapping_id, actor=caller.name))

@@ -60,7 +60,7 @@ class ArticleForm(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     price_quantity: Quantity = Quantity(1)
     currency: Annotated[str, Meta(max_length=3, description="ISO 4217.", examples=["NOK"])] = ""
     is_active: bool = True
-    lead_time_days: Annotated[int | None, Meta(ge=0, le=model.LONGEST_LEAD_TIME)] = None
+    lead_time_days: Annotated[int, Meta(ge=0, le=model.LONGEST_LEAD_TIME)] | None = None
     minimum: Quantity | None = None
     multiple: Quantity | None = None
 

@@ -443,7 +443,13 @@ _put_number = hot(insert_or_update(supplier_numbers, "partner", "article", only=
 _drop_number = hot(
     delete(supplier_numbers).where(supplier_numbers.c.partner == bindparam("partner"), supplier_numbers.c.article == bindparam("article"))
 )
-_drop_numbers_of = hot(delete(supplier_numbers).where(supplier_numbers.c.article == bindparam("article")))
+# By partner, of whom there are hundreds, because numbers are found by partner and article only.
+_suppliers_of = hot(
+    select(partners.c.pk)
+    .join_from(partners, supplier_numbers, supplier_numbers.c.partner == partners.c.pk)
+    .where(supplier_numbers.c.article == bindparam("article"))
+    .order_by(partners.c.pk)
+)
 
 
 def numbers_at(tx: Tx, partner: int, articles: Collection[int]) -> dict[int, str]:
@@ -478,8 +484,8 @@ def put_supplier_numbers(tx: Tx, rows: Iterable[tuple[int, int, str]]) -> None:
 
 def replace_supplier_numbers(tx: Tx, article: int, numbers: Mapping[int, str]) -> None:
     """Make these the only supplier numbers of this article, by supplier."""
-    _drop_numbers_of.run(tx, {"article": article})
-    put_supplier_numbers(tx, [(partner, article, number) for partner, number in numbers.items()])
+    gone = {row.pk: "" for row in _suppliers_of.all(tx, {"article": article})}
+    put_supplier_numbers(tx, [(partner, article, number) for partner, number in (gone | dict(numbers)).items()])
 
 
 class AgreedRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -685,21 +691,21 @@ _undo = hot(
 )
 
 
-def learn(tx: Tx, partner: int, their_number: str, article: int, *, unit: str = "", factor: Decimal = Decimal(1), author: str) -> str:
+def learn(tx: Tx, partner: int, their_number: str, article: int, *, their_unit: str = "", factor: Decimal = Decimal(1), author: str) -> str:
     """Remember that this partner's number means this article of ours; returns the mapping's id.
 
-    One of their *unit* is *factor* of the article's own. What was taught before about the same number is undone, unless it says the same.
+    One *their_unit* is *factor* of the article's own. What was taught before about the same number is undone, unless it says the same.
     """
     number = plain(their_number)
     while True:
         earlier = _in_force.first(tx, {"partner": partner, "number": number})
-        if earlier and (earlier.article, earlier.unit, earlier.factor) == (article, unit, factor):
+        if earlier and (earlier.article, earlier.unit, earlier.factor) == (article, their_unit, factor):
             return str(earlier.id)
         at = now()
         if earlier:
             _undo.run(tx, {"mapping": earlier.id, "at": at})
         mapping_id = new_id("mp")
-        lesson = {"partner": partner, "their_number": number, "article": article, "unit": unit, "factor": factor}
+        lesson = {"partner": partner, "their_number": number, "article": article, "unit": their_unit, "factor": factor}
         # Nothing is made when another process taught something in between: look again.
         if _learn.run(tx, {"id": mapping_id, **lesson, "author": author, "created_at": at}):
             return mapping_id

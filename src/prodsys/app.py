@@ -9,10 +9,12 @@ from collections.abc import AsyncIterator, Callable
 from functools import partial
 from ipaddress import ip_network
 from pathlib import Path
+from typing import Any
 
 import msgspec
 from litestar import Litestar, Response, Router, get
 from litestar.di import NamedDependency, Provide
+from litestar.openapi import ResponseSpec
 
 import prodsys
 from prodsys.articles import api as articles_api
@@ -128,12 +130,22 @@ def create_app(instance: Instance) -> Litestar:
     return web_app(
         [api, live, ready, read_metrics, security_txt],
         openapi=openapi_config("ProdSys Exchange", prodsys.__version__, DESCRIPTION),
+        examples=_examples,
         log_access=settings.access_log,
         guards=[guard],
         plugins=[RawOrders()],
         dependencies={name: _always(value) for name, value in known.items()},
         lifespan=[_running(instance, switchboard, guard, passwords, courier)],
     )
+
+
+def _examples() -> dict[str, Any]:
+    """One request and its answer for each operation, really sent: beside the package in a checkout, inside it in an installed wheel."""
+    inside = Path(prodsys.__file__).parent / "openapi"
+    folder = inside if inside.is_dir() else Path(prodsys.__file__).parents[2] / "openapi"
+    file = folder / "examples.json"
+    found: dict[str, Any] = msgspec.json.decode(file.read_bytes()) if file.exists() else {}
+    return found
 
 
 def courier_of(instance: Instance, metrics: Metrics | None = None) -> Courier:
@@ -189,7 +201,14 @@ async def live() -> dict[str, str]:
     return {"status": "live"}
 
 
-@get("/health/ready", operation_id="is_ready", summary="Whether requests can be served", tags=["operation"], **public())
+@get(
+    "/health/ready",
+    operation_id="is_ready",
+    summary="Whether requests can be served",
+    responses={503: ResponseSpec(data_container=readiness.Readiness, generate_examples=False, description="Not now; why stands in it.")},
+    tags=["operation"],
+    **public(),
+)
 async def ready(db: NamedDependency[Database], settings: NamedDependency[Settings]) -> Response[readiness.Readiness]:
     """Asks the database and the disk: does it answer, is its schema ours, is there room."""
     found = await readiness.look(db, settings)

@@ -177,6 +177,7 @@ async def list_duplicates(db: NamedDependency[Database]) -> Page[Duplicates]:
     status_code=200,
     request_max_body_size=MAX_FILE,
     responses=answers(errors.BadFile, errors.TooLarge),
+    media="file",
     **allows(Scope.CONTACTS_WRITE),
 )
 async def import_contacts(

@@ -217,6 +217,7 @@ async def copy_order(
     operation_id="import_purchase_orders",
     request_max_body_size=MOST_BYTES,
     responses=answers(errors.BadFile, errors.TooLarge),
+    media="file",
     **allows(Scope.PURCHASE_ORDERS_WRITE),
 )
 async def import_orders(
@@ -327,7 +328,7 @@ async def get_export(
     return _whole(await db.read(actions.export_shown, id, behind, limit))
 
 
-@get("/exports/{id:str}/events", operation_id="follow_export", **allows(Scope.PURCHASE_ORDERS_READ))
+@get("/exports/{id:str}/events", operation_id="follow_export", media_type="text/event-stream", **allows(Scope.PURCHASE_ORDERS_READ))
 async def follow_export(id: FromPath[str], db: NamedDependency[Database], last_event_id: LastEventId = None) -> ServerSentEvent:
     """News of an export as they happen, until every order of it has ended; whoever comes back says where he was by `Last-Event-ID`."""
     await db.read(actions.export_shown, id, -1, 1)  # a 404 must come before the stream begins

@@ -1,9 +1,10 @@
 """An app with the manners of our API: what every room's door gets without asking."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
 from litestar import Litestar
+from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.openapi import OpenAPIConfig
 from litestar.types import ControllerRouterHandler, Scope
@@ -33,10 +34,12 @@ def web_app(
     log_access: bool = True,
     dependencies: Mapping[str, Provide] | None = None,
     plugins: Sequence[Any] = (),
+    examples: Callable[[], Mapping[str, Any]] = dict,
     **litestar: Any,
 ) -> Litestar:
     """A Litestar that refuses, decodes, answers, traces and logs our way; anything Litestar takes may be added.
 
+    `examples` gives, by operation id, a request that was really sent and its answer; the contract shows them.
     Behind it a guard puts the `Caller` into `scope["caller"]`, and `limits.charge` the quota into `scope["quota"]`.
     """
     app = Litestar(
@@ -52,6 +55,7 @@ def web_app(
         plugins=[ExactSchema(), StructSchema(), *plugins],
         # Litestar's own logging writes a stack for each 4xx; ours stands in `problems.failed`.
         logging_config=None,
+        state=State({"examples": examples}),
         **litestar,
     )
     # Outside of everything, so that an unknown path has its trace, its headers and its line too; a middleware would not see it.

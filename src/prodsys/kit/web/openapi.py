@@ -14,26 +14,39 @@ from litestar.openapi.spec import Components, Schema, SecurityScheme
 from litestar.openapi.spec.enums import OpenAPIType
 from litestar.plugins import OpenAPISchemaPlugin
 from litestar.response import Response
+from litestar.routes import HTTPRoute
 from litestar.typing import FieldDefinition
 
 from prodsys import documents, errors, scopes
 from prodsys.documents import Exact
 from prodsys.kit.web.openapi30 import as_openapi_30
-from prodsys.kit.web.problems import MEDIA_TYPE, Problem
+from prodsys.kit.web.problems import MEDIA_TYPE, Problem, problem_of
 
 _METHODS = {"get", "put", "post", "patch", "delete"}
 _GENERIC = re.compile(r"^Page_(?:[\w.]*\.)?(\w+?)_?$")
+_OF_A_ROOM = re.compile(r"^([a-z]+)_(?:model|store|actions|api)_([A-Z]\w*)$")
+_FIRST_WORDS = re.compile(r"(?:; |, |: )")
+_FILES = ("text/csv", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet")
 
-_ALWAYS: tuple[type[errors.Refusal], ...] = (errors.InternalFault, errors.StorageUnavailable)
 _BEHIND_A_TOKEN: tuple[type[errors.Refusal], ...] = (
     errors.TokenMissing,
     errors.TokenUnknown,
     errors.TokenExpired,
     errors.TokenRevoked,
-    errors.InsufficientScope,
     errors.TooManyRequests,
 )
-_WITH_A_BODY: tuple[type[errors.Refusal], ...] = (errors.NotJson, errors.TooLarge, errors.UnsupportedMediaType, errors.Invalid)
+_WITH_A_DOCUMENT: tuple[type[errors.Refusal], ...] = (errors.NotJson, errors.TooLarge, errors.UnsupportedMediaType, errors.Invalid)
+_WITH_A_FILE: tuple[type[errors.Refusal], ...] = (errors.BadFile, errors.TooLarge, errors.UnsupportedMediaType)
+
+_HEADERS = {
+    "ETag": "The state answered, for If-Match and If-None-Match.",
+    "Location": "The address of what was made.",
+    "RateLimit": "What is left to this token (draft-ietf-httpapi-ratelimit-headers).",
+    "RateLimit-Policy": "How many requests a token may make in how many seconds.",
+    "Retry-After": "Seconds to wait.",
+    "Token-Expires": "When the token ends, RFC 3339.",
+    "WWW-Authenticate": "The challenge of RFC 6750.",
+}
 
 
 class ExactSchema(OpenAPISchemaPlugin):
@@ -123,25 +136,37 @@ def contract_handlers() -> list[HTTPRouteHandler]:
 def _contract(app: Litestar) -> dict[str, Any]:
     # Through JSON and back: what stands as a default (our decimals among them) becomes plain.
     contract: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(app.openapi_schema.to_schema(), enc_hook=documents.write_exact))
-    for path in contract.get("paths", {}).values():
-        for method, operation in path.items():
-            if method in _METHODS:
-                _tidy(operation)
-                _add_refusals(operation)
+    routes = {
+        route.operation_id: route for at in app.routes if isinstance(at, HTTPRoute) for route in at.route_handlers if route.operation_id
+    }
+    shown = app.state.get("examples", dict)()
+    for path, operations in contract.get("paths", {}).items():
+        for method, operation in operations.items():
+            if method in _METHODS and (route := routes.get(operation["operationId"])) is not None:
+                _tidy(operation, path)
+                _add_body(operation, route)
+                _add_answers(operation, route)
+                _add_refusals(operation, route)
+                _show(operation, shown.get(operation["operationId"]))
     _, schemas = msgspec.json.schema_components([Problem], ref_template="#/components/schemas/{name}")
-    known = contract.setdefault("components", {}).setdefault("schemas", {})
+    components = contract.setdefault("components", {})
+    known = components.setdefault("schemas", {})
     for name, schema in schemas.items():
         known.setdefault(name, schema)
+    components["headers"] = {name: {"description": told, "schema": {"type": "string"}} for name, told in _HEADERS.items()}
+    components["examples"] = {kind.code: _shown_problem(kind) for kind in errors.every_refusal()}
     contract["x-problems"] = {kind.code: {"status": kind.status, "title": kind.title()} for kind in errors.every_refusal()}
+    _share_problems(contract)
     return _with_readable_names(contract)
 
 
-def _tidy(operation: dict[str, Any]) -> None:
+def _tidy(operation: dict[str, Any], path: str) -> None:
     """Take out what Litestar says without need, and say the summary in words."""
     if not operation.get("deprecated"):
         operation.pop("deprecated", None)
     if " " not in operation.get("summary", "") and operation.get("description"):
-        operation["summary"] = operation["description"].partition("\n")[0].rstrip(".")
+        operation["summary"] = _FIRST_WORDS.split(operation["description"].partition("\n")[0].rstrip("."))[0]
+    operation.setdefault("tags", [path.removeprefix("/api/v1").split("/")[1].replace("-", " ")])
     for parameter in operation.get("parameters", ()):
         for word in ("allowEmptyValue", "allowReserved", "deprecated"):
             if not parameter.get(word):
@@ -151,46 +176,142 @@ def _tidy(operation: dict[str, Any]) -> None:
         kinds = [kind for kind in schema.get("oneOf", ()) if kind != {"type": "null"}]
         if len(kinds) == 1:
             del schema["oneOf"]
-            parameter["schema"] = kinds[0] | schema
-        parameter["schema"].pop("description", None)
+            parameter["schema"] = schema = kinds[0] | schema
+        if isinstance(schema.get("type"), list):
+            schema["type"] = next(kind for kind in schema["type"] if kind != "null")
+        if "enum" in schema:
+            schema["enum"] = [word for word in schema["enum"] if word is not None]
+        schema.pop("description", None)
         for bound in ("minimum", "maximum"):
-            if bound in parameter["schema"]:
-                parameter["schema"][bound] = int(parameter["schema"][bound])
+            if bound in schema:
+                schema[bound] = int(schema[bound])
 
 
-def _add_refusals(operation: dict[str, Any]) -> None:
+def _add_body(operation: dict[str, Any], route: HTTPRouteHandler) -> None:
+    """A route that reads a file by itself says so by `media="file"`."""
+    if route.opt.get("media") == "file":
+        schema = {"type": "string", "format": "binary"}
+        operation["requestBody"] = {"required": True, "content": {kind: {"schema": dict(schema)} for kind in _FILES}}
+
+
+def _add_answers(operation: dict[str, Any], route: HTTPRouteHandler) -> None:
+    """What every good answer carries beside its document."""
+    takes = {parameter["name"] for parameter in operation.get("parameters", ())}
+    answered: dict[str, Any] = operation["responses"]
+    for status, told in answered.items():
+        if status >= "300":
+            continue
+        names = set() if route.opt.get("door") == "public" else {"Token-Expires", "RateLimit", "RateLimit-Policy"}
+        if takes & {"If-Match", "If-None-Match"} and status == "200":
+            names.add("ETag")
+        if "Idempotency-Key" in takes and status in {"201", "202"}:
+            names |= {"Location", "ETag"}
+        told["headers"] = {**told.get("headers", {}), **{name: {"$ref": f"#/components/headers/{name}"} for name in sorted(names)}}
+        if not told["headers"]:
+            del told["headers"]
+    if "If-None-Match" in takes:
+        answered["304"] = {"description": "It is as you have it.", "headers": {"ETag": {"$ref": "#/components/headers/ETag"}}}
+
+
+def _add_refusals(operation: dict[str, Any], route: HTTPRouteHandler) -> None:
     responses: dict[str, Any] = operation["responses"]
+    declared = {str(status) for status in route.responses or {}}
     # Litestar's own guess of a 400 is not what we answer.
-    for status in [status for status, told in responses.items() if status >= "400" and MEDIA_TYPE not in told.get("content", {})]:
+    for status in [status for status, told in responses.items() if status >= "400" and status not in declared]:
         del responses[status]
-    standard = list(_ALWAYS)
-    if any(operation.get("security", [{}])):
-        standard += _BEHIND_A_TOKEN
-    if "requestBody" in operation:
-        standard += _WITH_A_BODY
-    elif operation.get("parameters"):
-        standard.append(errors.Invalid)
-    if any(parameter["in"] == "path" for parameter in operation.get("parameters", ())):
-        standard.append(errors.NotFound)
-    for kind in standard:
-        told = responses.setdefault(str(kind.status), {"description": "", "content": _PROBLEM_CONTENT})
-        if f"`{kind.code}`" not in told["description"]:
+    for kind in _standing(operation, route):
+        told = responses.setdefault(str(kind.status), {"description": "", "content": {MEDIA_TYPE: {"schema": _PROBLEM}}})
+        if MEDIA_TYPE in told["content"] and f"`{kind.code}`" not in told["description"]:
             told["description"] = f"{told['description']}\n\n{_told([kind])}".strip()
-        if kind is errors.TooManyRequests:
-            told["headers"] = {"Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer"}}}
+    for status, told in responses.items():
+        if MEDIA_TYPE not in told.get("content", {}):
+            continue
+        codes = re.findall(r"^`(\w+)`", told["description"], re.MULTILINE)
+        told["content"][MEDIA_TYPE] = {
+            "schema": _PROBLEM,
+            "examples": {code: {"$ref": f"#/components/examples/{code}"} for code in codes},
+        }
+        names = [name for name, statuses in _REFUSED_WITH.items() if status in statuses]
+        told.pop("headers", None)
+        if names:
+            told["headers"] = {name: {"$ref": f"#/components/headers/{name}"} for name in names}
 
 
-_PROBLEM_CONTENT = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+def _standing(operation: dict[str, Any], route: HTTPRouteHandler) -> list[type[errors.Refusal]]:
+    """The refusals that follow from how a route is declared: its door, scope, extension, body and parameters."""
+    asked, parameters = route.opt, operation.get("parameters", ())
+    takes = {parameter["name"] for parameter in parameters}
+    door = asked.get("door", "public")
+    standing: list[type[errors.Refusal]] = [errors.InternalFault]
+    if door != "public":
+        standing += _BEHIND_A_TOKEN
+        if asked.get("scope") is not scopes.AnyToken.ANY:
+            standing.append(errors.InsufficientScope)
+    # A partner's token opens no door of the house, and the other way round.
+    if door in {"partner", "house"} or any(parameter["in"] == "path" for parameter in parameters):
+        standing.append(errors.NotFound)
+    if asked.get("module") or door in {"partner", "any"}:
+        standing.append(errors.ModuleOff)
+    if "requestBody" in operation:
+        standing += _WITH_A_FILE if asked.get("media") == "file" else _WITH_A_DOCUMENT
+    if "Idempotency-Key" in takes:
+        standing += [errors.Invalid, errors.IdempotencyKeyReused]
+    if any(parameter["in"] == "query" for parameter in parameters):
+        standing.append(errors.Invalid)
+    if "If-Match" in takes:
+        standing += [errors.IfMatchMissing, errors.Stale]
+    if door != "public" or "db" in route.parsed_fn_signature.parameters:
+        standing.append(errors.StorageUnavailable)
+    return standing
+
+
+_PROBLEM = {"$ref": "#/components/schemas/Problem"}
+_REFUSED_WITH = {"WWW-Authenticate": {"401", "403"}, "Retry-After": {"429", "502", "503"}, "ETag": {"412"}}
+
+
+def _shown_problem(kind: type[errors.Refusal]) -> dict[str, Any]:
+    problem = msgspec.to_builtins(problem_of(kind()))
+    return {"summary": kind.title(), "value": problem | {"trace_id": "4bf92f3577b34da6a3ce929d0e0e4736"}}
+
+
+def _show(operation: dict[str, Any], example: dict[str, Any] | None) -> None:
+    """Put a request that was really sent, and its answer, beside what they are examples of."""
+    if example is None:
+        return
+    asked, told = example["request"], example["answer"]
+    sent = {**asked.get("path", {}), **asked.get("query", {}), **asked.get("headers", {})}
+    for parameter in operation.get("parameters", ()):
+        if parameter["name"] in sent:
+            parameter["example"] = sent[parameter["name"]]
+    if "body" in asked:
+        content = operation["requestBody"]["content"]
+        content[next(iter(content))]["examples"] = {"sent": {"value": asked["body"]}}
+    answer = operation["responses"].get(str(told["status"]), {})
+    for kind in answer.get("content", {}).values():
+        kind["examples"] = {"answered": {"value": told["body"]}}
 
 
 def _told(refusals: list[type[errors.Refusal]]) -> str:
     return "\n\n".join(f"`{refusal.code}`: {refusal.title()}" for refusal in refusals)
 
 
+def _share_problems(contract: dict[str, Any]) -> None:
+    """A refusal that stands alone with its status is written once and referred to."""
+    shared = contract["components"].setdefault("responses", {})
+    for operations in contract["paths"].values():
+        for operation in operations.values():
+            for status, told in operation["responses"].items():
+                codes = list(told.get("content", {}).get(MEDIA_TYPE, {}).get("examples", {}))
+                name = "unauthorized" if len(codes) > 1 and status == "401" else codes[0] if len(codes) == 1 else ""
+                if name and shared.setdefault(name, told) == told:
+                    operation["responses"][status] = {"$ref": f"#/components/responses/{name}"}
+
+
 def _with_readable_names(contract: dict[str, Any]) -> dict[str, Any]:
-    """`Page_prodsys.documents.Article_` becomes `Page_Article`."""
+    """`Page_prodsys.documents.Article_` becomes `Page_Article`, `contacts_model_Imported` becomes `ContactsImported`."""
     schemas: dict[str, Any] = contract["components"]["schemas"]
     names = {name: f"Page_{read[1]}" for name in schemas if (read := _GENERIC.match(name))}
+    names |= {name: f"{read[1].capitalize()}{read[2]}" for name in schemas if (read := _OF_A_ROOM.match(name))}
     if not names:
         return contract
     for old, new in names.items():
@@ -203,7 +324,10 @@ def _with_readable_names(contract: dict[str, Any]) -> dict[str, Any]:
 def _rename(value: Any, names: Mapping[str, str]) -> Any:
     match value:
         case dict():
-            return {key: names.get(inner, inner) if key == "$ref" else _rename(inner, names) for key, inner in value.items()}
+            return {
+                key: names.get(inner, inner) if key == "$ref" and isinstance(inner, str) else _rename(inner, names)
+                for key, inner in value.items()
+            }
         case list():
             return [_rename(inner, names) for inner in value]
         case _:

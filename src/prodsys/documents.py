@@ -232,9 +232,12 @@ class Order(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     @property
     def net(self) -> Decimal:
         """The sum of the lines that carry a price, and the charges."""
-        return sum((line.net or Decimal(0) for line in self.lines), Decimal(0)) + sum(
-            (rounded(charge.amount) for charge in self.charges), Decimal(0)
-        )
+        return sum((line.net or Decimal(0) for line in self.lines), self.charged)
+
+    @property
+    def charged(self) -> Decimal:
+        """The sum of the charges."""
+        return sum((rounded(charge.amount) for charge in self.charges), Decimal(0))
 
 
 class Delivery(StrEnum):
@@ -446,10 +449,17 @@ def _line_id(line: dict[str, Any]) -> str:
 
 
 def _meaning(value: Any) -> Any:
-    if isinstance(value, str):
-        return value.strip() if value.isascii() else plain(value)
     if isinstance(value, dict):
-        return {key: kept for key, inner in value.items() if (kept := _meaning(inner)) not in (None, "", [], {})}
+        kept = {}
+        for key, inner in value.items():
+            # Most values are short texts, and a call for each of them would be half the cost of a digest.
+            meant = (inner.strip() if inner.isascii() else plain(inner)) if isinstance(inner, str) else _meaning(inner)
+            if meant not in _NOTHING:
+                kept[key] = meant
+        return kept
     if isinstance(value, list):
         return [_meaning(inner) for inner in value]
-    return value
+    return plain(value) if isinstance(value, str) else value
+
+
+_NOTHING: tuple[Any, ...] = (None, "", [], {})

@@ -130,10 +130,20 @@ class _Form:
         self.sql = whole.statement
         self._takes = [_take(compiled.binds[origin.get(name, name)], whole.parameters[name], defaults.get(name), dialect) for name in names]
         self._names = None if compiled.positional else names
+        binds = [compiled.binds[origin.get(name, name)] for name in names]
+        # Most statements take everything from the parameters: then all of it is fetched at once, and only what needs it is turned.
+        self._fetch = itemgetter(*(bind.key for bind in binds)) if len(binds) > 1 and all(bind.required for bind in binds) else None
+        turns = [bind.type.dialect_impl(dialect).bind_processor(dialect) for bind in binds]
+        self._bound = [(place, turn) for place, turn in enumerate(turns) if turn]
         self._turns, self._make = _row_maker(statement, dialect, into)
 
     def values(self, params: Params) -> Any:
-        values = [take(params) for take in self._takes]
+        if self._fetch is None:
+            values = [take(params) for take in self._takes]
+        else:
+            values = list(self._fetch(params))
+            for place, turn in self._bound:
+                values[place] = turn(values[place])
         return values if self._names is None else dict(zip(self._names, values, strict=True))
 
     def rows(self, raw: list[Any]) -> list[Any]:

@@ -3,13 +3,13 @@
 import datetime as dt
 from typing import Annotated
 
-from litestar import get
+from litestar import Response, get
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, QueryParameter
 
 from prodsys import errors
 from prodsys.kit.db import Database
-from prodsys.kit.web import After, Limit, Page, decode_cursor, encode_cursor
+from prodsys.kit.web import After, IfNoneMatch, Limit, Page, decode_cursor, encode_cursor, etag_of, tagged
 from prodsys.logs import store
 from prodsys.logs.model import Level, Logged
 from prodsys.scopes import Scope, allows
@@ -59,11 +59,12 @@ async def list_log_entries(
 @get(
     "/logs/{entry_id:str}", operation_id="read_log_entry", summary="One entry with its documents", tags=["logs"], **allows(Scope.LOGS_READ)
 )
-async def read_log_entry(entry_id: FromPath[str], db: NamedDependency[Database]) -> Logged:
+async def read_log_entry(entry_id: FromPath[str], db: NamedDependency[Database], if_none_match: IfNoneMatch = None) -> Response[Logged]:
     entry = await db.read(store.one, entry_id)
     if entry is None:
         raise errors.NotFound
-    return entry
+    # Not by its id alone: its documents are dropped some day.
+    return tagged(entry, etag_of(entry_id, entry), if_none_match)
 
 
 routes = [list_log_entries, read_log_entry]

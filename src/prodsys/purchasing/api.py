@@ -32,6 +32,7 @@ from prodsys.kit.web import (
     answers,
     decode_cursor,
     encode_cursor,
+    etag_of,
     once,
     request_key,
     tagged,
@@ -322,10 +323,12 @@ async def get_export(
     db: NamedDependency[Database],
     limit: Annotated[int, QueryParameter(ge=1, le=500, description="How many orders at most.")] = 500,
     after: After = None,
-) -> Export:
+    if_none_match: IfNoneMatch = None,
+) -> Response[Export]:
     """What became of every order of an export, and what to do about it."""
     behind = -1 if after is None else decode_cursor(after, "export", int)[0]
-    return _whole(await db.read(actions.export_shown, id, behind, limit))
+    found = _whole(await db.read(actions.export_shown, id, behind, limit))
+    return tagged(found, etag_of(id, found), if_none_match)
 
 
 @get("/exports/{id:str}/events", operation_id="follow_export", media_type="text/event-stream", **allows(Scope.PURCHASE_ORDERS_READ))

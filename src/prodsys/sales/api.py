@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import msgspec
 from litestar import Request, Response, get, post
 from litestar.di import NamedDependency
+from litestar.openapi import ResponseSpec
 from litestar.openapi.spec import Schema
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from litestar.plugins import OpenAPISchemaPlugin
@@ -44,6 +45,7 @@ from prodsys.kit.web import (
     answers,
     decode_cursor,
     encode_cursor,
+    etag_of,
     once,
     request_key,
     tagged,
@@ -149,7 +151,8 @@ class RawOrders(OpenAPISchemaPlugin):
     operation_id="receive_purchase_order",
     summary="Send a purchase order",
     description="Safe to repeat: the same order number and revision with the same content answers 200 with its first Receipt.",
-    responses=answers(errors.OrderConflict, errors.RevisionSuperseded, errors.OrderRefused, errors.IdempotencyKeyReused),
+    responses={200: ResponseSpec(data_container=Receipt, generate_examples=False, description="Known: its first Receipt, with `new` false")}
+    | answers(errors.OrderConflict, errors.RevisionSuperseded, errors.OrderRefused),
     tags=["purchase orders"],
     **allows(Scope.PURCHASE_ORDERS_CREATE, "partner", PRODSYS_MODULE),
 )
@@ -297,11 +300,13 @@ async def list_purchase_order_changes(
     tags=["purchase orders"],
     **allows(Scope.PURCHASE_ORDERS_CREATE, "partner"),
 )
-async def read_sent_purchase_order(order_id: FromPath[str], caller: NamedDependency[Caller], db: NamedDependency[Database]) -> PartnerOrder:
+async def read_sent_purchase_order(
+    order_id: FromPath[str], caller: NamedDependency[Caller], db: NamedDependency[Database], if_none_match: IfNoneMatch = None
+) -> Response[PartnerOrder]:
     rows = await db.read(store.of_partner, _partner(caller), order_id=order_id)
     if not rows:
         raise errors.NotFound
-    return rows[0][1]
+    return tagged(rows[0][1], etag_of(order_id, rows[0][1]), if_none_match)
 
 
 @get(

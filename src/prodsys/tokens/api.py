@@ -1,7 +1,6 @@
 """The doors of Admin > API access > Tokens, and those through which a partner claims and renews its token."""
 
 import datetime as dt
-import hashlib
 from typing import Annotated, Any
 
 import msgspec
@@ -10,7 +9,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody, QueryParameter
 from msgspec import Meta
 
-from prodsys import documents, errors
+from prodsys import errors
 from prodsys.documents import Issue, Name
 from prodsys.kit.clock import now
 from prodsys.kit.db import Database, Tx
@@ -28,7 +27,7 @@ from prodsys.kit.web import (
     charge,
     decode_cursor,
     encode_cursor,
-    etag,
+    etag_of,
     once,
     request_key,
     tagged,
@@ -108,7 +107,7 @@ async def get_token(id: FromPath[str], db: NamedDependency[Database], if_none_ma
     """One token, without its secret."""
     token = await db.read(actions.shown, id)
     # Its state changes with the time, so the tag is made of what is answered.
-    return tagged(token, etag(token.id, hashlib.sha256(documents.write(token)).hexdigest()[:16]), if_none_match)
+    return tagged(token, etag_of(token.id, token), if_none_match)
 
 
 @post(

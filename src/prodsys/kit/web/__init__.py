@@ -2,7 +2,7 @@
 
 from prodsys.kit.web.app import provide_caller, web_app
 from prodsys.kit.web.cursors import After, Limit, Page, decode_cursor, encode_cursor
-from prodsys.kit.web.etags import IfMatch, IfNoneMatch, etag, must_match, not_modified, tagged
+from prodsys.kit.web.etags import IfMatch, IfNoneMatch, etag, etag_of, must_match, not_modified, tagged
 from prodsys.kit.web.idempotency import Answered, IdempotencyKey, RequestKey, answered, once, purge, request_key
 from prodsys.kit.web.limits import Limiter, Quota, charge
 from prodsys.kit.web.openapi import answers, openapi_config, write_openapi
@@ -28,6 +28,7 @@ __all__ = [
     "decode_cursor",
     "encode_cursor",
     "etag",
+    "etag_of",
     "must_match",
     "not_modified",
     "once",

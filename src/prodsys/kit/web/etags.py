@@ -1,11 +1,12 @@
 """Which state of a resource somebody has seen (RFC 9110, 8.8 and 13.1)."""
 
+import hashlib
 from typing import Annotated, TypeVar
 
 from litestar import Response
 from litestar.params import HeaderParameter
 
-from prodsys import errors
+from prodsys import documents, errors
 from prodsys.kit.web.replies import Reply
 
 T = TypeVar("T")
@@ -17,6 +18,11 @@ IfNoneMatch = Annotated[str | None, HeaderParameter(name="If-None-Match", descri
 def etag(name: str, version: int | str) -> str:
     """The strong ETag of one state: an id (or a kind, for lists) and its version, in quotes."""
     return f'"{name}.{version}"'
+
+
+def etag_of(name: str, value: object) -> str:
+    """The strong ETag of a resource without a version of its own, made of what is answered."""
+    return etag(name, hashlib.sha256(documents.write(value)).hexdigest()[:16])
 
 
 def must_match(if_match: str | None, current: str) -> None:

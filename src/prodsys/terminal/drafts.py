@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import rich_click as click
 
 from prodsys.terminal import guest, say
+from prodsys.terminal.partners import meant
 
 if TYPE_CHECKING:
     from prodsys.app import Instance
@@ -22,7 +23,7 @@ def draft() -> None:
 @draft.command("list", epilog="Example: prodsys draft list --acceptance open")
 @click.option("--acceptance", help="open, approved, rejected …")
 @click.option("--validation", type=click.Choice(["clean", "issues", "refused"]))
-@click.option("--partner", help="Only this partner's, by id.")
+@click.option("--partner", help="Only this partner's, by id or name.")
 @click.option("--number", help="Only this order number, as the buyer spells it.")
 @click.option("--limit", type=click.IntRange(1, 500), default=50, show_default=True)
 @say.as_json
@@ -30,10 +31,12 @@ def list_drafts(acceptance: str | None, validation: str | None, partner: str | N
     """Order drafts, newest first."""
     from prodsys.sales import store
 
+    def page(tx: "Tx") -> Any:
+        whose = meant(tx, partner) if partner else None
+        return store.page(tx, before=None, limit=limit, acceptance=acceptance, validation=validation, partner=whose, number=number)
+
     async def story(instance: "Instance") -> Any:
-        return await instance.db.read(
-            store.page, before=None, limit=limit, acceptance=acceptance, validation=validation, partner=partner, number=number
-        )
+        return await instance.db.read(page)
 
     found = [one for _, one in guest.visit(story)]
     say.answer(

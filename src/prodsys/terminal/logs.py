@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import rich_click as click
 
 from prodsys.terminal import guest, say
+from prodsys.terminal.partners import meant
 
 if TYPE_CHECKING:
     from prodsys.app import Instance
@@ -29,7 +30,7 @@ def logs() -> None:
 @click.option("--trace", help="Only this trace id; it is the same at both companies.")
 @click.option("--level", type=click.Choice(["info", "warning", "error"]))
 @click.option("--code", help="Only this word, as order.received.")
-@click.option("--partner", help="Only this partner's, by id.")
+@click.option("--partner", help="Only this partner's, by id or name.")
 @click.option("--number", help="Only this order number, as the buyer spells it.")
 @say.as_json
 def tail(lines: int, follow: bool, trace: str | None, level: str | None, code: str | None, partner: str | None, number: str | None) -> None:
@@ -37,7 +38,8 @@ def tail(lines: int, follow: bool, trace: str | None, level: str | None, code: s
     from prodsys.logs import store
 
     def newest(tx: "Tx", limit: int) -> "list[tuple[int, Logged]]":
-        return store.page(tx, before=None, limit=limit, trace_id=trace, level=level, code=code, partner=partner, number=number)
+        whose = meant(tx, partner) if partner else None
+        return store.page(tx, before=None, limit=limit, trace_id=trace, level=level, code=code, partner=whose, number=number)
 
     async def story(instance: "Instance") -> None:
         found = await instance.db.read(newest, lines)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import rich_click as click
 
 from prodsys.terminal import guest, say
+from prodsys.terminal.partners import meant
 
 if TYPE_CHECKING:
     from prodsys.app import Instance
@@ -51,7 +52,7 @@ def import_orders(file: Any) -> None:
 @order.command("list", epilog="Example: prodsys order list --delivery not_sent")
 @click.option("--delivery", type=click.Choice(["not_sent", "queued", "received", "failed", "unknown"]), help="How far they have travelled.")
 @click.option("--acceptance", help="What the two companies have agreed: open, approved, rejected …")
-@click.option("--partner", help="Only to this supplier, by id.")
+@click.option("--partner", help="Only to this supplier, by id or name.")
 @click.option("--number", help="Only numbers that begin so.")
 @click.option("--limit", type=click.IntRange(1, 500), default=50, show_default=True)
 @say.as_json
@@ -60,10 +61,13 @@ def list_orders(delivery: str | None, acceptance: str | None, partner: str | Non
     from prodsys.purchasing import actions
     from prodsys.purchasing.store import Filter
 
+    def page(tx: "Tx") -> Any:
+        whose = meant(tx, partner) if partner else None
+        wanted = Filter(delivery=delivery, acceptance=acceptance, partner=whose, number=number)
+        return actions.listed(tx, wanted, None, limit)[0]
+
     async def story(instance: "Instance") -> Any:
-        wanted = Filter(delivery=delivery, acceptance=acceptance, partner=partner, number=number)
-        found, _ = await instance.db.read(actions.listed, wanted, None, limit)
-        return found
+        return await instance.db.read(page)
 
     found = guest.visit(story)
     say.answer(

@@ -8,6 +8,7 @@ from prodsys.terminal import guest, say
 
 if TYPE_CHECKING:
     from prodsys.app import Instance
+    from prodsys.kit.db import Tx
     from prodsys.partners.actions import Way
 
 
@@ -58,15 +59,15 @@ def add(bundle: Any, url: str, token_stdin: bool, name: str, confirm_new: bool) 
     say.answer(made, words)
 
 
-@partner.command(epilog="Example: prodsys partner test pa_…")
-@click.argument("id")
+@partner.command(epilog="Example: prodsys partner test 'Fjord Lager AS'")
+@click.argument("partner", metavar="PARTNER")
 @say.as_json
-def test(id: str) -> None:
-    """Ask a partner's instance everything that must be true to trade with it."""
+def test(partner: str) -> None:
+    """Ask the instance of a partner, by id or name, everything that must be true to trade with it."""
     from prodsys.partners import actions
 
     async def story(instance: "Instance") -> Any:
-        return await actions.test(instance.db, _way(instance), id)
+        return await actions.test(instance.db, _way(instance), await instance.db.read(meant, partner))
 
     found = guest.visit(story)
     marks = {True: "✓", False: "✗", None: "!"}
@@ -112,6 +113,21 @@ def list_partners() -> None:
             "There is no partner yet: prodsys partner add connects with a supplier, prodsys token create with a buyer.",
         ),
     )
+
+
+def meant(tx: "Tx", word: str) -> str:
+    """The id of the partner a person calls so: by id, or by a name only one has. Raises NotFound, WrongState naming the candidates."""
+    from prodsys import errors
+    from prodsys.partners import store
+
+    known = store.named(tx)
+    called = word.strip().casefold()
+    found = [one.id for one in known if one.id == word] or [one.id for one in known if one.name.casefold() == called]
+    if not found:
+        raise errors.NotFound(f"There is no partner {word}; prodsys partner list shows them.")
+    if len(found) > 1:
+        raise errors.WrongState(f"More than one partner is called {word}; name one by its id: {', '.join(found)}.")
+    return found[0]
 
 
 def _way(instance: "Instance") -> "Way":

@@ -8,6 +8,7 @@ import rich_click as click
 from click import Context, Parameter, ParamType
 
 from prodsys.terminal import guest, say
+from prodsys.terminal.partners import meant
 
 if TYPE_CHECKING:
     from prodsys.app import Instance
@@ -45,7 +46,7 @@ def token() -> None:
     "--scope PurchaseOrders:Create --scope Articles:Read --scope Contacts:ReadWrite --expires 90d --json"
     " · prodsys token create --house --name ops --scope '*'"
 )
-@click.option("--partner", help="An existing partner, by id.")
+@click.option("--partner", help="An existing partner, by id or name.")
 @click.option("--new-partner", help="Make a partner of this name first; refused when one of nearly this name or number exists.")
 @click.option("--partner-organisation-number", default="", help="The new partner's.")
 @click.option("--confirm-new", is_flag=True, help="It is a new partner although the name or number is near an existing one.")
@@ -93,7 +94,7 @@ def create(
                 confirmed=confirm_new,
             )
             return made.token
-        known = partner_store.by_id(tx, partner) if partner else None
+        known = partner_store.by_id(tx, meant(tx, partner)) if partner else None
         return actions.create(
             tx,
             CONSOLE,
@@ -111,7 +112,7 @@ def create(
 
 
 @token.command("list", epilog="Example: prodsys token list --partner pa_…")
-@click.option("--partner", help="Only this partner's, by id.")
+@click.option("--partner", help="Only this partner's, by id or name.")
 @click.option("--limit", type=click.IntRange(1, 500), default=50, show_default=True)
 @say.as_json
 def list_tokens(partner: str | None, limit: int) -> None:
@@ -119,7 +120,7 @@ def list_tokens(partner: str | None, limit: int) -> None:
     from prodsys.tokens import store
 
     async def story(instance: "Instance") -> Any:
-        return await instance.db.read(store.listed, limit=limit, partner=partner)
+        return await instance.db.read(lambda tx: store.listed(tx, limit=limit, partner=meant(tx, partner) if partner else None))
 
     found = [one for _, one in guest.visit(story)]
     say.answer(

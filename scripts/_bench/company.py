@@ -27,7 +27,7 @@ class Size(msgspec.Struct, frozen=True, kw_only=True):
     """In one round."""
     articles: int = 100_000
     catalogues: tuple[int, int, int] = (1_000, 100_000, 1_000_000)
-    lines: tuple[int, ...] = (1, 100, 1_000, 10_000)
+    lines: tuple[int, ...] = (1, 10, 100, 1_000, 10_000)
     exported: int = 10_000
     past: int = 1_000_000
     """Orders, and log entries, that have been there before."""
@@ -41,7 +41,7 @@ QUICK = Size(
     orders=500,
     articles=20_000,
     catalogues=(1_000, 20_000, 200_000),
-    lines=(1, 100, 1_000),
+    lines=(1, 10, 100, 1_000),
     exported=1_000,
     past=100_000,
     life=6_000,

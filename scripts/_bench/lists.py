@@ -27,7 +27,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     """A list and the filter it is asked with."""
 
     path: str
-    filters: dict[str, str]
+    filters: tuple[tuple[str, str], ...] = ()
 
     def __str__(self) -> str:
         return self.path + (f"?{urlencode(self.filters)}" if self.filters else "")
@@ -40,21 +40,18 @@ def measure(folder: Path, size: Size) -> Iterator[Row]:
     instance = supplier.instance
     instance.start()
     try:
-        asked = list(_documented(instance))
-        times = {one: _first_page(supplier, one) for one in asked}
+        times = {one: took for one in _documented(instance) if (took := _first_page(supplier, one)) is not None}
     finally:
         instance.stop()
-    findings = _explained(instance, folder / "statements", asked)
-    for path in sorted({one.path for one in asked}):
-        mine = {one: took for one, took in times.items() if one.path == path}
-        worst = max(mine, key=lambda one: mine[one])
-        plain = next(took for one, took in mine.items() if not one.filters)
-        figure = f"{table.millis(plain)}, slowest {table.millis(mine[worst])} of {len(mine)} {urlencode(worst.filters)}"
-        yield Row(what=f"g  GET {path}", figure=figure, bar="< 50 ms", met=mine[worst] < _BAR)
-    where = f"{size.past:,} sales orders, purchase orders and log entries each"
-    yield Row(what="g  scans and sorts in these", figure=f"{len(findings)} with {where}", bar="none", met=not findings)
-    for finding in findings:
-        yield Row(what="g    " + finding[:120], figure="")
+    findings = _explained(instance, folder / "statements", list(times))
+    for path in sorted({one.path for one in times}):
+        filtered = {one: took for one, took in times.items() if one.path == path and one.filters}
+        plain, slowest = times[Asked(path=path)], max(filtered.values(), default=0.0)
+        figure = table.millis(plain) + (f", slowest of {len(filtered)} filters {table.millis(slowest)}" if filtered else "")
+        notes = tuple(f"{table.millis(took)} with {urlencode(one.filters)}" for one, took in filtered.items() if took >= _BAR)
+        yield Row(what=f"g  GET {path}", figure=figure, bar="< 50 ms", met=max(plain, slowest) < _BAR, notes=notes)
+    figure = f"{len(findings)} with {size.past:,} orders each way and log entries"
+    yield Row(what="g  scans and sorts behind these", figure=figure, bar="none", met=not findings, notes=tuple(findings))
 
 
 def _give_a_past(supplier: Supplier, count: int) -> None:
@@ -137,14 +134,14 @@ def _documented(instance: Instance) -> Iterator[Asked]:
         if status != 200:
             continue
         items = page["items"]
-        yield Asked(path=path, filters={})
+        yield Asked(path=path)
         found = {name: list(_values(name, schema, items)) for name, schema in parameters.items() if name not in {"limit", "after"}}
         partners = found.get("partner", [])
         for name, values in found.items():
             for value in values:
-                yield Asked(path=path, filters={name: value})
+                yield Asked(path=path, filters=((name, value),))
                 if name != "partner":
-                    yield from (Asked(path=path, filters={name: value, "partner": partner}) for partner in partners)
+                    yield from (Asked(path=path, filters=((name, value), ("partner", partner))) for partner in partners)
 
 
 def _values(name: str, schema: dict[str, Any], items: list[dict[str, Any]]) -> Iterator[str]:
@@ -184,10 +181,12 @@ def _kind(schema: dict[str, Any]) -> str:
     return str(form.get("format") or form.get("type"))
 
 
-def _first_page(supplier: Supplier, asked: Asked) -> float:
-    """The median answer time."""
+def _first_page(supplier: Supplier, asked: Asked) -> float | None:
+    """The median answer time; None when the list asks for another filter beside this one."""
     work = Work(port=supplier.instance.port, token=supplier.instance.house_token, kind="same", method="GET", path=str(asked), requests=5)
     outcome = load.run(work, may_fail=True)
+    if 422 in outcome.statuses:
+        return None
     if 200 not in outcome.statuses:
         raise Failed(f"GET {asked} answered {outcome.statuses}: {outcome.last[:300]}")
     return outcome.waited(0.5)

@@ -13,6 +13,8 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     bar: str = ""
     ratio: str = ""
     met: bool | None = None
+    notes: tuple[str, ...] = ()
+    """What a person needs who wants to mend it; told below the table."""
 
 
 _HEAD = Row(what="what", figure="figure", bar="bar", ratio="ratio")
@@ -24,7 +26,8 @@ def show(rows: Sequence[Row]) -> str:
     cells.insert(0, (_HEAD.what, _HEAD.figure, _HEAD.bar, _HEAD.ratio, "met?"))
     widths = [max(len(line[column]) for line in cells) for column in range(5)]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in cells]
-    return "\n".join([lines[0], "-" * len(lines[0]), *lines[1:]])
+    notes = [f"{row.what.strip()}: {note}" for row in rows for note in row.notes]
+    return "\n".join([lines[0], "-" * max(map(len, lines)), *lines[1:], *([""] if notes else []), *notes])
 
 
 def rate(orders: float, seconds: float) -> str:

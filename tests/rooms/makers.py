@@ -1,9 +1,10 @@
 """Makers that default everything, so that a test names only what it is about."""
 
-import datetime as dt
-from collections.abc import Sequence
+import asyncio
+import sqlite3
+from collections.abc import Awaitable, Callable, Sequence
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 from sqlalchemy import insert, select
@@ -18,13 +19,17 @@ from prodsys.exchange.engine import Outcome, Placed, Refused
 from prodsys.exchange.outbox import Promise
 from prodsys.kit.clock import now
 from prodsys.kit.db import Database, Tx
+from prodsys.kit.db.driver import raw
 from prodsys.kit.ids import new_id
 from prodsys.kit.telemetry import new_trace
 from prodsys.partners import store as partners
 from prodsys.sales import actions as sales
 from prodsys.sales.model import Arrival
 from prodsys.scopes import GUIDE_SCOPES, Caller, Scope
-from prodsys.tables import agreed_prices, contacts as contacts_table, log_entries
+from prodsys.tables import agreed_prices, log_entries
+from prodsys.tables import contacts as contacts_table
+
+T = TypeVar("T")
 
 OURS, THEIRS = "999999999", "987654325"
 US = Party(name="Fjord Lager AS", organisation_number=OURS)
@@ -94,8 +99,8 @@ def some_articles(tx: Tx, *drafts: Draft | str) -> dict[str, Known]:
 
 def an_article(number: str = "A-100", **more: Any) -> Draft:
     """An article as somebody would have it."""
-    more = {"name": f"Bolt {number}", "unit": "H87", "price": Decimal("129.50"), "currency": "NOK"} | more
-    return Draft(number=number, **more)
+    usual: dict[str, Any] = {"name": f"Bolt {number}", "unit": "H87", "price": Decimal("129.50"), "currency": "NOK"}
+    return Draft(number=number, **(usual | more))
 
 
 def an_agreed_price(tx: Tx, partner: int, article: int, price: str, **more: Any) -> None:
@@ -166,8 +171,8 @@ async def logged(db: Database, *wanted: str) -> list[Any]:
 
 def a_promise(dedup: str, lane: str = "pa_1", chain: str | None = None, **more: Any) -> Promise:
     """A promise that is due now and a chain of its own."""
-    more = {"kind": "order", "subject": dedup, "document": f'"{dedup}"', "trace": new_trace()} | more
-    return Promise(lane=lane, chain=chain or dedup, dedup=dedup, **more)
+    usual: dict[str, Any] = {"kind": "order", "subject": dedup, "document": f'"{dedup}"', "trace": new_trace()}
+    return Promise(lane=lane, chain=chain or dedup, dedup=dedup, **(usual | more))
 
 
 async def promised(db: Database, *promises: Promise) -> list[str]:
@@ -175,6 +180,35 @@ async def promised(db: Database, *promises: Promise) -> list[str]:
     return await db.write(outbox.promise, *promises)
 
 
-def days(count: float) -> dt.timedelta:
-    """So many days."""
-    return dt.timedelta(days=count)
+async def plans_of(db: Database, unit: Callable[..., object], *args: Any, **kwargs: Any) -> list[str]:
+    """How SQLite goes about each SELECT of a unit: the steps of its plan, one text a statement."""
+    seen: list[str] = []
+
+    def explained(tx: Tx) -> list[str]:
+        connection: sqlite3.Connection = raw(tx)
+        connection.set_trace_callback(seen.append)
+        try:
+            unit(tx, *args, **kwargs)
+        finally:
+            connection.set_trace_callback(None)
+        asked = [sql for sql in seen if sql.lstrip().upper().startswith(("SELECT", "UPDATE"))]
+        return ["\n".join(row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {sql}")) for sql in asked]
+
+    return await db.write(explained)
+
+
+def goes_by_index(plans: Sequence[str], table: str) -> None:
+    """Nothing reads a table from end to end, sorts, or builds an index for the occasion."""
+    assert plans
+    for plan in plans:
+        assert "USE TEMP B-TREE" not in plan, plan
+        assert "AUTOMATIC" not in plan, plan
+        assert f"SCAN {table}" not in plan, plan
+
+
+async def eventually(ask: Callable[[], Awaitable[T]], is_so: Callable[[T], bool]) -> T:
+    """What is answered as soon as something is so of it, within half a minute."""
+    async with asyncio.timeout(30):
+        while not is_so(answer := await ask()):  # noqa: ASYNC110  # what is waited for is written by somebody else
+            await asyncio.sleep(0.01)
+    return answer

@@ -13,7 +13,7 @@ from itertools import takewhile
 from typing import Any
 
 import msgspec
-from sqlalchemy import and_, bindparam, case, exists, select, update
+from sqlalchemy import and_, bindparam, case, exists, func, select, update
 
 from prodsys.exchange.engine import Outcome, Placed, Refused
 from prodsys.kit.clock import now
@@ -30,6 +30,8 @@ STOPPED_PROBE = 300.0
 """Seconds between looks at a lane that waits for an admin, here or there: he may mend it without telling us."""
 TELL_AFTER = dt.timedelta(minutes=30)
 MAX_CLAIM = 100
+ALONE_AFTER = 2
+"""After so many attempts a promise leaves alone, so that one which the other side falls over does not fell its neighbours each time."""
 
 
 class Promise(msgspec.Struct, frozen=True, kw_only=True):
@@ -91,6 +93,7 @@ _due_lanes = hot(
     select(lanes.c.lane, lanes.c.state)
     .where(
         (lanes.c.state == "open") | (lanes.c.probe_at <= bindparam("now", type_=lanes.c.probe_at.type)),
+        ~in_texts(lanes.c.lane, "full"),
         exists().where(
             deliveries.c.state == "ready",
             deliveries.c.lane == lanes.c.lane,
@@ -162,9 +165,26 @@ _settle = hot(
     )
 )
 
+_ready_here = (deliveries.c.state == "ready", deliveries.c.lane == lanes.c.lane)
+_later = bindparam("now", type_=deliveries.c.run_at.type)
+_next_in_lane = (
+    select(deliveries.c.run_at).where(*_ready_here, deliveries.c.run_at > _later).order_by(deliveries.c.run_at).limit(1).scalar_subquery()
+)
+_next_due = hot(select(func.min(_next_in_lane).label("at")).select_from(lanes))
+# A paused lane with nothing to send is not probed, so its probe is nothing to wake up for.
+_next_probe = hot(
+    select(func.min(lanes.c.probe_at).label("at")).where(
+        lanes.c.state != "open", lanes.c.probe_at > _later, exists().where(*_ready_here)
+    )
+)
+_ids = hot(select(deliveries.c.dedup, deliveries.c.id).where(in_texts(deliveries.c.dedup, "dedups")))
+
 
 def promise(tx: Tx, *promises: Promise) -> list[str]:
-    """Promise documents. They leave when this transaction has committed; a promise made before (same `dedup`) is not made again."""
+    """Promise documents; their ids. They leave when this transaction has committed.
+
+    A promise made before (same `dedup`) is not made again: the id is that of the first.
+    """
     at = now()
     rows = [
         {
@@ -185,23 +205,27 @@ def promise(tx: Tx, *promises: Promise) -> list[str]:
     ]
     for lane in {one.lane for one in promises}:
         _open_lane.run(tx, {"lane": lane, "state": "open", "since": at})
-    _promise.many(tx, rows)
+    made = _promise.many(tx, rows)
     signal(tx, "outbox")
-    return [str(row["id"]) for row in rows]
+    if made == len(rows):
+        return [str(row["id"]) for row in rows]
+    known = {row.dedup: row.id for row in _ids.all(tx, {"dedups": [one.dedup for one in promises]})}
+    return [known[one.dedup] for one in promises]
 
 
 def claim(tx: Tx, owner: str, *, busy: Mapping[str, int], each_lane: int = 2) -> list[Batch]:
     """Take what is due, a batch a lane, under a lease of 60 seconds. `busy` counts the batches this courier already carries per lane."""
     at = now()
     batches = []
-    for lane, state in _due_lanes.all(tx, {"now": at}):
+    full = [lane for lane, carried in busy.items() if carried >= each_lane]
+    for lane, state in _due_lanes.all(tx, {"now": at, "full": full}):
         is_probe = state != "open"
         if busy.get(lane, 0) >= (1 if is_probe else each_lane):
             continue
         due = (_least_tried_due if is_probe else _oldest_due).all(tx, {"lane": lane, "now": at, "most": 1 if is_probe else MAX_CLAIM})
         if not due:
             continue
-        due = _of_one_kind(due)
+        due = _together(due)
         _lease.run(tx, {"claimed": [one.pk for one in due], "by": owner, "until": at + LEASE})
         if is_probe:
             _hold_probe.run(tx, {"name": lane, "next": at + LEASE})
@@ -209,8 +233,11 @@ def claim(tx: Tx, owner: str, *, busy: Mapping[str, int], each_lane: int = 2) ->
     return batches
 
 
-def _of_one_kind(due: Sequence[Claimed]) -> list[Claimed]:
-    return list(takewhile(lambda one: one.kind == due[0].kind, due))
+def _together(due: Sequence[Claimed]) -> list[Claimed]:
+    """What leaves in one batch with the first: its kind, and none that has failed too often."""
+    if due[0].attempt > ALONE_AFTER:
+        return [due[0]]
+    return list(takewhile(lambda one: one.kind == due[0].kind and one.attempt <= ALONE_AFTER, due))
 
 
 def settle(tx: Tx, owner: str, results: Sequence[tuple[Claimed, Outcome]]) -> list[tuple[Claimed, Outcome]]:
@@ -302,7 +329,7 @@ def lane_states(tx: Tx, names: Sequence[str]) -> dict[str, LaneTurn]:
 
 
 def overdue(tx: Tx, limit: int = 200) -> list[Claimed]:
-    """Promises whose deadline has passed; they are dead from now on, aloud, and can be sent again by hand."""
+    """Promises whose deadline has passed, to be buried in this unit."""
     at = now()
     rows = tx.execute(
         select(deliveries)
@@ -311,17 +338,20 @@ def overdue(tx: Tx, limit: int = 200) -> list[Claimed]:
         .limit(limit)
         .with_for_update(skip_locked=True)
     ).all()
-    dead = [
+    return [
         Claimed(
             pk=row.pk, id=row.id, kind=row.kind, lane=row.lane, chain=row.chain, subject=row.subject,
             document=row.document or "", traceparent=row.traceparent, attempt=row.attempts,
         )
         for row in rows
     ]  # fmt: skip
+
+
+def bury(tx: Tx, claimed: Claimed) -> None:
+    """Let a promise whose deadline has passed be dead; it can be sent again by hand."""
     tx.execute(
-        update(deliveries).where(in_ints(deliveries.c.pk, "dead")).values(state="dead", settled_at=at), {"dead": [one.pk for one in dead]}
+        update(deliveries).where(deliveries.c.pk == claimed.pk, deliveries.c.state == "ready").values(state="dead", settled_at=now())
     )
-    return dead
 
 
 def reclaim(tx: Tx, *, everything: bool) -> int:
@@ -356,9 +386,6 @@ def withdraw(tx: Tx, dedup: str) -> bool:
 
 def next_due(tx: Tx) -> dt.datetime | None:
     """When there will be something to do next, as far as is known now."""
-    ready = (
-        select(deliveries.c.run_at).where(deliveries.c.state == "ready", deliveries.c.run_at > now()).order_by(deliveries.c.run_at).limit(1)
-    )
-    probe = select(lanes.c.probe_at).where(lanes.c.state != "open").order_by(lanes.c.probe_at).limit(1)
-    times = [moment for moment in (tx.execute(ready).scalar(), tx.execute(probe).scalar()) if moment is not None]
+    at = {"now": now()}
+    times = [row.at for row in (_next_due.first(tx, at), _next_probe.first(tx, at)) if row is not None and row.at is not None]
     return min(times, default=None)

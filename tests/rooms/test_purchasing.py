@@ -385,7 +385,7 @@ async def test_what_died_is_told_aloud_and_can_be_sent_again_exactly_as_it_was(d
     export = await desk.export(order)
     await desk.carry()
     with time_machine.travel(now() + dt.timedelta(days=8), tick=False):
-        await desk.db.write(desk.courier._sweep_once)
+        await desk.courier.sweep()
     dead = (await desk.result(export)).items[0]
     failed = await desk.now(order)
 
@@ -404,7 +404,7 @@ async def test_a_dead_delivery_of_an_order_that_was_changed_since_stays_dead(des
     export = await desk.export(order)
     await desk.carry()
     with time_machine.travel(now() + dt.timedelta(days=8), tick=False):
-        await desk.db.write(desk.courier._sweep_once)
+        await desk.courier.sweep()
     failed = await desk.now(order)
     changed = await desk.db.write(
         actions.change, KARI, order.id, content(failed, NewLine(article="4711", quantity=Quantity(3))), failed.etag
@@ -630,7 +630,7 @@ async def test_an_order_heard_of_in_the_feed_is_received_although_its_delivery_d
     await desk.export(order)
     await desk.carry()
     with time_machine.travel(now() + dt.timedelta(days=8), tick=False):
-        await desk.db.write(desk.courier._sweep_once)
+        await desk.courier.sweep()
     desk.shelf.says(order.number, "approved", order_number="SO-1")
 
     await desk.pull()

@@ -159,7 +159,7 @@ def import_table(tx: Tx, caller: Caller, table: Table | BadFile) -> Imported:
     if isinstance(table, BadFile):
         raise errors.BadFile(table.message, issues=[Issue(code=table.code, message=table.message, blocks=True)])
     orders, issues = model.listed_orders(table)
-    taken = store.numbers_taken(tx, [one.number for one in orders])
+    taken = store.ids(tx, [one.number for one in orders])
     known = _Known(tx, [one.new.content() for one in orders])
     many = []
     for one in orders:

@@ -25,15 +25,16 @@ from prodsys.exchange.outbox import LaneTurn
 from prodsys.kit import sheets
 from prodsys.kit.clock import now
 from prodsys.kit.db import Database, Tx
-from prodsys.kit.outbound import Later, Misconfigured, Problem, Refused
+from prodsys.kit.outbound import Later, Misconfigured, Outbound, Problem, Refused
 from prodsys.modules.store import set_on
 from prodsys.partners import store as partners
-from prodsys.purchasing import actions, model, store
+from prodsys.purchasing import actions, api, model, store
 from prodsys.purchasing.api import news
 from prodsys.purchasing.model import ChangedOrder, Export, NewLine, NewOrder, PurchaseOrder
 from prodsys.purchasing.store import Filter
 from prodsys.scopes import PRODSYS_MODULE, Caller, Scope
 from prodsys.tables import deliveries, log_entries
+from tests.rooms.doors import company_of
 
 KARI = Caller(token="tk_kari", name="Kari", scopes=frozenset(Scope))
 FJORD = "Fjord Lager AS"
@@ -717,3 +718,98 @@ def test_the_document_that_leaves_carries_the_card_and_revision_of_the_day():
     sent = model.as_document(order, 3, Party(name="New"))
 
     assert (sent.revision, sent.buyer.name, sent.lines) == (3, "New", order.lines)
+
+
+@pytest.fixture
+async def door(desk):
+    """Somebody of the house before the room's doors; whatever leaves stays on this machine."""
+    out = Outbound()
+    async with company_of(desk.db, api.routes, more={"outbound": out}) as here:
+        token = await here.a_token()
+        async with here.caller(token.token) as caller:
+            yield caller
+    await out.close()
+
+
+async def test_an_order_is_written_read_changed_and_deleted_through_its_door(door):
+    line = {"article": "4711", "quantity": "12.5", "unit_price": "1.10"}
+    made = await door.post("/purchasing/orders", json={"partner": FJORD, "currency": "nok", "lines": [line]})
+    where = made.headers["Location"].removeprefix("/api/v1")
+    seen = await door.get(where)
+    same = await door.get(where, headers={"If-None-Match": seen.headers["ETag"]})
+    mended = {"partner": FJORD, "currency": "NOK", "lines": [line | {"line_id": "10", "quantity": "13"}]}
+    blind = await door.put(where, json=mended)
+    changed = await door.put(where, json=mended, headers={"If-Match": seen.headers["ETag"]})
+    stale = await door.delete(where, headers={"If-Match": seen.headers["ETag"]})
+    gone = await door.delete(where, headers={"If-Match": changed.headers["ETag"]})
+
+    assert (made.status_code, made.json()["net"], made.json()["currency"]) == (201, "13.75", "NOK")
+    assert [answer.status_code for answer in (seen, same, blind, changed, stale, gone)] == [200, 304, 428, 200, 412, 204]
+    assert changed.json()["lines"][0]["quantity"] == "13"
+    assert (await door.get(where)).json()["code"] == "not_found"
+
+
+async def test_an_export_is_accepted_with_an_address_of_its_own_and_repeated_by_its_key(door, desk):
+    order = await desk.order()
+    asked = {"json": {"orders": [order.id]}, "headers": {"Idempotency-Key": "click-1"}}
+
+    first = await door.post("/exports", **asked)
+    second = await door.post("/exports", **asked)
+    shown = await door.get(first.headers["Location"].removeprefix("/api/v1"))
+
+    assert (first.status_code, second.json()["id"]) == (202, first.json()["id"])
+    assert [(item["order"], item["status"]) for item in shown.json()["items"]] == [(order.id, "queued")]
+    assert len((await door.get("/exports")).json()["items"]) == 1
+    assert (await door.get("/deliveries", params={"subject": order.id})).json()["items"][0]["state"] == "ready"
+
+
+async def test_whoever_follows_an_export_sees_how_it_ended_also_after_a_reload(door, desk):
+    desk.shelf.articles = {"A-100"}
+    export = await desk.export(await desk.order(), await desk.order("4712"))
+    await desk.carry()
+
+    whole = await door.get(f"/exports/{export}/events")
+    again = await door.get(f"/exports/{export}/events", headers={"Last-Event-ID": "1763683200000000"})
+
+    for told in (whole, again):
+        assert told.headers["Content-Type"].startswith("text/event-stream")
+        assert "event: settled" in told.text
+        assert told.text.count('"status":"refused"') == 1
+    assert (await door.get("/exports/ex_none/events")).status_code == 404
+
+
+async def test_a_file_comes_in_through_its_door_or_is_refused_row_by_row(door):
+    good = await door.post(
+        "/purchasing/orders/import", content=f"number,supplier,currency,article,quantity\nN-1,{FJORD},NOK,4711,1\n".encode()
+    )
+    bad = await door.post("/purchasing/orders/import", content=b"number,supplier,currency,article,quantity\nN-2,Nobody AS,NOK,4711,x\n")
+    web_page = await door.post("/purchasing/orders/import", content=b"<html>")
+
+    assert (good.status_code, good.json()["line_count"]) == (201, 1)
+    assert (bad.status_code, bad.json()["code"], bad.json()["issues"][0]["pointer"]) == (422, "bad_file", "/rows/2/quantity")
+    assert web_page.status_code == 422
+
+
+async def test_a_list_is_read_page_by_page_and_refuses_a_cursor_of_another_list(door, desk):
+    for number in ("A-1", "A-2", "B-1"):
+        await desk.order(number=number)
+
+    first = await door.get("/purchasing/orders", params={"limit": 2})
+    rest = await door.get("/purchasing/orders", params={"limit": 2, "after": first.json()["next"]})
+    by_number = await door.get("/purchasing/orders", params={"number": "A-", "limit": 1})
+    mixed = await door.get("/purchasing/orders", params={"number": "A-", "after": first.json()["next"]})
+    sums = await door.get("/purchasing/orders/totals", params={"number": "A-"})
+
+    assert [order["number"] for order in [*first.json()["items"], *rest.json()["items"]]] == ["B-1", "A-2", "A-1"]
+    assert [order["number"] for order in by_number.json()["items"]] == ["A-1"]
+    assert mixed.status_code == 422
+    assert sums.json() == {"count": 2, "is_more": False, "net": {"NOK": "50.00"}}
+
+
+async def test_a_partners_token_does_not_see_these_doors(desk):
+    async with company_of(desk.db, api.routes, more={"outbound": None}) as here:
+        token = await here.a_token(Scope.PURCHASE_ORDERS_CREATE, partner=(await desk.db.read(partners.connected))[0].pk)
+        async with here.caller(token.token) as caller:
+            answers = [await caller.get("/purchasing/orders"), await caller.get("/exports"), await caller.get("/deliveries")]
+
+    assert [answer.status_code for answer in answers] == [404, 404, 404]

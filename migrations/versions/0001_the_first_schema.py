@@ -53,6 +53,24 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("pk", name=op.f("pk_company")),
     )
     op.create_table(
+        "contact_merges",
+        sa.Column("pk", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("id", Code(), nullable=False),
+        sa.Column("merged", Code(), nullable=False),
+        sa.Column("kept", Code(), nullable=False),
+        sa.Column("merged_card", Code(), nullable=False, comment="documents.Party as JSON, as it was"),
+        sa.Column("kept_card", Code(), nullable=False, comment="documents.Party as JSON, before gaps were filled"),
+        sa.Column("moved", Code(), nullable=False, comment="table.column to the keys of the rows that pointed to the merged contact, JSON"),
+        sa.Column("at", Instant(), nullable=False),
+        sa.Column("actor", Code(), server_default="", nullable=False),
+        sa.PrimaryKeyConstraint("pk", name=op.f("pk_contact_merges")),
+        sa.UniqueConstraint("id", name=op.f("uq_contact_merges_id")),
+    )
+    with op.batch_alter_table("contact_merges", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_contact_merges_kept"), ["kept"], unique=False)
+        batch_op.create_index(batch_op.f("ix_contact_merges_merged"), ["merged"], unique=False)
+
+    op.create_table(
         "contacts",
         sa.Column("pk", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("id", Code(), nullable=False),
@@ -268,6 +286,9 @@ def upgrade() -> None:
         sa.Column("token_expires_at", Instant(), nullable=True),
         sa.Column("token_scopes", Code(), server_default="", nullable=False),
         sa.Column("their_card", Code(), nullable=True, comment="documents.Party as JSON, as last answered"),
+        sa.Column(
+            "lets_through", Code(), server_default="", nullable=False, comment="members of its contact it may change itself: phone persons"
+        ),
         sa.Column("their_epoch", Code(), server_default="", nullable=False),
         sa.Column("their_cursor", Code(), server_default="", nullable=False),
         sa.Column("checklist", Code(), nullable=True, comment="the last test, JSON"),
@@ -310,6 +331,17 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("partner", "article", name=op.f("pk_article_offers")),
     )
     op.create_table(
+        "catalogue_pulls",
+        sa.Column("partner", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("cursor", Code(), server_default="", nullable=False),
+        sa.Column("round", sa.BigInteger(), server_default="1", nullable=False),
+        sa.Column("whole_at", Instant(), nullable=True, comment="when a reading first reached the end; null until then"),
+        sa.Column("pulled_at", Instant(), nullable=True, comment="when we last were at the end"),
+        sa.Column("fault", Code(), server_default="", nullable=False),
+        sa.ForeignKeyConstraint(["partner"], ["partners.pk"], name=op.f("fk_catalogue_pulls_partner")),
+        sa.PrimaryKeyConstraint("partner", name=op.f("pk_catalogue_pulls")),
+    )
+    op.create_table(
         "contact_proposals",
         sa.Column("pk", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("id", Code(), nullable=False),
@@ -329,6 +361,15 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_contact_proposals_contact"), ["contact"], unique=False)
 
     op.create_table(
+        "contact_syncs",
+        sa.Column("partner", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("state", Code(), nullable=False, comment="what both sides said when we last compared, JSON"),
+        sa.Column("at", Instant(), nullable=False),
+        sa.Column("fault", Code(), server_default="", nullable=False),
+        sa.ForeignKeyConstraint(["partner"], ["partners.pk"], name=op.f("fk_contact_syncs_partner")),
+        sa.PrimaryKeyConstraint("partner", name=op.f("pk_contact_syncs")),
+    )
+    op.create_table(
         "mappings",
         sa.Column("pk", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("id", Code(), nullable=False),
@@ -340,6 +381,7 @@ def upgrade() -> None:
         sa.Column("author", Code(), server_default="", nullable=False),
         sa.Column("created_at", Instant(), nullable=False),
         sa.Column("undone_at", Instant(), nullable=True),
+        sa.Column("undone_by", Code(), server_default="", nullable=False),
         sa.ForeignKeyConstraint(["article"], ["articles.pk"], name=op.f("fk_mappings_article")),
         sa.ForeignKeyConstraint(["partner"], ["partners.pk"], name=op.f("fk_mappings_partner")),
         sa.PrimaryKeyConstraint("pk", name=op.f("pk_mappings")),
@@ -432,6 +474,7 @@ def upgrade() -> None:
         sa.UniqueConstraint("partner", "number", "revision", name="one_draft_per_order_and_revision"),
     )
     with op.batch_alter_table("sales_orders", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_sales_orders_contact"), ["contact"], unique=False)
         batch_op.create_index("sales_orders_acceptance", ["acceptance", "pk"], unique=False)
         batch_op.create_index(
             "sales_orders_approved",
@@ -443,6 +486,36 @@ def upgrade() -> None:
         batch_op.create_index("sales_orders_number", ["number"], unique=False)
         batch_op.create_index("sales_orders_partner", ["partner", "pk"], unique=False)
         batch_op.create_index("sales_orders_validation", ["validation", "pk"], unique=False)
+
+    op.create_table(
+        "supplier_articles",
+        sa.Column("pk", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("partner", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("number", Code(), nullable=False),
+        sa.Column("number_key", Code(), nullable=False, comment="folded: no case, no separators"),
+        sa.Column("number_reverse", Code(), nullable=False, comment="number_key backwards, so that an end can be looked up"),
+        sa.Column("name", Code(), server_default="", nullable=False),
+        sa.Column("name_key", Code(), server_default="", nullable=False),
+        sa.Column("gtin", Code(), server_default="", nullable=False),
+        sa.Column("unit", Code(), server_default="", nullable=False),
+        sa.Column("price", DecimalText(), nullable=True),
+        sa.Column("price_quantity", DecimalText(), server_default="1", nullable=False),
+        sa.Column("currency", Code(), server_default="", nullable=False),
+        sa.Column("is_active", sa.Boolean(), server_default=sa.text("(true)"), nullable=False),
+        sa.Column("lead_time_days", sa.Integer(), nullable=True),
+        sa.Column("minimum", DecimalText(), nullable=True),
+        sa.Column("multiple", DecimalText(), nullable=True),
+        sa.Column("round", sa.BigInteger(), nullable=False, comment="the reading of the whole catalogue that saw it last"),
+        sa.Column("changed_at", Instant(), nullable=False),
+        sa.ForeignKeyConstraint(["partner"], ["partners.pk"], name=op.f("fk_supplier_articles_partner")),
+        sa.PrimaryKeyConstraint("pk", name=op.f("pk_supplier_articles")),
+    )
+    with op.batch_alter_table("supplier_articles", schema=None) as batch_op:
+        batch_op.create_index("supplier_articles_gtin", ["partner", "gtin"], unique=False)
+        batch_op.create_index("supplier_articles_name_key", ["partner", "name_key", "pk"], unique=False)
+        batch_op.create_index("supplier_articles_number", ["partner", "number"], unique=True)
+        batch_op.create_index("supplier_articles_number_key", ["partner", "number_key", "pk"], unique=False)
+        batch_op.create_index("supplier_articles_number_reverse", ["partner", "number_reverse"], unique=False)
 
     op.create_table(
         "supplier_numbers",
@@ -593,6 +666,14 @@ def downgrade() -> None:
         batch_op.drop_index("supplier_numbers_number")
 
     op.drop_table("supplier_numbers")
+    with op.batch_alter_table("supplier_articles", schema=None) as batch_op:
+        batch_op.drop_index("supplier_articles_number_reverse")
+        batch_op.drop_index("supplier_articles_number_key")
+        batch_op.drop_index("supplier_articles_number")
+        batch_op.drop_index("supplier_articles_name_key")
+        batch_op.drop_index("supplier_articles_gtin")
+
+    op.drop_table("supplier_articles")
     with op.batch_alter_table("sales_orders", schema=None) as batch_op:
         batch_op.drop_index("sales_orders_validation")
         batch_op.drop_index("sales_orders_partner")
@@ -601,6 +682,7 @@ def downgrade() -> None:
             "sales_orders_approved", sqlite_where=sa.text("order_number IS NOT NULL"), postgresql_where=sa.text("order_number IS NOT NULL")
         )
         batch_op.drop_index("sales_orders_acceptance")
+        batch_op.drop_index(batch_op.f("ix_sales_orders_contact"))
 
     op.drop_table("sales_orders")
     with op.batch_alter_table("purchase_orders", schema=None) as batch_op:
@@ -617,10 +699,12 @@ def downgrade() -> None:
         )
 
     op.drop_table("mappings")
+    op.drop_table("contact_syncs")
     with op.batch_alter_table("contact_proposals", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_contact_proposals_contact"))
 
     op.drop_table("contact_proposals")
+    op.drop_table("catalogue_pulls")
     op.drop_table("article_offers")
     with op.batch_alter_table("agreed_prices", schema=None) as batch_op:
         batch_op.drop_index("agreed_prices_of")
@@ -670,6 +754,11 @@ def downgrade() -> None:
         batch_op.drop_index("contacts_email")
 
     op.drop_table("contacts")
+    with op.batch_alter_table("contact_merges", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_contact_merges_merged"))
+        batch_op.drop_index(batch_op.f("ix_contact_merges_kept"))
+
+    op.drop_table("contact_merges")
     op.drop_table("company")
     with op.batch_alter_table("articles", schema=None) as batch_op:
         batch_op.drop_index("articles_position")

@@ -136,6 +136,7 @@ partners = Table(
     Column("token_expires_at", Instant),
     _text("token_scopes"),
     Column("their_card", Code, comment="documents.Party as JSON, as last answered"),
+    Column("lets_through", Code, nullable=False, server_default="", comment="members of its contact it may change itself: phone persons"),
     _text("their_epoch"),
     _text("their_cursor"),
     Column("checklist", Code, comment="the last test, JSON"),
@@ -269,6 +270,7 @@ mappings = Table(
     _text("author"),
     Column("created_at", Instant, nullable=False),
     Column("undone_at", Instant),
+    _text("undone_by"),
     Index(
         "one_mapping_in_force", "partner", "their_number", unique=True,
         sqlite_where=text("undone_at IS NULL"), postgresql_where=text("undone_at IS NULL"),
@@ -363,7 +365,7 @@ sales_orders = Table(
     _key(),
     _id(),
     _to("partner", "partners"),
-    _to("contact", "contacts", nullable=True),
+    _to("contact", "contacts", nullable=True, index=True),
     Column("contact_how", Code, nullable=False),
     *_order_columns(),
     Column("digest", Code, nullable=False, comment="documents.digest: what two orders share that mean the same"),
@@ -503,4 +505,67 @@ log_entries = Table(
     Index("log_entries_number", "number", "pk"),
     Index("log_entries_level", "level", "pk"),
     Index("log_entries_code", "code", "pk"),
+)
+
+contact_merges = Table(
+    "contact_merges",
+    metadata,
+    _key(),
+    _id(),
+    # Public ids: a row tells what was done, so a later merge must not rewrite it.
+    Column("merged", Code, nullable=False, index=True),
+    Column("kept", Code, nullable=False, index=True),
+    Column("merged_card", Code, nullable=False, comment="documents.Party as JSON, as it was"),
+    Column("kept_card", Code, nullable=False, comment="documents.Party as JSON, before gaps were filled"),
+    Column("moved", Code, nullable=False, comment="table.column to the keys of the rows that pointed to the merged contact, JSON"),
+    Column("at", Instant, nullable=False),
+    _text("actor"),
+)
+
+contact_syncs = Table(
+    "contact_syncs",
+    metadata,
+    Column("partner", _Key, ForeignKey("partners.pk"), primary_key=True),
+    Column("state", Code, nullable=False, comment="what both sides said when we last compared, JSON"),
+    Column("at", Instant, nullable=False),
+    _text("fault"),
+)
+
+supplier_articles = Table(
+    "supplier_articles",
+    metadata,
+    _key(),
+    _to("partner", "partners"),
+    Column("number", Code, nullable=False),
+    Column("number_key", Code, nullable=False, comment="folded: no case, no separators"),
+    Column("number_reverse", Code, nullable=False, comment="number_key backwards, so that an end can be looked up"),
+    _text("name"),
+    _text("name_key"),
+    _text("gtin"),
+    _text("unit"),
+    Column("price", DecimalText),
+    Column("price_quantity", DecimalText, nullable=False, server_default="1"),
+    _text("currency"),
+    _flag("is_active", on=True),
+    Column("lead_time_days", Integer),
+    Column("minimum", DecimalText),
+    Column("multiple", DecimalText),
+    Column("round", BigInteger, nullable=False, comment="the reading of the whole catalogue that saw it last"),
+    Column("changed_at", Instant, nullable=False),
+    Index("supplier_articles_number", "partner", "number", unique=True),
+    Index("supplier_articles_number_key", "partner", "number_key", "pk"),
+    Index("supplier_articles_number_reverse", "partner", "number_reverse"),
+    Index("supplier_articles_name_key", "partner", "name_key", "pk"),
+    Index("supplier_articles_gtin", "partner", "gtin"),
+)
+
+catalogue_pulls = Table(
+    "catalogue_pulls",
+    metadata,
+    Column("partner", _Key, ForeignKey("partners.pk"), primary_key=True),
+    _text("cursor"),
+    _count("round", 1),
+    Column("whole_at", Instant, comment="when a reading first reached the end; null until then"),
+    Column("pulled_at", Instant, comment="when we last were at the end"),
+    _text("fault"),
 )

@@ -382,6 +382,107 @@ class Article(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     multiple: Quantity | None = None
 
 
+class AnswerCode(StrEnum):
+    """What an answer says of the whole order (UNCL4343 as in Peppol T76)."""
+
+    RECEIVED = "AB"
+    ACCEPTED = "AP"
+    CHANGED = "CA"
+    REJECTED = "RE"
+
+
+class LineAction(StrEnum):
+    """What an answer says of one line (UNCL1229 as in Peppol T76)."""
+
+    ADDED = "1"
+    CHANGED = "3"
+    ACCEPTED = "5"
+    REJECTED = "7"
+    DELIVERED = "42"
+
+
+class ReasonCode(StrEnum):
+    """Why a line is not taken as ordered."""
+
+    OUT_OF_STOCK = "out_of_stock"
+    DISCONTINUED = "discontinued"
+    PRICE = "price"
+    QUANTITY = "quantity"
+    DATE = "date"
+    OTHER = "other"
+
+
+class PromisedDelivery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """So much of a line on such a day; several of them split a line over several dates."""
+
+    quantity: Quantity
+    date: dt.date | None = None
+
+
+class Substitute(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """The article the supplier offers instead."""
+
+    article_number: Annotated[str, Meta(min_length=1, max_length=80)]
+    name: Words = ""
+    unit: Annotated[str, Meta(max_length=20)] = ""
+
+
+class AnswerLine(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What is answered to one line. With `changed`, only what differs from the order is said."""
+
+    line_id: Annotated[str, Meta(min_length=1, max_length=40)]
+    action: LineAction
+    deliveries: Annotated[list[PromisedDelivery], Meta(max_length=50)] = []
+    unit_price: UnitPrice | None = None
+    substitute: Substitute | None = None
+    back_order: Annotated[Quantity | None, Meta(description="What comes later, without a day yet (MaximumBackorderQuantity).")] = None
+    reason_code: ReasonCode | None = None
+    reason: Words = ""
+
+
+class OrderAnswer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Answer n of a supplier to an order. Only `CA` has lines, and then all of them (Peppol T76, R007-R010)."""
+
+    answer: Annotated[int, Meta(ge=1, description="1 for the first answer; a later one replaces it.")]
+    code: AnswerCode
+    at: dt.datetime
+    order_number: Annotated[str | None, Meta(description="The supplier's own number, from the first acceptance on.")] = None
+    reason: Words = ""
+    lines: list[AnswerLine] = []
+
+
+class DespatchLine(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """How much of an order line a despatch holds; a negative quantity is a return."""
+
+    line_id: Annotated[str, Meta(min_length=1, max_length=40)]
+    quantity: Exact
+    article_number: CodeWord = ""
+    note: Words = ""
+
+
+class Despatch(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Goods on their way (Peppol T16)."""
+
+    id: str
+    number: CodeWord
+    date: dt.date
+    lines: list[DespatchLine]
+    carrier: ShortWords = ""
+    tracking_number: CodeWord = ""
+    expected_date: dt.date | None = None
+    is_last: Annotated[bool, Meta(description="Nothing more of this order will come.")] = False
+
+
+class Message(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A few words about an order or one of its lines."""
+
+    id: str
+    at: dt.datetime
+    author: ShortWords
+    text: LongWords
+    line_id: CodeWord = ""
+
+
 class Change(msgspec.Struct, frozen=True, kw_only=True):
     """One thing that happened to one of the caller's orders, in order and without gaps."""
 
@@ -398,6 +499,9 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     order_number: Annotated[str | None, Meta(description="The supplier's own number, given on approval.")] = None
     reason: str | None = None
     answer: Annotated[int, Meta(description="Which answer this is; 0 while there is none.")] = 0
+    answered: Annotated[OrderAnswer | None, Meta(description="The answer whole, where the change is an answer.")] = None
+    despatch: Annotated[Despatch | None, Meta(description="The despatch, where the change is one.")] = None
+    said: Annotated[Message | None, Meta(description="The message, where the change is one.")] = None
 
 
 def read_exact(kind: type, text: Any) -> Any:

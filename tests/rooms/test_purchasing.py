@@ -577,6 +577,18 @@ async def test_the_suppliers_answers_are_heard_page_by_page_in_order(desk):
     assert len(await desk.log("answer.unknown_order")) == 1
 
 
+async def test_answers_are_heard_although_the_module_is_off(desk):
+    order = await desk.order()
+    await desk.export(order)
+    await desk.carry()
+    await desk.db.write(set_on, PRODSYS_MODULE, on=False, actor="test")
+    desk.shelf.says(order.number, "approved", order_number="SO-1")
+
+    await desk.pull()
+
+    assert (await desk.now(order)).their_order_number == "SO-1"
+
+
 async def test_an_old_answer_never_overwrites_a_newer_one(desk):
     order = await desk.order()
     await desk.export(order)

@@ -492,7 +492,8 @@ def send_again(tx: Tx, caller: Caller, delivery: str) -> DeliveryEntry:
     trace = parse_traceparent(row.traceparent)
     if row.kind == KIND and not store.requeue(tx, row.subject, row.id, trace.trace_id if trace else ""):
         raise errors.WrongState("The order has been changed or exported since; export it anew instead.")
-    outbox.send_again(tx, row.id)
+    if not outbox.send_again(tx, row.id):
+        raise errors.WrongState("Somebody else has just sent it again.")
     outbox.probe_soon(tx, row.lane)
     trace_id = trace.trace_id if trace else ""
     message = f"{caller.name} sent a delivery again that had died."
@@ -638,7 +639,7 @@ class OrderKind:
     async def deliver(self, promises: Sequence[Claimed], /) -> list[Outcome]:
         """Carry the orders of one lane to its supplier, together."""
         lane = promises[0].lane
-        supplier, trouble = await self._db.read(_reachable, lane)
+        supplier, trouble = await self._db.read(_reachable, lane, _STOPS)
         if supplier is None or trouble is not None:
             return [trouble or _GONE for _ in promises]
         try:
@@ -662,13 +663,17 @@ _STOPS = {"module_off": "module_off_here", "partner_inactive": "partner_inactive
 """What stops a delivery here; a token that looks expired is tried all the same, since only the supplier knows."""
 
 
-def _reachable(tx: Tx, lane: str) -> tuple[Supplier | None, Misconfigured | None]:
+_STOPS_HEARING = {code: reason for code, reason in _STOPS.items() if code != "module_off"}
+"""With the module off nothing is sent, but what was sent is still heard of (product.md, A3)."""
+
+
+def _reachable(tx: Tx, lane: str, stops: Mapping[str, str]) -> tuple[Supplier | None, Misconfigured | None]:
     supplier = partners.supplier_named(tx, lane)
     if supplier is None:
         return None, _GONE
     for issue in ready(supplier, is_on(tx, PRODSYS_MODULE), now()):
-        if issue.code in _STOPS:
-            return supplier, Misconfigured(reason=_STOPS[issue.code], detail=issue.message)
+        if issue.code in stops:
+            return supplier, Misconfigured(reason=stops[issue.code], detail=issue.message)
     return supplier, None
 
 
@@ -923,7 +928,7 @@ async def pull_answers(db: Database, reach: Reach, partner: str) -> str:
     Each page is applied in one unit together with the new cursor. A cursor that is gone means he has begun a new life: the feed is read
     from its beginning again, which changes nothing that is true still (ruling 8).
     """
-    supplier, trouble = await db.read(_reachable, partner)
+    supplier, trouble = await db.read(_reachable, partner, _STOPS_HEARING)
     if supplier is None or trouble is not None:
         return (trouble or _GONE).detail
     try:

@@ -2,12 +2,13 @@
 
 import datetime as dt
 from collections.abc import Collection, Mapping, Sequence
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Literal, TypeVar
 
 import msgspec
 from msgspec import Meta
 
 from prodsys import codes, errors
+from prodsys.connectors.prodsys import Report
 from prodsys.documents import (
     Acceptance,
     Charge,
@@ -290,7 +291,7 @@ class Previewed(msgspec.Struct, frozen=True, kw_only=True):
     partner: OrderPartner | None
     would: Annotated[str, Meta(description="draft | held | refused | unknown")]
     issues: list[Issue]
-    report: Annotated[Any, Meta(description="The supplier's MatchReport; null when it was not asked.")] = None
+    report: Annotated[Report | None, Meta(description="The supplier's; null when it was not asked.")] = None
     problem: str = ""
 
 
@@ -346,7 +347,7 @@ def must(state: str, verb: Verb, number: str) -> None:
     if may(state, verb):
         return
     where = "is on its way" if state in ("queued", "sending", "waiting") else f"is {state.replace('_', ' ')}"
-    raise errors.WrongState(f"Order {number} {where}; it can be neither {_PAST[verb]} now nor by repeating this.")
+    raise errors.WrongState(f"Order {number} {where}; it cannot be {_PAST[verb]} now.")
 
 
 _PAST: Mapping[Verb, str] = {"change": "changed", "delete": "deleted", "export": "exported", "send_again": "sent again"}

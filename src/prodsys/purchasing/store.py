@@ -465,7 +465,11 @@ _note_promise = hot(
 )
 _retry = hot(
     update(export_orders)
-    .where(export_orders.c.export == bindparam("of"), export_orders.c.position == bindparam("at_position"))
+    .where(
+        export_orders.c.export == bindparam("of"),
+        export_orders.c.position == bindparam("at_position"),
+        export_orders.c.status.in_(["refused", "dead"]),
+    )
     .values(delivery=null(), status="queued", issues="[]", trace_id=bindparam("trace"), changed_at=bindparam("at", type_=Instant()))
 )
 _failed_items = hot(

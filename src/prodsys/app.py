@@ -225,7 +225,7 @@ async def ready(db: NamedDependency[Database], settings: NamedDependency[Setting
 )
 async def read_metrics(metrics: NamedDependency[Metrics]) -> Response[bytes]:
     """In Prometheus' text form."""
-    return Response(metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
+    return Response(metrics.text(), media_type="text/plain; version=0.0.4")
 
 
 @get("/.well-known/security.txt", include_in_schema=False, media_type="text/plain", **public())

@@ -104,18 +104,16 @@ async def running(card: Party, database_url: str, home: Path, **settings: Any) -
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     url = f"http://127.0.0.1:{port}"
-    chosen = Settings(
-        **{
-            "home": str(home),
-            "database_url": database_url,
-            "public_url": url,
-            "allowed_networks": "127.0.0.0/8",
-            "access_log": False,
-            "answers_every_seconds": 1,
-            "undo_seconds": 1,
-        }
-        | settings
-    )
+    usual: dict[str, Any] = {
+        "home": str(home),
+        "database_url": database_url,
+        "public_url": url,
+        "allowed_networks": "127.0.0.0/8",
+        "access_log": False,
+        "answers_every_seconds": 1,
+        "undo_seconds": 1,
+    }
+    chosen = Settings(**usual | settings)
     async with prodsys_app.opened(chosen, serving=True) as instance:
         token = await instance.db.write(_settle, card)
         server = uvicorn.Server(uvicorn.Config(prodsys_app.create_app(instance), port=port, log_level="warning", lifespan="on"))

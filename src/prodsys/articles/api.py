@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import msgspec
 from litestar import Request, Response, delete, get, post, put
 from litestar.di import NamedDependency
-from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
+from litestar.params import FromPath, JSONBody, QueryParameter
 from msgspec import Meta
 
 from prodsys import errors
@@ -422,7 +422,10 @@ async def import_agreed_prices(
     **allows(Scope.ARTICLES_READ),
 )
 async def list_mappings(
-    db: NamedDependency[Database], limit: Limit = 50, after: After = None, partner: FromQuery[str | None] = None
+    db: NamedDependency[Database],
+    limit: Limit = 50,
+    after: After = None,
+    partner: Annotated[str | None, QueryParameter(description="Only those of this partner that hold, by its id.")] = None,
 ) -> Page[Mapping]:
     def read(tx: Tx) -> list[store.MappingKept]:
         start = ("", 0) if after is None else decode_cursor(after, "mappings", str, int)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from litestar import Response, get
 from litestar.di import NamedDependency
-from litestar.params import FromPath, FromQuery, QueryParameter
+from litestar.params import FromPath, QueryParameter
 
 from prodsys import errors
 from prodsys.kit.db import Database
@@ -29,12 +29,12 @@ async def list_log_entries(
     db: NamedDependency[Database],
     limit: Limit = 50,
     after: After = None,
-    trace_id: FromQuery[str | None] = None,
-    level: FromQuery[Level | None] = None,
-    code: FromQuery[str | None] = None,
-    partner: FromQuery[str | None] = None,
-    number: FromQuery[str | None] = None,
-    subject: FromQuery[str | None] = None,
+    trace_id: Annotated[str | None, QueryParameter(description="Only entries of this trace, in either company's half of it.")] = None,
+    level: Annotated[Level | None, QueryParameter(description="Only entries of this level.")] = None,
+    code: Annotated[str | None, QueryParameter(description="Only entries with this code, such as order.refused.")] = None,
+    partner: Annotated[str | None, QueryParameter(description="Only entries of this partner, by id.")] = None,
+    number: Annotated[str | None, QueryParameter(description="Only entries of this order number.")] = None,
+    subject: Annotated[str | None, QueryParameter(description="Only entries of this order or token, by id.")] = None,
     since: Moment = None,
     until: Moment = None,
 ) -> Page[Logged]:

@@ -9,7 +9,7 @@ from litestar import Request, Response, get, post
 from litestar.di import NamedDependency
 from litestar.openapi import ResponseSpec
 from litestar.openapi.spec import Schema
-from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
+from litestar.params import FromPath, JSONBody, QueryParameter
 from litestar.plugins import OpenAPISchemaPlugin
 from litestar.typing import FieldDefinition
 from msgspec import Meta
@@ -66,6 +66,11 @@ _ORDER = msgspec.json.Decoder(Order, dec_hook=read_exact)
 
 
 State = Annotated[Acceptance | None, QueryParameter(name="state", description="Only orders of this acceptance.")]
+OfAcceptance = Annotated[Acceptance | None, QueryParameter(description="Only drafts of this acceptance.")]
+OfValidation = Annotated[Validation | None, QueryParameter(description="Only drafts matching said this of.")]
+OfPartner = Annotated[str | None, QueryParameter(description="Only orders of this partner, by id.")]
+OfNumber = Annotated[str | None, QueryParameter(description="Exactly this order number of the buyer's.")]
+OfRevision = Annotated[int | None, QueryParameter(ge=1, le=2_147_483_647, description="Exactly this revision.")]
 
 
 class OrderInBatch(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -247,8 +252,8 @@ async def list_sent_purchase_orders(
     db: NamedDependency[Database],
     limit: Limit = 50,
     after: After = None,
-    number: FromQuery[str | None] = None,
-    revision: FromQuery[int | None] = None,
+    number: OfNumber = None,
+    revision: OfRevision = None,
     acceptance: State = None,
 ) -> Page[PartnerOrder]:
     before = None if after is None else decode_cursor(after, "purchase-orders", int)[0]
@@ -320,10 +325,10 @@ async def list_drafts(
     db: NamedDependency[Database],
     limit: Limit = 50,
     after: After = None,
-    acceptance: FromQuery[Acceptance | None] = None,
-    validation: FromQuery[Validation | None] = None,
-    partner: FromQuery[str | None] = None,
-    number: FromQuery[str | None] = None,
+    acceptance: OfAcceptance = None,
+    validation: OfValidation = None,
+    partner: OfPartner = None,
+    number: OfNumber = None,
 ) -> Page[DraftSummary]:
     before = None if after is None else decode_cursor(after, "drafts", int)[0]
     rows = await db.read(
@@ -346,7 +351,7 @@ async def list_drafts(
     **allows(Scope.SALES_ORDERS_READ),
 )
 async def list_sales_orders(
-    db: NamedDependency[Database], limit: Limit = 50, after: After = None, partner: FromQuery[str | None] = None
+    db: NamedDependency[Database], limit: Limit = 50, after: After = None, partner: OfPartner = None
 ) -> Page[DraftSummary]:
     before = None if after is None else decode_cursor(after, "sales-orders", int)[0]
     rows = await db.read(store.page, before=before, limit=limit + 1, partner=partner, approved_only=True)

@@ -145,7 +145,7 @@ def _contract(app: Litestar) -> dict[str, Any]:
             if method in _METHODS and (route := routes.get(operation["operationId"])) is not None:
                 _tidy(operation, path)
                 _add_body(operation, route)
-                _add_answers(operation, route)
+                _add_answers(operation, route, has_state=path.endswith("}") or (method != "get" and "{" in path))
                 _add_refusals(operation, route)
                 _show(operation, shown.get(operation["operationId"]))
     _, schemas = msgspec.json.schema_components([Problem], ref_template="#/components/schemas/{name}")
@@ -154,8 +154,9 @@ def _contract(app: Litestar) -> dict[str, Any]:
     for name, schema in schemas.items():
         known.setdefault(name, schema)
     components["headers"] = {name: {"description": told, "schema": {"type": "string"}} for name, told in _HEADERS.items()}
-    components["examples"] = {kind.code: _shown_problem(kind) for kind in errors.every_refusal()}
-    contract["x-problems"] = {kind.code: {"status": kind.status, "title": kind.title()} for kind in errors.every_refusal()}
+    every: list[type[errors.Refusal]] = [errors.Refusal, *errors.every_refusal()]
+    components["examples"] = {kind.code: _shown_problem(kind) for kind in every}
+    contract["x-problems"] = {kind.code: {"status": kind.status, "title": kind.title()} for kind in every}
     _share_problems(contract)
     return _with_readable_names(contract)
 
@@ -194,7 +195,7 @@ def _add_body(operation: dict[str, Any], route: HTTPRouteHandler) -> None:
         operation["requestBody"] = {"required": True, "content": {kind: {"schema": dict(schema)} for kind in _FILES}}
 
 
-def _add_answers(operation: dict[str, Any], route: HTTPRouteHandler) -> None:
+def _add_answers(operation: dict[str, Any], route: HTTPRouteHandler, *, has_state: bool) -> None:
     """What every good answer carries beside its document."""
     takes = {parameter["name"] for parameter in operation.get("parameters", ())}
     answered: dict[str, Any] = operation["responses"]
@@ -202,7 +203,7 @@ def _add_answers(operation: dict[str, Any], route: HTTPRouteHandler) -> None:
         if status >= "300":
             continue
         names = set() if route.opt.get("door") == "public" else {"Token-Expires", "RateLimit", "RateLimit-Policy"}
-        if takes & {"If-Match", "If-None-Match"} and status == "200":
+        if (has_state or takes & {"If-Match", "If-None-Match"}) and status == "200":
             names.add("ETag")
         if "Idempotency-Key" in takes and status in {"201", "202"}:
             names |= {"Location", "ETag"}

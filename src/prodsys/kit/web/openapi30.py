@@ -64,6 +64,8 @@ def _schema(schema: Any) -> Any:
         beside = {name: inner for name, inner in schema.items() if name in {"description", "default", "deprecated"}}
         return {"allOf": [{"$ref": schema["$ref"]}], **beside} if beside else {"$ref": schema["$ref"]}
     said = {name: inner for name, inner in schema.items() if name not in _UNKNOWN}
+    if said.get("required") == []:
+        del said["required"]
     if "prefixItems" in schema:
         said.setdefault("items", {})
     if "properties" in said:

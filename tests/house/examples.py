@@ -1,0 +1,382 @@
+"""Every operation of the contract, really asked once, by two companies that trade; `python -m tests.house.examples` writes it down."""
+
+import asyncio
+import base64
+import datetime as dt
+import json
+import re
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import msgspec
+from sqlalchemy import update
+
+from prodsys import app, tables
+from prodsys.kit.clock import now
+from prodsys.kit.web import write_openapi
+from prodsys.upkeep import upgrade
+from tests.stories.company import FJORD, NORDLYS, Company, running
+
+FILE = Path(__file__).parents[2] / "openapi" / "examples.json"
+
+_HEADERS_SHOWN = ("content-type", "location", "etag")
+_SECONDS = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")
+_CURSOR = "WyJvcmRlcnMiLDQyXQ"
+_BOLT = {"number": "A-400", "name": "Bolt M10x50", "unit": "H87", "price": "2.10", "currency": "NOK", "gtin": "7038010000027"}
+_CSV = "text/csv"
+
+
+class Recorder:
+    """Who asks, and remembers the first answer of every operation."""
+
+    def __init__(self, contract: dict[str, Any]) -> None:
+        self.kept: dict[str, Any] = {}
+        self.operations = {
+            (method.upper(), path): operation["operationId"]
+            for path, methods in contract["paths"].items()
+            for method, operation in methods.items()
+        }
+
+    async def ask(
+        self,
+        company: Company,
+        method: str,
+        template: str,
+        *,
+        token: str | None = "",
+        query: dict[str, Any] | None = None,
+        headers: dict[str, str] | None = None,
+        body: Any = None,
+        **path: str,
+    ) -> httpx2.Response:
+        """Send a request and keep it; the house asks unless a token says otherwise (None: nobody)."""
+        known = template if template.startswith(("/health", "/metrics")) else f"/api/v1{template}"
+        operation = self.operations[method, known]
+        bearer = company.token if token == "" else token
+        sent = dict(headers or {})
+        content = None
+        if body is not None:
+            sent.setdefault("Content-Type", "application/json")
+            content = body.encode() if isinstance(body, str) else json.dumps(body).encode()
+        allowed = {"Authorization": f"Bearer {bearer}"} if bearer else {}
+        async with httpx2.AsyncClient(base_url=company.url, timeout=30) as http:
+            answer = await http.request(method, known.format(**path), params=query, headers=allowed | sent, content=content)
+        assert answer.status_code < 300, f"{operation}: {answer.status_code} {answer.text}"
+        asked = {"method": method, "path": path, "query": query, "headers": headers, "body": body}
+        shown = {name: answer.headers[name] for name in _HEADERS_SHOWN if name in answer.headers}
+        is_json = shown.get("content-type") == "application/json"
+        told = {"status": answer.status_code, "headers": shown, "body": answer.json() if is_json else answer.text or None}
+        if operation not in self.kept:
+            self.kept[operation] = {
+                "request": {name: value for name, value in asked.items() if value not in (None, {})},
+                "answer": {name: value for name, value in told.items() if value is not None},
+            }
+        return answer
+
+    async def read(self, *args: Any, **more: Any) -> Any:
+        """The document of the answer."""
+        return (await self.ask(*args, **more)).json()
+
+
+class Spelling:
+    """What differs each time, spelled the same each time: ids, moments, secrets, addresses."""
+
+    def __init__(self, fjord: Company, nordlys: Company) -> None:
+        self._known: dict[str, str] = {fjord.url: "https://fjord.example", nordlys.url: "https://nordlys.example"}
+        self._hosts = re.compile(r"http://127\.0\.0\.1:\d+")
+        self._began = now()
+
+    def of(self, value: Any, name: str = "") -> Any:
+        """A document with everything in it that is not the same each time put in a stable way."""
+        match value:
+            case dict():
+                return {key: self.of(inner, key) for key, inner in value.items()}
+            case list():
+                return [self.of(inner) for inner in value]
+            case str() if name in ("next", "after"):
+                return _CURSOR
+            case str() if name == "claimed_from" and value:
+                return "203.0.113.7"
+            case str() if name == "host":
+                return "fjord.example"
+            case str() if name == "claim":
+                return "Zm9yIG9uZSB1c2Ugb24"
+            case str():
+                return self._text(value)
+            case int() if name == "milliseconds":
+                return 12
+            case _:
+                return value
+
+    def _text(self, text: str) -> str:
+        text = self._hosts.sub(lambda url: self._known.get(url[0], "https://elsewhere.example"), text)
+        text = re.sub(r"127\.0\.0\.1:\d+", "fjord.example", text)
+        text = re.sub(r"prodsys1:[\w-]+", "prodsys1:eyJ1cmwiOiJodHRwczovL2Zqb3JkLmV4YW1wbGUifQ", text)
+        text = re.sub(r"pst_\w{8}_\w{32}_\w{6}", "pst_aShownIt_onceOnlyThisOneOpensNothingAtAll0_000000", text)
+        text = re.sub(r"\b([a-z]{2}_)?0[0-9A-HJKMNP-TV-Z]{25}\b", self._id, text)
+        text = re.sub(r"\b[0-9a-f]{64}\b", "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", text)
+        text = re.sub(r"\b[0-9a-f]{32}\b", self._trace, text)
+        text = re.sub(r"\.[0-9a-f]{16}\"", '.5d41402abc4b2a76"', text)
+        text = re.sub(r"\b[0-9a-f]{16}\b", "00f067aa0ba902b7", text)
+        text = _SECONDS.sub(self._moment, text)
+        text = re.sub(r"\b20\d\d-\d\d-\d\d\b", self._day, text)
+        return re.sub(r"\b1[78]\d{14}\b", "1795255200000000", text)
+
+    def _day(self, found: re.Match[str]) -> str:
+        return "2026-11-21" if found[0] <= (self._began + dt.timedelta(days=1)).date().isoformat() else "2027-02-19"
+
+    def _id(self, found: re.Match[str]) -> str:
+        prefix = found[1] or ""
+        count = sum(known.startswith(prefix) for known in self._known)
+        return self._known.setdefault(found[0], f"{prefix}01KANQ{count:020d}")
+
+    def _trace(self, found: re.Match[str]) -> str:
+        return self._known.setdefault(found[0], f"4bf92f3577b34da6a3ce929d{len(self._known):08x}")
+
+    def _moment(self, found: re.Match[str]) -> str:
+        days = (msgspec.convert(found[0], type(self._began)) - self._began).total_seconds() / 86_400
+        return "2026-11-21T10:15:00Z" if days < 1 else "2027-02-19T10:15:00Z"
+
+
+async def collected(home: Path) -> dict[str, Any]:
+    """Every operation's request and answer, spelled the same each time, by operation id."""
+    for name in ("fjord", "nordlys"):
+        (home / name).mkdir()
+        upgrade.upgrade(f"sqlite:///{home / name / 'prodsys.db'}")
+    async with (
+        running(FJORD, f"sqlite:///{home}/fjord/prodsys.db", home / "fjord") as fjord,
+        running(NORDLYS, f"sqlite:///{home}/nordlys/prodsys.db", home / "nordlys", undo_seconds=3600) as nordlys,
+    ):
+        contract = msgspec.json.decode(write_openapi(app.create_app(fjord.instance)))
+        recorder = Recorder(contract)
+        await _our_own_house(recorder, fjord)
+        token, partner = await _connect(recorder, fjord, nordlys)
+        await _catalogue(recorder, fjord, token)
+        await _contacts(recorder, fjord, nordlys, token)
+        await _buy(recorder, fjord, nordlys, partner)
+        await _order_directly(recorder, fjord, token)
+        await _wishes(recorder, fjord, token)
+        await _sell(recorder, fjord)
+        await _look_after_it(recorder, fjord, nordlys, partner)
+        spelling = Spelling(fjord, nordlys)
+        missing = sorted(set(recorder.operations.values()) - set(recorder.kept))
+        assert not missing, f"No example of {', '.join(missing)}."
+        return {name: spelling.of(kept) for name, kept in sorted(recorder.kept.items())}
+
+
+async def _our_own_house(r: Recorder, fjord: Company) -> None:
+    await r.ask(fjord, "GET", "/health/live", token=None)
+    await r.ask(fjord, "GET", "/health/ready", token=None)
+    company = await r.ask(fjord, "GET", "/company")
+    card = msgspec.to_builtins(FJORD) | {"phone": "+47 55 00 00 00"}
+    await r.ask(fjord, "PUT", "/company", headers={"If-Match": company.headers["etag"]}, body=card)
+    await r.ask(fjord, "GET", "/modules")
+    await r.ask(fjord, "PUT", "/modules/{name}", name="prodsys-to-prodsys", body={"is_on": True})
+    person = {"email": "ola@fjord.example", "name": "Ola Fjord", "password": "a long and easy sentence", "scopes": ["SalesOrders:Read"]}
+    await r.ask(fjord, "POST", "/users", body=person)
+    await r.ask(fjord, "GET", "/users", query={"limit": 10})
+    signed_in = await r.read(fjord, "POST", "/sessions", token=None, body={name: person[name] for name in ("email", "password")})
+    await r.ask(fjord, "DELETE", "/sessions/current", token=signed_in["token"])
+
+
+async def _connect(r: Recorder, fjord: Company, nordlys: Company) -> tuple[str, str]:
+    """The partner's token at the supplier, and the supplier's id at the buyer."""
+    buyer = {"name": "Nordlys Mekaniske AS", "organisation_number": "987654325", "expires_in_days": 90}
+    handed = await r.read(fjord, "POST", "/partners/with-token", headers={"Idempotency-Key": "nordlys-1"}, body=buyer)
+    theirs = handed["partner"]["id"]
+    bundle = handed["token"]["bundle"]
+    await r.ask(nordlys, "POST", "/partners/bundle/look", body={"bundle": bundle})
+    added = await r.read(nordlys, "POST", "/partners", body={"bundle": bundle})
+    partner = added["id"]
+    await r.ask(nordlys, "POST", "/partners/{id}/test", id=partner)
+    await r.ask(nordlys, "GET", "/partners/{id}/compare", id=partner)
+    await r.ask(nordlys, "GET", "/partners", query={"limit": 10})
+    asked = await r.ask(fjord, "GET", "/partners/{id}", id=theirs)
+    rules = {"may_rotate": True, "when_unknown": "hold", "price_tolerance": "2.5"}
+    await r.ask(fjord, "PATCH", "/partners/{id}", id=theirs, headers={"If-Match": asked.headers["etag"]}, body=rules)
+    wanted = {"name": "Nordlys", "partner": theirs, "scopes": handed["token"]["scopes"], "expires_in_days": 90}
+    token = (await r.read(fjord, "POST", "/tokens", body=wanted))["token"]
+    await r.ask(nordlys, "PUT", "/partners/{id}/token", id=partner, body={"url": fjord.url, "token": token})
+    await r.ask(nordlys, "POST", "/partners/{id}/renew", id=partner)
+    await r.ask(fjord, "GET", "/tokens", query={"partner": theirs, "limit": 10})
+    spare = await r.read(fjord, "POST", "/tokens", body=wanted | {"name": "Spare", "bundle": True})
+    packed = spare["bundle"].removeprefix("prodsys1:")
+    claim = json.loads(base64.urlsafe_b64decode(packed + "=" * (-len(packed) % 4)))["claim"]
+    await r.ask(fjord, "POST", "/claims", token=None, body={"claim": claim})
+    await r.ask(fjord, "GET", "/tokens/{id}", id=spare["id"])
+    await r.ask(fjord, "POST", "/tokens/{id}/rotate", id=spare["id"], body={"overlap_days": 7})
+    await r.ask(fjord, "POST", "/tokens/{id}/revoke", id=spare["id"])
+    direct = await r.read(fjord, "POST", "/tokens", body=wanted | {"name": "By hand"})
+    await r.ask(fjord, "POST", "/token/rotate", token=direct["token"])
+    return str(direct["token"]), str(partner)
+
+
+async def _catalogue(r: Recorder, fjord: Company, token: str) -> None:
+    [partner] = (await r.read(fjord, "GET", "/partners"))["items"]
+    made = await r.ask(fjord, "POST", "/articles", headers={"Idempotency-Key": "a-400"}, body=_BOLT)
+    table = "number,name,unit,price,currency\nA-100,Bolt M8x40,H87,1.30,NOK\nA-200,Nut M8,H87,0.45,NOK\n"
+    await r.ask(fjord, "POST", "/articles/import", headers={"Content-Type": _CSV}, body=table)
+    bolt = made.json()["id"]
+    await r.ask(fjord, "GET", "/articles/{id}", id=bolt)
+    lead = _BOLT | {"lead_time_days": 5}
+    await r.ask(fjord, "PUT", "/articles/{id}", id=bolt, headers={"If-Match": made.headers["etag"]}, body=lead)
+    await r.ask(fjord, "GET", "/articles", token=token, query={"limit": 2})
+    await r.ask(fjord, "POST", "/articles/match", token=token, body={"numbers": ["A-100", "a-100", "B-7"]})
+    numbers = {"numbers": [{"supplier": partner["id"], "number": "4711"}]}
+    await r.ask(fjord, "PUT", "/articles/{id}/supplier-numbers", id=bolt, body=numbers)
+    await r.ask(fjord, "GET", "/articles/{id}/supplier-numbers", id=bolt)
+    await r.ask(fjord, "PUT", "/partners/{id}/articles", id=partner["id"], body={"numbers": ["A-100", "A-200"]})
+    price = {"partner": partner["id"], "article_number": "A-100", "price": "1.25", "currency": "NOK", "from_quantity": "1000"}
+    agreed = await r.read(fjord, "POST", "/agreed-prices", body=price)
+    await r.ask(fjord, "GET", "/agreed-prices", query={"partner": partner["id"]})
+    await r.ask(fjord, "DELETE", "/agreed-prices/{id}", id=agreed["id"])
+    rows = f"partner,article_number,price,currency,from_quantity\n{partner['id']},A-100,1.30,NOK,1\n"
+    await r.ask(fjord, "POST", "/agreed-prices/import", headers={"Content-Type": _CSV}, body=rows)
+
+
+async def _contacts(r: Recorder, fjord: Company, nordlys: Company, token: str) -> None:
+    card = {"name": "Havn Bygg AS", "organisation_number": "974760673", "email": "post@havn.example", "is_customer": True}
+    made = await r.ask(nordlys, "POST", "/contacts", headers={"Idempotency-Key": "havn"}, body=card)
+    contact = made.json()["id"]
+    await r.ask(nordlys, "GET", "/contacts/{id}", id=contact)
+    put = await r.ask(
+        nordlys, "PUT", "/contacts/{id}", id=contact, headers={"If-Match": made.headers["etag"]}, body=card | {"phone": "+47 1"}
+    )
+    await r.ask(
+        nordlys, "PATCH", "/contacts/{id}", id=contact, headers={"If-Match": put.headers["etag"]}, body={"phone": "+47 51 00 00 01"}
+    )
+    await r.ask(nordlys, "GET", "/contacts", query={"q": "hav", "limit": 10})
+    await r.ask(nordlys, "POST", "/contacts/{id}/block", id=contact)
+    await r.ask(nordlys, "POST", "/contacts/{id}/unblock", id=contact)
+    rows = "name,organisation_number,email\nHavn Bygg Avd. Nord AS,,nord@havn.example\n"
+    await r.ask(nordlys, "POST", "/contacts/import", query={"role": "customer"}, headers={"Content-Type": _CSV}, body=rows)
+    await r.ask(nordlys, "GET", "/contacts/duplicates")
+    await r.ask(fjord, "POST", "/contacts/match", token=token, body=msgspec.to_builtins(NORDLYS))
+
+
+async def _wishes(r: Recorder, fjord: Company, token: str) -> None:
+    """What a partner would have changed in its own record, which its first order has made."""
+    wish = {"name": "Nordlys Mekaniske AS", "organisation_number": "987654325", "phone": "+47 51 00 00 02"}
+    for phone in ("+47 51 00 00 02", "+47 51 00 00 03"):
+        await r.ask(fjord, "POST", "/contacts", token=token, body=wish | {"phone": phone})
+        [proposal] = (await r.read(fjord, "GET", "/contacts/proposals"))["items"]
+        what = "accept" if phone.endswith("02") else "decline"
+        await r.ask(fjord, "POST", f"/contacts/proposals/{{id}}/{what}", id=proposal["id"])
+
+
+async def _buy(r: Recorder, fjord: Company, nordlys: Company, partner: str) -> None:
+    line = {"article_number": "A-100", "description": "Bolt M8x40", "quantity": "1200", "unit": "H87", "unit_price": "1.30"}
+    order = {"partner": partner, "date": "2026-11-21", "currency": "NOK", "buyer_reference": "Prosjekt 77", "lines": [line]}
+    made = await r.ask(nordlys, "POST", "/purchasing/orders", headers={"Idempotency-Key": "prosjekt-77"}, body=order)
+    written_down = made.json()["id"]
+    await r.ask(nordlys, "GET", "/purchasing/orders/{id}", id=written_down)
+    kept = {"line_id": made.json()["lines"][0]["line_id"], **line}
+    more = order | {"note": "Please call before delivery."} | {"lines": [kept]}
+    await r.ask(nordlys, "PUT", "/purchasing/orders/{id}", id=written_down, headers={"If-Match": made.headers["etag"]}, body=more)
+    copy = await r.ask(nordlys, "POST", "/purchasing/orders/{id}/copy", id=written_down)
+    await r.ask(nordlys, "DELETE", "/purchasing/orders/{id}", id=copy.json()["id"], headers={"If-Match": copy.headers["etag"]})
+    head = "number,supplier,date,currency,supplier_article_number,quantity,unit,unit_price"
+    rows = f"{head}\nPO-7001,{partner},2026-11-21,NOK,A-200,50,H87,0.45\n"
+    await r.ask(nordlys, "POST", "/purchasing/orders/import", headers={"Content-Type": _CSV}, body=rows)
+    await r.ask(nordlys, "GET", "/purchasing/orders", query={"delivery": "not_sent", "limit": 10})
+    await r.ask(nordlys, "GET", "/purchasing/orders/totals", query={"delivery": "not_sent"})
+    await r.ask(nordlys, "POST", "/exports/preview", body={"orders": [written_down]})
+    export = await r.read(nordlys, "POST", "/exports", headers={"Idempotency-Key": "export-1"}, body={"orders": [written_down]})
+
+    async def ended() -> Any:
+        return (await nordlys.call("GET", f"/exports/{export['id']}"))["is_settled"]
+
+    await nordlys.in_time(ended)
+    await r.ask(nordlys, "GET", "/exports/{id}/events", id=export["id"])
+    await r.ask(nordlys, "GET", "/exports/{id}", id=export["id"])
+    await r.ask(nordlys, "GET", "/exports", query={"limit": 10})
+    await r.ask(nordlys, "POST", "/purchasing/orders/{id}/refresh", id=written_down)
+
+
+async def _order_directly(r: Recorder, fjord: Company, token: str) -> None:
+    line = {"line_id": "10", "article_number": "A-100", "quantity": "1200", "unit": "H87", "unit_price": "129.50", "price_quantity": "100"}
+    order = {
+        "number": "PO-1042",
+        "revision": 1,
+        "date": "2026-11-21",
+        "currency": "NOK",
+        "buyer": msgspec.to_builtins(NORDLYS),
+        "lines": [line],
+    }
+    receipt = await r.read(fjord, "POST", "/purchase-orders", token=token, body=order)
+    unknown = order | {"number": "PO-1043", "lines": [line | {"article_number": "B-7", "unit_price": "2.00", "price_quantity": "1"}]}
+    await r.ask(fjord, "POST", "/purchase-orders/preview", token=token, body={"orders": [unknown]})
+    many = [{"order": order, "traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"}, {"order": unknown}]
+    await r.ask(fjord, "POST", "/purchase-orders/batch", token=token, body={"orders": many})
+    await r.ask(fjord, "GET", "/purchase-orders", token=token, query={"number": "PO-1042", "revision": 1})
+    await r.ask(fjord, "GET", "/purchase-orders/{order_id}", token=token, order_id=receipt["id"])
+    await r.ask(fjord, "GET", "/purchase-orders/changes", token=token, query={"limit": 1})
+
+
+async def _sell(r: Recorder, fjord: Company) -> None:
+    drafts = await r.read(fjord, "GET", "/sales/drafts", query={"limit": 10})
+    by_number = {draft["number"]: draft for draft in drafts["items"]}
+    clean, held = by_number["PO-1042"], by_number["PO-1043"]
+    [exported] = [draft for number, draft in by_number.items() if number not in ("PO-1042", "PO-1043")]
+    await r.ask(fjord, "GET", "/sales/drafts/{order_id}", order_id=clean["id"])
+    await r.ask(fjord, "GET", "/sales/drafts/{order_id}/suggestions", order_id=held["id"])
+    [nut] = (await r.read(fjord, "GET", "/articles", query={"number": "A-200"}))["items"]
+    meant = {"line_id": "10", "article": nut["id"]}
+    matched = await r.ask(
+        fjord, "POST", "/sales/drafts/{order_id}/match", order_id=held["id"], headers={"If-Match": held["etag"]}, body=meant
+    )
+    [mapping] = (await r.read(fjord, "GET", "/mappings"))["items"]
+    await r.ask(fjord, "POST", "/mappings/{id}/undo", id=mapping["id"])
+    approved = await r.ask(fjord, "POST", "/sales/drafts/{order_id}/approve", order_id=clean["id"], headers={"If-Match": clean["etag"]})
+    await r.ask(fjord, "POST", "/sales/drafts/{order_id}/undo", order_id=clean["id"], headers={"If-Match": approved.headers["etag"]})
+    reason = {"reason": "Sold out until May."}
+    await r.ask(
+        fjord,
+        "POST",
+        "/sales/drafts/{order_id}/reject",
+        order_id=held["id"],
+        headers={"If-Match": matched.headers["etag"]},
+        body=reason,
+    )
+    await r.ask(fjord, "POST", "/sales/drafts/approve", body={"drafts": [{"id": exported["id"], "etag": exported["etag"]}]})
+    await r.ask(fjord, "GET", "/sales/orders", query={"limit": 10})
+
+
+async def _look_after_it(r: Recorder, fjord: Company, nordlys: Company, partner: str) -> None:
+    """A delivery that dies because the supplier has shut his door, and is sent again once it is open."""
+    await fjord.call("PUT", "/modules/prodsys-to-prodsys", json={"is_on": False})
+    line = {"article_number": "A-100", "quantity": "10", "unit": "H87", "unit_price": "1.30"}
+    order = {"partner": partner, "date": "2026-11-21", "currency": "NOK", "lines": [line]}
+    orders = [(await nordlys.call("POST", "/purchasing/orders", json=order))["id"] for _ in range(2)]
+    export = await nordlys.call("POST", "/exports", json={"orders": orders})
+
+    async def are_waiting() -> Any:
+        return all(item["status"] == "waiting" for item in (await nordlys.call("GET", f"/exports/{export['id']}"))["items"])
+
+    await nordlys.in_time(are_waiting)
+    waiting = tables.deliveries.c.state == "ready"
+    await nordlys.db.write(lambda tx: tx.execute(update(tables.deliveries).where(waiting).values(deadline=now())))
+    await app.courier_of(nordlys.instance).sweep()
+    dead = await r.read(nordlys, "GET", "/deliveries", query={"state": "dead"})
+    await fjord.call("PUT", "/modules/prodsys-to-prodsys", json={"is_on": True})
+    await r.ask(nordlys, "POST", "/deliveries/{id}/resend", id=dead["items"][0]["id"])
+    await r.ask(nordlys, "POST", "/exports/{id}/retry", id=export["id"])
+    entries = await r.read(fjord, "GET", "/logs", query={"code": "order.received", "limit": 1})
+    await r.ask(fjord, "GET", "/logs/{entry_id}", entry_id=entries["items"][0]["id"])
+    await r.ask(fjord, "GET", "/metrics")
+
+
+def written(examples: dict[str, Any]) -> bytes:
+    """The file's bytes."""
+    return msgspec.json.format(msgspec.json.encode(examples, order="sorted"), indent=2) + b"\n"
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory() as home:
+        fresh = written(asyncio.run(collected(Path(home))))
+    FILE.parent.mkdir(exist_ok=True)
+    FILE.write_bytes(fresh)
+    sys.stdout.write(f"{FILE.name} is written.\n")

@@ -1,0 +1,325 @@
+"""The command line as README tells it, with the real program in the real shell's place."""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from time import monotonic, sleep
+from typing import Any
+
+import pytest
+
+from prodsys.tokens.model import mint
+
+PASSWORD = "a long enough password\n"
+ARTICLES = "number,name,unit,price,currency,gtin,active\nA-100,Bolt M8x40,stk,1.30,NOK,,yes\nA-200,Nut M8,stk,0.45,NOK,,yes\n"
+ORDERS = (
+    "number,supplier,currency,supplier_article_number,quantity,unit,unit_price\n"
+    "PO-1042,Fjord Lager AS,NOK,A-100,1200,stk,1.30\n"
+    "PO-1044,Fjord Lager AS,NOK,X-900,4,stk,210.00\n"
+)
+
+
+class Said:
+    """What a verb answered."""
+
+    def __init__(self, done: subprocess.CompletedProcess[str]) -> None:
+        self.code = done.returncode
+        self.out = done.stdout
+        self.err = done.stderr
+
+    @property
+    def json(self) -> Any:
+        """The answer to a program."""
+        return json.loads(self.out)
+
+
+class Shell:
+    """Somebody at a terminal, with a home of his own."""
+
+    def __init__(self, home: Path, **settings: str) -> None:
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("PRODSYS_")}
+        self.home = home
+        self.environment = inherited | {"PRODSYS_HOME": str(home)} | {f"PRODSYS_{name.upper()}": value for name, value in settings.items()}
+
+    def run(self, *words: str, stdin: str = "", **settings: str) -> Said:
+        """Type a verb and wait for its end."""
+        environment: Mapping[str, str] = self.environment | settings
+        command = [sys.executable, "-m", "prodsys", *words]
+        return Said(subprocess.run(command, env=environment, input=stdin, capture_output=True, text=True, timeout=60, check=False))
+
+    def done(self, *words: str, stdin: str = "") -> Said:
+        """Type a verb that must succeed."""
+        said = self.run(*words, stdin=stdin)
+        assert said.code == 0, f"prodsys {' '.join(words)}: {said.code}\n{said.out}{said.err}"
+        return said
+
+    def begin(self, name: str, number: str) -> None:
+        """An instance with its company card and the module on."""
+        card = ["--name", name, "--organisation-number", number, "--country", "NO", "--admin", "admin@fjord.example"]
+        self.done("init", *card, "--password-stdin", stdin=PASSWORD)
+        self.done("module", "on", "prodsys-to-prodsys")
+
+    @contextmanager
+    def serving(self, port: int) -> Iterator[subprocess.Popen[str]]:
+        """`prodsys serve` until the block ends, by SIGTERM."""
+        command = [sys.executable, "-m", "prodsys", "serve", "--host", "127.0.0.1", "--port", str(port)]
+        log = (self.home / "server.log").open("w")
+        with log, subprocess.Popen(command, env=self.environment, stdout=log, stderr=log, text=True) as server:
+            try:
+                until = monotonic() + 60
+                while not is_ready(port):
+                    assert server.poll() is None, (self.home / "server.log").read_text()
+                    assert monotonic() < until, "The server was not ready in time."
+                    sleep(0.05)
+                yield server
+            finally:
+                server.send_signal(signal.SIGTERM)
+                server.wait(30)
+
+
+def is_ready(port: int) -> bool:
+    """Whether a server on this port can serve."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/health/ready", timeout=5) as answer:
+            return bool(answer.status == 200)
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+def free_port() -> int:
+    """A port nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def a_file(folder: Path, name: str, content: str) -> str:
+    """A file a person has."""
+    (folder / name).write_text(content)
+    return str(folder / name)
+
+
+@pytest.fixture
+def shell(tmp_path: Path) -> Shell:
+    """Somebody at a terminal of a machine without an instance."""
+    return Shell(tmp_path / "home", public_url="http://127.0.0.1:9")
+
+
+@pytest.fixture(scope="session")
+def begun(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of Fjord Lager AS as it was begun, to be copied."""
+    shell = Shell(tmp_path_factory.mktemp("begun") / "home")
+    shell.begin("Fjord Lager AS", "999999999")
+    return shell.home
+
+
+@pytest.fixture
+def fjord(shell: Shell, begun: Path) -> Shell:
+    """Somebody at a terminal of Fjord Lager AS."""
+    shutil.copytree(begun, shell.home)
+    return shell
+
+
+def test_an_order_goes_from_one_terminal_to_the_other_word_for_word(tmp_path: Path):
+    port = free_port()
+    fjord = Shell(tmp_path / "fjord", public_url=f"http://127.0.0.1:{port}", undo_seconds="0")
+    nordlys = Shell(tmp_path / "nordlys", public_url="http://127.0.0.1:9", allowed_networks="127.0.0.0/8", answers_every_seconds="1")
+    fjord.begin("Fjord Lager AS", "999999999")
+    fjord.done("articles", "import", a_file(tmp_path, "articles.csv", ARTICLES))
+    scopes = [word for scope in ("PurchaseOrders:Create", "Articles:Read", "Contacts:ReadWrite") for word in ("--scope", scope)]
+    new = ["--new-partner", "Nordlys Mekaniske AS", "--partner-organisation-number", "987654325"]
+    handed = fjord.done("token", "create", *new, *scopes, "--expires", "90d", "--json").json
+    nordlys.begin("Nordlys Mekaniske AS", "987654325")
+
+    with fjord.serving(port):
+        added = nordlys.done("partner", "add", "--bundle", "-", "--json", stdin=handed["bundle"]).json
+        tested = nordlys.done("partner", "test", "Fjord Lager AS", "--json").json
+        nordlys.done("order", "import", a_file(tmp_path, "orders.csv", ORDERS))
+        foretold = nordlys.run("export", "PO-1042", "PO-1044", "--dry-run", "--json")
+        exported = nordlys.run("export", "PO-1042", "PO-1044", "--watch", "--json")
+        draft = fjord.done("draft", "show", "PO-1042", "--json").json
+        approved = fjord.done("draft", "approve", "PO-1042", "--json").json
+
+    assert (added["name"], tested["can_send"]) == ("Fjord Lager AS", True)
+    assert (foretold.code, [one["would"] for one in foretold.json["items"]]) == (1, ["draft", "refused"])
+    assert (exported.code, [one["status"] for one in exported.json["items"]]) == (1, ["received", "refused"])
+    assert [(line["how"], line["article_number"]) for line in draft["lines"]] == [("article_number", "A-100")]
+    assert approved["items"][0]["summary"]["order_number"] == "SO-100001"
+    trace = exported.json["items"][0]["trace_id"]
+    here, there = (shell.done("logs", "show", trace, "--json").json["items"] for shell in (nordlys, fjord))
+    assert {"order.delivered"} <= {entry["code"] for entry in here}
+    assert {"order.received", "order.approved"} <= {entry["code"] for entry in there}
+
+
+def test_a_folder_that_holds_an_instance_is_not_begun_twice(fjord: Shell):
+    again = fjord.run("init", "--name", "Another AS", "--admin", "a@b.example", "--password-stdin", stdin=PASSWORD)
+
+    assert again.code == 1
+    assert "holds the instance of Fjord Lager AS already" in again.err
+
+
+def test_a_verb_without_an_instance_says_what_to_do(shell: Shell):
+    said = shell.run("token", "list")
+
+    assert (said.code, said.out) == (1, "")
+    assert "prodsys init" in said.err
+    assert not shell.home.exists()
+
+
+def test_a_misspelt_setting_is_named(shell: Shell):
+    said = shell.run("serve", PRODSYS_PUBLIC_ULR="https://x.example")
+
+    assert said.code == 2
+    assert "public_ulr" in said.err
+
+
+def test_every_bad_row_of_a_file_is_named(fjord: Shell, tmp_path: Path):
+    said = fjord.run("articles", "import", a_file(tmp_path, "bad.csv", "number,name,price,currency\nA-1,Bolt,cheap,NOK\nA-2,,1.00,NOK\n"))
+
+    assert said.code == 1
+    assert "row 2" in said.err
+    assert "row 3" in said.err
+
+
+def test_a_refusal_to_a_program_is_one_line_of_json(fjord: Shell):
+    said = fjord.run("order", "show", "PO-9", "--json")
+
+    assert said.code == 1
+    assert json.loads(said.err)["code"] == "not_found"
+
+
+def test_wrong_usage_is_told_from_a_refusal(fjord: Shell):
+    assert fjord.run("token", "create", "--scope", "Articles:Read").code == 2
+
+
+def test_a_supplier_nobody_reaches_is_told_from_a_refusal(fjord: Shell):
+    said = fjord.run(
+        "partner",
+        "add",
+        "--url",
+        f"http://127.0.0.1:{free_port()}",
+        "--token-stdin",
+        stdin=f"{mint().token}\n",
+        PRODSYS_ALLOWED_NETWORKS="127.0.0.0/8",
+    )
+
+    assert said.code == 3
+
+
+def test_no_secret_is_an_argument(fjord: Shell):
+    words = fjord.done("token", "create", "--help").out + fjord.done("partner", "add", "--help").out + fjord.done("init", "--help").out
+
+    assert "--token " not in words
+    assert "--password " not in words
+
+
+def test_two_servers_never_share_a_database(fjord: Shell):
+    port = free_port()
+    with fjord.serving(port):
+        second = fjord.run("serve", "--port", str(free_port()))
+        beside = fjord.done("token", "create", "--house", "--name", "ops", "--scope", "*", "--json").json
+
+        asked = urllib.request.Request(f"http://127.0.0.1:{port}/api/v1/company", headers={"Authorization": f"Bearer {beside['token']}"})
+        with urllib.request.urlopen(asked, timeout=10) as answer:
+            assert json.load(answer)["name"] == "Fjord Lager AS"
+    assert second.code == 1
+    assert "Another ProdSys server is running" in second.err
+
+
+def test_a_server_told_to_stop_leaves_a_tidy_database(fjord: Shell):
+    with fjord.serving(free_port()) as server:
+        pass
+
+    assert server.returncode == 0
+    assert not (fjord.home / "prodsys.db-wal").exists()
+    assert "Fjord Lager AS" in (fjord.home / "server.log").read_text()
+
+
+def test_a_port_that_is_taken_is_said_in_words(fjord: Shell):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        said = fjord.run("serve", "--port", str(taken.getsockname()[1]))
+
+    assert said.code == 1
+    assert "cannot be listened on" in said.err
+
+
+def test_proxies_are_believed_only_when_they_are_named(fjord: Shell):
+    port = free_port()
+    fjord.environment["PRODSYS_TRUSTED_PROXIES"] = "127.0.0.1"
+    token = fjord.done("token", "create", "--house", "--name", "ops", "--scope", "*", "--json").json
+    with fjord.serving(port):
+        asked = urllib.request.Request(
+            f"http://127.0.0.1:{port}/api/v1/company",
+            headers={"Authorization": f"Bearer {token['token']}", "X-Forwarded-For": "203.0.113.7"},
+        )
+        with urllib.request.urlopen(asked, timeout=10):
+            pass
+
+    seen = fjord.done("token", "list", "--json").json["items"][0]
+    assert seen["last_used_address"] == "203.0.113.7"
+
+
+def test_a_backup_is_restored_by_the_words_of_the_guide(fjord: Shell, tmp_path: Path):
+    fjord.done("articles", "import", a_file(tmp_path, "articles.csv", ARTICLES))
+    fjord.done("backup", str(tmp_path / "today.db"), "--with-key", "--passphrase-stdin", stdin="correct horse battery staple\n")
+    wrong = fjord.run("restore", str(tmp_path / "today.db"), "--with-key", "--passphrase-stdin", stdin="something else entirely\n")
+    elsewhere = Shell(tmp_path / "elsewhere")
+
+    came = elsewhere.done(
+        "restore", str(tmp_path / "today.db"), "--with-key", "--passphrase-stdin", "--json", stdin="correct horse battery staple\n"
+    )
+
+    assert wrong.code == 1
+    assert "passphrase does not open" in wrong.err
+    assert (came.json["key"], came.json["replaced"]) == ("restored", None)
+    assert "2 as before" in elsewhere.done("articles", "import", str(tmp_path / "articles.csv")).out
+
+
+def test_the_doctor_says_what_to_do_and_fails_only_for_what_must_be_mended(fjord: Shell):
+    well = fjord.run("doctor", "--json")
+    (fjord.home / "vault.key").unlink()
+    ill = fjord.run("doctor")
+
+    assert well.code == 0
+    assert {one["code"]: one["verdict"] for one in well.json["items"]}["integrity"] == "ok"
+    assert all(one["what_to_do"] for one in well.json["items"] if one["verdict"] != "ok")
+    assert ill.code == 1
+    assert "restore a backup made --with-key" in ill.out
+
+
+def test_the_settings_in_force_are_shown_with_where_they_come_from(fjord: Shell):
+    shown = fjord.done("config", "show", "--json").json["items"]
+
+    assert {one["origin"] for one in shown if one["name"] == "public_url"} == {"environment"}
+    assert {one["origin"] for one in shown if one["name"] == "log_days"} == {"default"}
+
+
+def test_the_password_of_a_database_is_not_shown(shell: Shell):
+    said = shell.run("config", "show", PRODSYS_DATABASE_URL="postgresql://prodsys:s3cret@db/prodsys")
+
+    assert said.code == 0
+    assert "s3cret" not in said.out
+
+
+def test_a_person_gets_another_password(fjord: Shell):
+    fjord.done("user", "create", "kari@fjord.example", "--scope", "SalesOrders:Read", "--password-stdin", stdin=PASSWORD)
+
+    assert "has a new password" in fjord.done("user", "reset", "KARI@fjord.example", "--password-stdin", stdin=PASSWORD).out
+    assert fjord.run("user", "reset", "nobody@fjord.example", "--password-stdin", stdin=PASSWORD).code == 1
+
+
+def test_the_contract_can_be_written_without_an_instance(shell: Shell):
+    contract = shell.done("openapi").json
+
+    assert contract["openapi"].startswith("3.1")
+    assert "/api/v1/purchase-orders" in contract["paths"]
+    assert not shell.home.exists()

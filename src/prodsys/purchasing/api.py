@@ -18,7 +18,7 @@ from prodsys import documents, errors
 from prodsys.documents import Issue
 from prodsys.kit import sheets
 from prodsys.kit.clock import instant, micros, now
-from prodsys.kit.db import ELSEWHERE, Database, Tx
+from prodsys.kit.db import ELSEWHERE, LEAVING, Database, Tx
 from prodsys.kit.outbound import Outbound
 from prodsys.kit.vault import Vault
 from prodsys.kit.web import (
@@ -343,8 +343,9 @@ async def follow_export(id: FromPath[str], db: NamedDependency[Database], last_e
 
 async def news(db: Database, id: str, since: dt.datetime | None) -> AsyncIterator[ServerSentEventMessage]:
     """The events of an export: one `progress` with the counts and the orders that changed, each time; `settled` at the end."""
-    awake = asyncio.Event()
-    stop = [db.listen(topic, awake.set) for topic in (actions.TOPIC, ELSEWHERE)]
+    awake, leaving = asyncio.Event(), asyncio.Event()
+    stop = [db.listen(topic, awake.set) for topic in (actions.TOPIC, ELSEWHERE, LEAVING)]
+    stop.append(db.listen(LEAVING, leaving.set))
     told: dict[str, str] = {}
     counts: model.Counts | None = None
     try:
@@ -359,7 +360,7 @@ async def news(db: Database, id: str, since: dt.datetime | None) -> AsyncIterato
                 since = since if is_cut else at
                 event = "settled" if found.is_settled else "progress"
                 yield ServerSentEventMessage(data=documents.write(found).decode(), event=event, id=str(micros(since or at)))
-            if found.is_settled:
+            if found.is_settled or leaving.is_set():
                 return
             if is_cut:
                 continue

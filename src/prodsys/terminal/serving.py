@@ -5,7 +5,7 @@ import contextlib
 import signal
 import socket
 import sys
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from prodsys.settings import Settings
 
-LEAVING_SECONDS = 20
+LEAVING_SECONDS = 5
 """How long requests under way may take when the server is told to stop."""
 
 
@@ -239,7 +239,25 @@ async def _serving(known: "Settings", host: str, port: int, cert: str | None, ke
         # uvicorn raises the signal anew once it has stopped; by default that would end us before the database is closed.
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: None)
-        await _until_stopped(server, listening)
+        async with _saying_goodbye(server, instance):
+            await _until_stopped(server, listening)
+
+
+@contextlib.asynccontextmanager
+async def _saying_goodbye(server: "uvicorn.Server", instance: Any) -> AsyncIterator[None]:
+    """Let streams end when the server is told to stop: uvicorn waits for every open connection before it tells the app."""
+    from prodsys.kit.db import LEAVING
+
+    async def wait() -> None:
+        while not server.should_exit:
+            await asyncio.sleep(0.1)
+        instance.db.tell([LEAVING])
+
+    waiting = asyncio.create_task(wait())
+    try:
+        yield
+    finally:
+        waiting.cancel()
 
 
 async def _until_stopped(server: "uvicorn.Server", listening: socket.socket) -> None:

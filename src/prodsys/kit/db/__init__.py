@@ -12,10 +12,11 @@ from prodsys.kit.db.hot import Hot, hot, insert_new, insert_or_ignore, insert_or
 from prodsys.kit.db.listed import in_ints, in_texts
 from prodsys.kit.db.sqlite import open_sqlite, server_lock
 from prodsys.kit.db.types import Code, Day, DecimalText, Hundredths, Instant, Json, metadata
-from prodsys.kit.db.unit import ELSEWHERE, Database, DatabaseInUse, Tx, savepoint, signal
+from prodsys.kit.db.unit import ELSEWHERE, LEAVING, Database, DatabaseInUse, Tx, savepoint, signal
 
 __all__ = [
     "ELSEWHERE",
+    "LEAVING",
     "Code",
     "Database",
     "DatabaseInUse",

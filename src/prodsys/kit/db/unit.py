@@ -18,6 +18,8 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 ELSEWHERE = "elsewhere"
+LEAVING = "leaving"
+"""The topic a server tells when it is about to end: whoever keeps a stream open lets go of it."""
 ELSEWHERE_SECONDS = 1.0
 _TOPICS = "prodsys.topics"
 

@@ -19,7 +19,7 @@ from prodsys.exchange.outbox import Claimed, Dead, LaneTurn
 from prodsys.kit.db import Database, Tx
 from prodsys.kit.outbound import Later, Misconfigured
 from prodsys.tables import deliveries, lanes
-from tests.rooms.makers import a_promise, eventually, promised
+from tests.rooms.makers import a_promise, eventually, promised, turned
 
 START = dt.datetime(2026, 11, 21, 10, tzinfo=dt.UTC)
 GONE = Later(reason="timeout", detail="No answer came.")
@@ -103,14 +103,6 @@ async def until(db: Database, is_so: Callable[[dict[str, str]], bool]) -> dict[s
 
 def all_ended(found: dict[str, str]) -> bool:
     return all(state in ("done", "refused", "dead") for state in found.values())
-
-
-async def turned(courier: Courier) -> bool:
-    """Take what is due and carry it to its end, as one turn of `run` does; whether there was anything."""
-    took = await courier._take()
-    while courier._under_way:
-        await asyncio.wait(set(courier._under_way))
-    return took
 
 
 async def test_what_is_promised_while_it_runs_is_delivered_at_once(db):

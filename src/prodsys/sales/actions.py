@@ -10,7 +10,7 @@ from msgspec import Meta
 from prodsys import errors
 from prodsys.articles import actions as article_actions
 from prodsys.articles import store as articles
-from prodsys.articles.model import Wanted
+from prodsys.articles.model import Found, Wanted
 from prodsys.company import actions as company
 from prodsys.documents import (
     Acceptance,
@@ -169,7 +169,7 @@ def approve(tx: Tx, caller: Caller, order_id: str, if_match: str | None, *, undo
     if unresolved:
         names = ", ".join(line.line_id for line in unresolved[:10])
         raise errors.WrongState(f"Line(s) {names} have no article yet. Say which article is meant, or reject the order.")
-    order_number = row.order_number or f"SO-{store.next_number(tx, 'sales_order')}"
+    order_number = f"SO-{store.next_number(tx, 'sales_order')}"
     return _answer(tx, caller, row, Acceptance.APPROVED, order_number=order_number, reason="", undo=undo)
 
 
@@ -199,28 +199,39 @@ def take_back(tx: Tx, caller: Caller, order_id: str, if_match: str | None) -> Dr
     row = _seen(tx, order_id, if_match)
     if row.acceptance not in (Acceptance.APPROVED, Acceptance.REJECTED) or not outbox.withdraw(tx, _promise_of(row.id, row.answer)):
         raise errors.WrongState("There is no answer that could still be taken back; it has left.")
-    store.change(tx, row.pk, row.version, acceptance=Acceptance.OPEN.value, answered_at=None, answered_by="", reason="")
+    open_again = {"acceptance": Acceptance.OPEN.value, "answered_at": None, "answered_by": "", "order_number": None, "reason": ""}
+    store.change(tx, row.pk, row.version, **open_again)
     _log(tx, caller, row, "order.answer_taken_back", f"The answer to order {row.number} was taken back before it left.")
     return whole(tx, order_id)
 
 
 def say_which(tx: Tx, caller: Caller, order_id: str, if_match: str | None, line_id: str, article_id: str) -> Draft:
-    """Say which article a marked line means. The answer is remembered for this partner (product.md, A9)."""
+    """Say which article a marked line means. The answer is remembered for this partner (product.md, A9).
+
+    The line is looked at again, so that its price and unit are compared like any other's before somebody approves it.
+    """
     row = _answerable(tx, order_id, if_match)
     line = next((line for line in store.lines(tx, row.pk) if line.line_id == line_id), None)
-    if line is None:
-        raise errors.NotFound(f"Order {row.number} has no line {line_id}.")
+    if line is None or line.how == "text":
+        raise errors.NotFound(f"Order {row.number} has no article line {line_id}.")
     article = articles.by_id(tx, article_id)
     if article is None or not article.is_active:
         raise errors.NotFound("There is no active article with this id.")
     their_number = plain(line.article_number)
     if their_number:
         article_actions.learn(tx, caller, partner=row.partner, their_number=their_number, article=article.pk)
-    store.rematch_line(tx, row.pk, line.position, article.pk, "learned" if their_number else "article_number")
+    examined, said = model.examine_line(
+        store.read_order(row.document),
+        line.position,
+        Found("learned", article),
+        articles.agreed(tx, row.partner, {article.pk}),
+        holds=True,
+        tolerance=partners.buyer(tx, row.partner).price_tolerance,
+        today=now().date(),
+    )
+    store.rematch_line(tx, row.pk, line.position, examined)
     pointer = f"/lines/{line.position}/"
-    # Only what was said of the article itself is settled by naming it.
-    settled = {"article_unknown", "article_missing", "article_inactive", "article_ambiguous", "gtin_mismatch"}
-    issues = [i for i in store.read_issues(row.issues) if not (i.code in settled and (i.pointer or "").startswith(pointer))]
+    issues = [issue for issue in store.read_issues(row.issues) if not (issue.pointer or "").startswith(pointer)] + said
     store.change(tx, row.pk, row.version, issues=write(issues).decode(), validation="issues" if issues else "clean")
     _log(
         tx,
@@ -312,6 +323,8 @@ def _answer(
             document="",
             trace=Trace(row.trace_id, row.trace_id[:16]),
             run_at=at + undo,
+            # Nobody has to be reached, so an answer that waited for us through a long holiday still leaves.
+            give_up_after=dt.timedelta(days=36_500),
         ),
     )
     told = f"approved as {order_number}" if order_number else f"rejected: {reason}"

@@ -8,7 +8,7 @@ from prodsys.articles import store as articles
 from prodsys.articles.model import UNKNOWN, Wanted
 from prodsys.company.model import Company
 from prodsys.contacts import actions as contacts
-from prodsys.contacts.model import Recognised
+from prodsys.contacts.model import Recognised, keys_of
 from prodsys.documents import (
     Acceptance,
     ContactHow,
@@ -76,23 +76,26 @@ class Books:
                     )
                 ],
             )
-        if self._newest.get(number, 0) > revision:
-            newest = str(self._newest[number])
-            return Refused(
-                code=RevisionSuperseded.code,
-                title=RevisionSuperseded.title(),
-                status=RevisionSuperseded.status,
-                issues=[
-                    _about_number(
-                        RevisionSuperseded.code,
-                        f"Revision {newest} of order {number} has already arrived; revision {revision} is too late.",
-                        number=number,
-                        revision=str(revision),
-                        newest=newest,
-                    )
-                ],
-            )
-        return None
+        return self._superseded(number, revision)
+
+    def _superseded(self, number: str, revision: int) -> Refused | None:
+        if self._newest.get(number, 0) <= revision:
+            return None
+        newest = str(self._newest[number])
+        return Refused(
+            code=RevisionSuperseded.code,
+            title=RevisionSuperseded.title(),
+            status=RevisionSuperseded.status,
+            issues=[
+                _about_number(
+                    RevisionSuperseded.code,
+                    f"Revision {newest} of order {number} has already arrived; revision {revision} is too late.",
+                    number=number,
+                    revision=str(revision),
+                    newest=newest,
+                )
+            ],
+        )
 
     def match(self, arrivals: Sequence[Arrival]) -> list[list[Issue]]:
         """Everything a person should know of these orders: the buyer, every line, every price."""
@@ -158,7 +161,11 @@ class Books:
 
     def create(self, arrivals: Sequence[Arrival], issues: Sequence[list[Issue]]) -> list[Outcome]:
         """Keep these orders as drafts. One that a rival transaction kept a moment earlier is answered like any repeat."""
+        if any(arrival.order.revision > 1 for arrival in arrivals):
+            # Waits for this partner's orders under way, so that two revisions cannot both believe to be the newest.
+            partners.lock_contact(self._tx, self._buyer.pk)
         outcomes = [self._keep(arrival) for arrival in arrivals]
+        store.age(self._tx, self._buyer.pk, sorted({plain(arrival.order.number) for arrival in arrivals}))
         lost = [at for at, outcome in enumerate(outcomes) if outcome is None]
         if lost:
             again = self.find([arrivals[at] for at in lost])
@@ -168,6 +175,9 @@ class Books:
     def _keep(self, arrival: Arrival) -> Outcome | None:
         examined, order, received_at = self._examined[arrival.at], arrival.order, now()
         number = plain(order.number)
+        # A higher revision may stand before this one in the very same batch.
+        if (late := self._superseded(number, order.revision)) is not None:
+            return late
         contact, how = self._contact(arrival)
         receipt = Receipt(
             id=new_id("sd"),
@@ -191,6 +201,7 @@ class Books:
             contact=contact,
             contact_how=how,
             arrived=order,
+            net=examined.net,
             document=arrival.body,
             receipt=receipt,
             digest=arrival.digest,
@@ -199,8 +210,6 @@ class Books:
         pk = store.keep(self._tx, row, examined.lines)
         if pk is None:
             return None
-        if number in self._newest:
-            store.age(self._tx, self._buyer.pk, number, pk)
         self._newest[number] = order.revision
         return Placed(id=receipt.id, new=True, answer=row["receipt"].encode())
 
@@ -231,7 +240,8 @@ class Books:
 
 def buyer_key(order: Order) -> str:
     """What names the buyer in an order whichever connection it came over; empty when nothing does."""
-    return plain(order.buyer.organisation_number) or plain(order.buyer.vat_number) or plain(order.buyer.gln)
+    keys = keys_of(order.buyer)
+    return keys.organisation_number or keys.vat_number or keys.gln
 
 
 def _receipt_line(examined: model.ExaminedLine) -> ReceiptLine:

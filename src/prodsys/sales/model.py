@@ -2,7 +2,7 @@
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
-from decimal import Decimal
+from decimal import Context, Decimal
 from typing import Annotated, Literal
 
 import msgspec
@@ -31,8 +31,11 @@ from prodsys.documents import (
 )
 from prodsys.kit.telemetry import Trace
 
+MOST = Decimal(10) ** 12
+"""Amounts from here on have no place on the wire, whose decimals have 12 digits before the point."""
 UNRESOLVED: frozenset[str] = frozenset({"unknown", "ambiguous", "inactive"})
 """How a line stands while nobody can say which article is meant; such a line stops every approval."""
+_ROOM = Context(prec=100)
 
 
 class Arrival(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,6 +61,7 @@ class ExaminedLine(msgspec.Struct, frozen=True, kw_only=True):
 
     line: OrderLine
     found: Found
+    net: Decimal | None = None
     expected: Expected | None = None
     difference: Decimal | None = None
     percent: Decimal | None = None
@@ -68,6 +72,7 @@ class Examined(msgspec.Struct, frozen=True, kw_only=True):
 
     lines: list[ExaminedLine]
     issues: list[Issue]
+    net: Decimal
 
     @property
     def validation(self) -> Validation:
@@ -171,14 +176,32 @@ def examine(
                 _issue("line_id_duplicate", at, "line_id", f"Line id {line_id} is used twice; every line needs its own.", line=line_id)
             )
         seen.add(line_id)
-        if line.kind == "text":
-            lines.append(ExaminedLine(line=line, found=match))
-            continue
-        issues += _form(at, line, line_id)
-        issues += _article(at, line, line_id, match, holds=holds)
-        lines.append(_against_ours(order, line, match, agreed))
-        issues += _differences(at, order, lines[-1], line_id, tolerance, today)
-    return Examined(lines=lines, issues=issues)
+        examined, said = examine_line(order, at, match, agreed, holds=holds, tolerance=tolerance, today=today)
+        lines.append(examined)
+        issues += said
+    net = sum((line.net or Decimal(0) for line in lines), order.charged)
+    if abs(net) >= MOST and not any(issue.code == "amount_too_large" for issue in issues):
+        issues.append(Issue(code="amount_too_large", message="The order amounts to more than 12 digits.", pointer="/lines", blocks=True))
+    return Examined(lines=lines, issues=issues, net=net)
+
+
+def examine_line(
+    order: Order, at: int, match: Found, agreed: Mapping[int, Sequence[Agreed]], *, holds: bool, tolerance: Decimal, today: dt.date
+) -> tuple[ExaminedLine, list[Issue]]:
+    """Look at one line of an order, for which `match` was found, and say everything about it."""
+    line = order.lines[at]
+    line_id, net = plain(line.line_id), line.net
+    issues = []
+    if not line_id:
+        issues.append(_issue("line_id_missing", at, "line_id", f"Line {at + 1} has no line id; every line needs its own."))
+    if net is not None and net >= MOST:
+        issues.append(_issue("amount_too_large", at, "unit_price", f"Line {line_id} amounts to more than 12 digits.", line=line_id))
+    if line.kind == "text":
+        return ExaminedLine(line=line, found=match, net=net), issues
+    issues += _form(at, line, line_id)
+    issues += _article(at, line, line_id, match, holds=holds)
+    examined = msgspec.structs.replace(_against_ours(order, line, match, agreed), net=net)
+    return examined, issues + _differences(at, order, examined, line_id, tolerance, today)
 
 
 def report_line(examined: ExaminedLine, suggestions: list[Suggestion]) -> MatchedLine:
@@ -213,11 +236,14 @@ def price_difference(line: OrderLine, expected: Expected) -> tuple[Decimal, Deci
 
 
 def _six(number: Decimal) -> Decimal:
-    return Decimal(canonical(number.quantize(Decimal("0.000001"))))
+    return Decimal(canonical(number.quantize(Decimal("0.000001"), context=_ROOM)))
 
 
 def _head(order: Order, today: dt.date) -> list[Issue]:
     issues = []
+    if not plain(order.number):
+        message = "The order has no number; every order needs its own."
+        issues.append(Issue(code="order_number_missing", message=message, pointer="/number", blocks=True))
     if not codes.is_currency(order.currency):
         message = f"Currency {order.currency} is not in ISO 4217; use a code such as NOK or EUR, in capitals."
         issues.append(

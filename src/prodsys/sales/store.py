@@ -1,10 +1,11 @@
 """The rows of order drafts, sales orders and the feed of what happened to them."""
 
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import Any
 
 import msgspec
-from sqlalchemy import Select, bindparam, insert, select, update
+from sqlalchemy import Select, bindparam, exists, insert, select, update
 
 from prodsys.documents import Acceptance, Change, Delivery, Exact, Fulfilment, Issue, Order, Receipt, Validation, plain, reader, write
 from prodsys.kit.clock import now
@@ -47,6 +48,21 @@ _known = hot(
 )
 _keep_order = hot(insert_or_ignore(sales_orders).returning(sales_orders.c.pk))
 _keep_lines = hot(insert(sales_lines))
+_newer = sales_orders.alias("newer")
+_age = hot(
+    update(sales_orders)
+    .where(
+        sales_orders.c.partner == bindparam("of"),
+        in_texts(sales_orders.c.number, "numbers"),
+        sales_orders.c.is_newest,
+        exists().where(
+            _newer.c.partner == sales_orders.c.partner,
+            _newer.c.number == sales_orders.c.number,
+            _newer.c.revision > sales_orders.c.revision,
+        ),
+    )
+    .values(is_newest=False, version=sales_orders.c.version + 1)
+)
 _next_number = hot(
     update(counters).where(counters.c.name == bindparam("series")).values(value=counters.c.value + 1).returning(counters.c.value)
 )
@@ -107,20 +123,16 @@ def _line_row(order: int, at: int, examined: ExaminedLine) -> dict[str, Any]:
         "quantity": line.quantity,
         "unit": line.unit,
         "unit_price": line.unit_price,
-        "net": line.net,
+        "net": examined.net,
         "expected_price": None if expected is None else expected.price,
         "expected_price_quantity": None if expected is None else expected.price_quantity,
         "expected_price_from": None if expected is None else expected.origin,
     }
 
 
-def age(tx: Tx, partner: int, number: str, newest: int) -> None:
-    """Mark the older revisions of an order as no longer the newest."""
-    tx.execute(
-        update(sales_orders)
-        .where(sales_orders.c.partner == partner, sales_orders.c.number == number, sales_orders.c.pk != newest)
-        .values(is_newest=False, version=sales_orders.c.version + 1)
-    )
+def age(tx: Tx, partner: int, numbers: Sequence[str]) -> None:
+    """Let of each of these orders only the highest revision be the newest."""
+    _age.run(tx, {"of": partner, "numbers": numbers})
 
 
 def next_number(tx: Tx, series: str) -> int:
@@ -169,9 +181,11 @@ def change(tx: Tx, pk: int, version: int, **values: Any) -> bool:
     return tx.execute(changed.values(version=version + 1, **values)).rowcount == 1
 
 
-def rematch_line(tx: Tx, order: int, position: int, article: int, how: str) -> None:
-    """Say which article a marked line means."""
-    tx.execute(update(sales_lines).where(sales_lines.c.order == order, sales_lines.c.position == position).values(article=article, how=how))
+def rematch_line(tx: Tx, order: int, position: int, examined: ExaminedLine) -> None:
+    """Keep which article a line means after all, and what it was expected to cost."""
+    row = _line_row(order, position, examined)
+    told = {name: row[name] for name in ("article", "how", "expected_price", "expected_price_quantity", "expected_price_from")}
+    tx.execute(update(sales_lines).where(sales_lines.c.order == order, sales_lines.c.position == position).values(told))
 
 
 def page(
@@ -316,6 +330,7 @@ def order_row(
     contact: int | None,
     contact_how: str,
     arrived: Order,
+    net: Decimal,
     document: str,
     receipt: Receipt,
     digest: str,
@@ -331,7 +346,7 @@ def order_row(
         "revision": arrived.revision,
         "date": arrived.date,
         "currency": arrived.currency,
-        "net": arrived.net,
+        "net": net,
         "document": document,
         "issues": write(receipt.issues).decode() if receipt.issues else "[]",
         "delivery": receipt.delivery.value,

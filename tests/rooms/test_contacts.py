@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from decimal import Decimal
 from typing import Any
 
 import httpx2
@@ -11,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from litestar import Router
 from litestar.di import Provide
-from sqlalchemy import event, insert, select, text, update
+from sqlalchemy import event, func, insert, select, text, update
 
 from prodsys import errors, scopes
 from prodsys.contacts import actions, api, model, store
@@ -22,7 +23,8 @@ from prodsys.kit.clock import now
 from prodsys.kit.db import Database, Tx
 from prodsys.kit.sheets import Table, read_table
 from prodsys.scopes import Caller, Scope
-from prodsys.tables import company, contact_proposals, log_entries, modules, partners
+from prodsys.tables import company, contact_merges, contact_proposals, log_entries, modules, partners, sales_orders
+from prodsys.tables import contacts as contacts_table
 
 NORDLYS = "987654325"
 OURS = "999999999"
@@ -519,8 +521,11 @@ async def test_an_unknown_buyer_is_looked_for_by_index(db: Database):
     def unit(tx: Tx) -> str:
         if db.dialect == "postgresql":
             tx.execute(text("SET LOCAL enable_seqscan = off"))
-        statement, values = store._exact._form(tx, {}).sql, store._exact._form(tx, {}).values(
-            {"organisation_number": "1", "vat_numbers": ["NO1"], "gln": None, "email": "a", "name": "n", "address": "a"}
+        statement, values = (
+            store._exact._form(tx, {}).sql,
+            store._exact._form(tx, {}).values(
+                {"organisation_number": "1", "vat_numbers": ["NO1"], "gln": None, "email": "a", "name": "n", "address": "a"}
+            ),
         )
         explain = "EXPLAIN QUERY PLAN " if db.dialect == "sqlite" else "EXPLAIN "
         return str(tx.connection.dbapi_connection.execute(explain + statement, values).fetchall())  # type: ignore[union-attr]
@@ -650,9 +655,9 @@ async def test_duplicates_come_with_what_speaks_for_them(db: Database):
     groups = await db.write(unit)
 
     assert [(group.score, [one.field for one in group.evidence], [one.name for one in group.contacts]) for group in groups] == [
-        (100, ["organisation_number", "name"], ["Nordlys Mekaniske AS", "NORDLYS MEKANISKE A/S"]),
-        (20, ["name"], ["Fisk AS", "Fisk"]),
-        (20, ["email"], ["NORDLYS MEKANISKE A/S", "Fisk AS"]),
+        (100, ["organisation_number", "name", "address"], ["Nordlys Mekaniske AS", "NORDLYS MEKANISKE A/S"]),
+        (20, ["name", "address"], ["Fisk AS", "Fisk"]),
+        (20, ["email", "address"], ["NORDLYS MEKANISKE A/S", "Fisk AS"]),
     ]
 
 
@@ -948,3 +953,235 @@ async def test_a_list_is_read_by_index_and_never_sorted(db: Database, asked):
     if "organisation_number" not in asked:  # one company has few rows, sorting them is nothing
         assert "TEMP B-TREE" not in plan
         assert "Sort" not in plan
+
+
+# Merging
+
+
+def all_that_points(tx: Tx, key: int) -> dict[str, int]:
+    """How many rows of each column that leads to contacts point to this one, walked from the page of tables itself."""
+    found = {}
+    for table in contacts_table.metadata.sorted_tables:
+        for column in table.c:
+            if any(foreign.column.table is contacts_table for foreign in column.foreign_keys):
+                count = tx.execute(select(func.count()).select_from(table).where(column == key)).scalar_one()
+                found[f"{table.name}.{column.name}"] = count
+    return found
+
+
+def a_sales_order(tx: Tx, contact: int, partner: int, number: str) -> None:
+    states = {"delivery": "received", "validation": "clean", "acceptance": "open", "fulfilment": "none"}
+    row = {"id": f"sd_{number}", "partner": partner, "contact": contact, "contact_how": "created", "number": number, "revision": 1}
+    row |= {
+        "date": now().date(),
+        "currency": "NOK",
+        "net": Decimal(1),
+        "document": "{}",
+        "digest": number,
+        "buyer_key": "",
+        "receipt": "{}",
+    }
+    tx.execute(insert(sales_orders).values(row | states | {"received_at": now()}))
+
+
+class Pair(msgspec.Struct, frozen=True):
+    """Two contacts that are the same company: the one everything points to, and the one to keep."""
+
+    pk: int
+    id: str
+    kept_pk: int
+    kept: str
+
+
+def a_pair(tx: Tx, gone: Party | None = None, kept: Party | None = None, **more: Any) -> Pair:
+    one = a_contact(tx, gone or a_card(email="post@nordlys.example"), **more)
+    other = a_contact(tx, kept or a_card("Nordlys Mekaniske"))
+    whole = store.stored(tx, [one, other])
+    return Pair(one, whole[one].id, other, whole[other].id)
+
+
+def merge(tx: Tx, pair: Pair, **more: Any) -> model.Merged:
+    return actions.merge(tx, pair.id, model.Merge(into=pair.kept, **more), actor="Kari")
+
+
+async def test_a_merge_loses_no_reference_of_any_table(db: Database):
+    def unit(tx: Tx) -> tuple[dict[str, int], dict[str, int], dict[str, int], model.Merged]:
+        pair = a_pair(tx)
+        partner = a_partner(tx, pair.pk)
+        a_sales_order(tx, pair.pk, partner, "PO-1")
+        a_sales_order(tx, pair.pk, partner, "PO-2")
+        store.propose(tx, pair.pk, partner, a_card(phone="1"))
+        earlier = a_contact(tx, a_card("Earlier"))
+        tx.execute(update(contacts_table).where(contacts_table.c.pk == earlier).values(merged_into=pair.pk))
+        before = all_that_points(tx, pair.pk)
+        done = merge(tx, pair)
+        return before, all_that_points(tx, pair.pk), all_that_points(tx, pair.kept_pk), done
+
+    before, after, kept, done = await db.write(unit)
+
+    # A table made later points to contacts too: give the merged contact of this test a row there.
+    assert all(before.values()), before
+    assert not any(after.values())
+    assert kept == before | {"contacts.merged_into": 2}
+    assert done.moved == before
+
+
+async def test_a_merged_contact_is_found_by_nothing_but_its_own_address(db: Database):
+    def unit(tx: Tx) -> Any:
+        pair = a_pair(tx)
+        partner = a_partner(tx)
+        merge(tx, pair)
+        card = a_card(email="post@nordlys.example")
+        wanted = model.keys_of(card)
+        ladder = {known.id for known in (*store.alike(tx, wanted), *store.near(tx, wanted), *store.matching(tx, [wanted]))}
+        listed = {one.id for one in store.page(tx, after=None, limit=9)}
+        return pair, ladder, listed, store.duplicates(tx), recognised(tx, card, partner).contact, actions.read(tx, pair.id)
+
+    pair, ladder, listed, groups, found, read = await db.write(unit)
+
+    assert (ladder, listed, groups, found) == ({pair.kept}, {pair.kept}, [], pair.kept_pk)
+    assert (read.merged_into, read.card.email) == (pair.kept, "post@nordlys.example")
+
+
+async def test_a_merge_is_told_to_both_and_keeps_what_they_were(db: Database):
+    def unit(tx: Tx) -> Any:
+        pair = a_pair(tx)
+        merge(tx, pair, fill_gaps=True)
+        told = tx.execute(select(log_entries.c.subject, log_entries.c.message).where(log_entries.c.code == "contact.merged")).all()
+        return pair, told, tx.execute(select(contact_merges)).one()
+
+    pair, told, kept = await db.write(unit)
+
+    assert {entry.subject for entry in told} == {pair.id, pair.kept}
+    assert all(pair.id in entry.message and pair.kept in entry.message for entry in told)
+    assert (kept.merged, kept.kept, kept.actor) == (pair.id, pair.kept, "Kari")
+    assert "post@nordlys.example" in kept.merged_card
+    assert "post@nordlys.example" not in kept.kept_card
+
+
+async def test_gaps_are_filled_only_when_asked_and_nothing_is_overwritten(db: Database):
+    gone = a_card("Nordlys Mekaniske AS", email="post@nordlys.example", phone="1", persons=[Person(name="Kari"), Person(name="Ola")])
+    kept = a_card("Nordlys AS", phone="2", persons=[Person(name="KARI", email="kari@nordlys.example")])
+
+    def unit(tx: Tx, fill_gaps: bool) -> Party:
+        pair = a_pair(tx, gone, kept)
+        merge(tx, pair, fill_gaps=fill_gaps)
+        return actions.read(tx, pair.kept).card
+
+    left, filled = await db.write(unit, False), await db.write(unit, True)
+
+    assert left == kept
+    assert (filled.name, filled.phone, filled.email) == ("Nordlys AS", "2", "post@nordlys.example")
+    assert [person.name for person in filled.persons] == ["KARI", "Ola"]
+
+
+async def test_two_linked_contacts_are_not_merged_and_it_is_said_why(db: Database):
+    def unit(tx: Tx) -> None:
+        pair = a_pair(tx)
+        a_partner(tx, pair.pk)
+        a_partner(tx, pair.kept_pk, name="Other")
+        merge(tx, pair)
+
+    with pytest.raises(errors.WrongState) as refused:
+        await db.write(unit)
+
+    assert refused.value.issues[0].code == "contact_linked_twice"
+    assert "pa_Nordlys" in refused.value.detail
+    assert "pa_Other" in refused.value.detail
+
+
+async def test_what_is_blocked_stays_blocked_and_roles_add_up(db: Database):
+    def unit(tx: Tx) -> Any:
+        pair = a_pair(tx, is_supplier=True, is_provisional=True)
+        actions.block(tx, pair.id, blocked=True, actor="Kari")
+        return merge(tx, pair).kept
+
+    kept = await db.write(unit)
+
+    assert (kept.is_blocked, kept.is_supplier, kept.is_provisional) == (True, True, False)
+
+
+async def test_a_merged_contact_is_neither_changed_nor_merged_again(db: Database):
+    pair: Pair = await db.write(lambda tx: (merge(tx, pair := a_pair(tx)), pair)[1])
+
+    for verb in (
+        lambda tx: merge(tx, pair),
+        lambda tx: actions.merge(tx, pair.kept, model.Merge(into=pair.id), actor="Kari"),
+        lambda tx: actions.patch(tx, pair.id, ContactPatch(phone="1"), if_match="*", actor="Kari"),
+        lambda tx: actions.block(tx, pair.id, blocked=True, actor="Kari"),
+    ):
+        with pytest.raises(errors.WrongState, match=pair.kept):
+            await db.write(verb)
+    with pytest.raises(errors.Invalid):
+        await db.write(lambda tx: actions.merge(tx, pair.kept, model.Merge(into=pair.kept), actor="Kari"))
+
+
+async def test_what_was_stored_while_merging_follows_the_merge(db: Database):
+    def unit(tx: Tx) -> tuple[dict[str, int], int]:
+        pair = a_pair(tx)
+        partner = a_partner(tx)
+        merge(tx, pair)
+        a_sales_order(tx, pair.pk, partner, "PO-9")
+        actions.tidy(tx)
+        return all_that_points(tx, pair.pk), all_that_points(tx, pair.kept_pk)["sales_orders.contact"]
+
+    left, followed = await db.write(unit)
+
+    assert not any(left.values())
+    assert followed == 1
+
+
+async def test_contacts_are_merged_and_compared_over_http(clients: Clients):
+    twin = (await clients.house.post("/contacts?confirm=true", json={"name": "Nordlys Mek. AS", "organisation_number": NORDLYS})).json()
+
+    [like] = (await clients.house.get(f"/contacts/{twin['id']}/similar")).json()["items"]
+    merged = await clients.house.post(f"/contacts/{twin['id']}/merge", json={"into": clients.ours})
+    after = (await clients.house.get(f"/contacts/{twin['id']}")).json()
+
+    assert (like["score"], like["contact"]["id"], [one["field"] for one in like["evidence"]]) == (
+        100, clients.ours, ["organisation_number"]
+    )  # fmt: skip
+    assert (merged.status_code, merged.json()["kept"]["id"], after["merged_into"]) == (200, clients.ours, clients.ours)
+    assert (await clients.linked.post(f"/contacts/{clients.ours}/merge", json={"into": twin["id"]})).status_code == 404
+
+
+# What a partner may change itself
+
+
+async def let_through(db: Database, *members: str) -> None:
+    await db.write(lambda tx: tx.execute(update(partners).values(lets_through=" ".join(members))).rowcount)
+
+
+async def test_a_partner_is_let_through_with_phone_and_persons_and_nothing_else(clients: Clients, db: Database):
+    await let_through(db, "phone", "persons")
+
+    wish = await clients.linked.patch(
+        f"/contacts/{clients.ours}",
+        json={"phone": "+47 51", "persons": [{"name": "Kari"}], "email": "new@nordlys.example", "vat_number": "NO987654325MVA"},
+    )
+    now_there = (await clients.house.get(f"/contacts/{clients.ours}")).json()
+    [listed] = (await clients.house.get("/contacts/proposals")).json()["items"]
+
+    assert (wish.json()["state"], wish.json()["taken"]) == ("open", ["phone", "persons"])
+    assert (now_there["phone"], now_there["persons"], "email" in now_there) == ("+47 51", [{"name": "Kari"}], False)
+    assert [one["field"] for one in listed["differences"]] == ["vat_number", "email"]
+
+
+async def test_a_change_that_is_let_through_whole_waits_for_nobody_and_is_logged(clients: Clients, db: Database):
+    await let_through(db, "phone")
+
+    wish = await clients.linked.patch(f"/contacts/{clients.ours}", json={"phone": "+47 52"})
+
+    assert wish.json() == {"contact": clients.ours, "state": "taken", "proposal": None, "taken": ["phone"]}
+    [entry] = await db.read(lambda tx: tx.execute(select(log_entries).where(log_entries.c.code == "contact.change_let_through")).all())
+    assert "+47 52" in entry.issues
+    assert (await clients.house.get("/contacts/proposals")).json()["items"] == []
+
+
+async def test_a_partner_that_read_an_older_record_hears_of_it(clients: Clients):
+    read = await clients.linked.get(f"/contacts/{clients.ours}")
+    await clients.house.patch(f"/contacts/{clients.ours}", json={"phone": "9"}, headers={"If-Match": "*"})
+
+    stale = await clients.linked.put(f"/contacts/{clients.ours}", json={"name": "Nordlys AS"}, headers={"If-Match": read.headers["etag"]})
+
+    assert (stale.status_code, stale.json()["code"]) == (412, "stale")

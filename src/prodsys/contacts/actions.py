@@ -1,5 +1,6 @@
 """Recognise whose card it is, make and change contacts, and decide what partners propose."""
 
+import datetime as dt
 from collections.abc import Sequence
 from typing import Literal
 
@@ -7,9 +8,24 @@ import msgspec
 
 from prodsys import errors
 from prodsys.contacts import model, store
-from prodsys.contacts.model import Contact, ContactForm, ContactMatch, ContactPatch, Evidence, Imported, Keys, Known, Proposed, Recognised
+from prodsys.contacts.model import (
+    Contact,
+    ContactForm,
+    ContactMatch,
+    ContactPatch,
+    Evidence,
+    Imported,
+    Keys,
+    Known,
+    Merge,
+    Merged,
+    Proposed,
+    Recognised,
+    Similar,
+)
 from prodsys.contacts.store import Link, New, Rewritten, Role, Stored
 from prodsys.documents import Issue, Party
+from prodsys.kit.clock import now
 from prodsys.kit.db import Tx
 from prodsys.kit.sheets import Table
 from prodsys.kit.web import etag, must_match
@@ -58,9 +74,7 @@ def linked_card(tx: Tx, contact: int) -> Party | None:
     return None if known is None else known.card
 
 
-def create_provisional(
-    tx: Tx, buyer: Party, *, partner: int, actor: str, trace_id: str = "", evidence: Sequence[Evidence] = ()
-) -> int:
+def create_provisional(tx: Tx, buyer: Party, *, partner: int, actor: str, trace_id: str = "", evidence: Sequence[Evidence] = ()) -> int:
     """Make a contact from a document's card, to be looked at by a person; its key, for the caller to link to the partner in this unit.
 
     Never twice for one partner: the partner is locked, and if somebody linked it meanwhile that contact is the answer. Raises
@@ -113,16 +127,78 @@ def create(tx: Tx, form: ContactForm, *, actor: str, allow_similar: bool = False
     return _found(store.by_id(tx, made))
 
 
+def similar(tx: Tx, id: str) -> list[Similar]:
+    """Contacts that may be the same company as this one, the likeliest first, at most 20. Raises NotFound."""
+    contact = _found(store.by_id(tx, id))
+    wanted = model.keys_of(contact.card)
+    around = {known.pk: known for known in (*store.alike(tx, wanted), *store.near(tx, wanted)) if known.pk != contact.pk}
+    scored = [(model.likeness(wanted, known.keys), known) for known in around.values()]
+    best = sorted((one for one in scored if one[0] >= model.NEAR), key=lambda one: (-one[0], one[1].pk))[:20]
+    whole = store.stored(tx, [known.pk for _, known in best])
+    return [
+        Similar(score=score, evidence=model.shared(wanted, known.keys), contact=document(whole[known.pk], house=True))
+        for score, known in best
+    ]
+
+
+def merge(tx: Tx, id: str, wish: Merge, *, actor: str) -> Merged:
+    """Let one contact take another's place: everything that pointed to the other points to it now, in this unit (product.md, A4).
+
+    The merged contact stays readable and says where it went; nothing finds it any more. What was blocked stays blocked. Raises NotFound,
+    Invalid for a contact with itself, WrongState when one was merged before or both are linked to partners, saying which.
+    """
+    store.lock_creation(tx)
+    merged, kept = _found(store.by_id(tx, id)), store.by_id(tx, wish.into)
+    if kept is None:
+        message = "There is no contact with this id."
+        raise errors.Invalid(message, issues=[Issue(code="contact_unknown", message=message, pointer="/into", blocks=True)])
+    if kept.pk == merged.pk:
+        message = "A contact cannot be merged into itself."
+        raise errors.Invalid(message, issues=[Issue(code="same_contact", message=message, pointer="/into", blocks=True)])
+    store.lock(tx, (merged.pk, kept.pk))
+    merged, kept = _in_use(_found(store.by_id(tx, id))), _in_use(_found(store.by_id(tx, wish.into)))
+    if merged.partner and kept.partner:
+        message = (
+            f"{merged.card.name} is linked to the partner {merged.partner} and {kept.card.name} to the partner {kept.partner}; "
+            "two partners cannot share a contact. Unlink one of them first."
+        )
+        params = {"contact": merged.id, "partner": merged.partner, "into": kept.id, "other_partner": kept.partner}
+        raise errors.WrongState(message, issues=[Issue(code="contact_linked_twice", message=message, params=params, blocks=True)])
+    card = model.without_gaps(kept.card, merged.card) if wish.fill_gaps else kept.card
+    moved = store.merge(tx, merged, kept, card, actor=actor)
+    filled = [difference.field for difference in model.differences(kept.card, card)]
+    taken = f" Taken over: {', '.join(filled)}." if filled else ""
+    blocked = " It is blocked, as the other was." if merged.is_blocked and not kept.is_blocked else ""
+    message = f"{actor} merged the contact {merged.card.name} ({merged.id}) into {kept.card.name} ({kept.id}).{taken}{blocked}"
+    issue = Issue(
+        code="contact_merged",
+        message="What pointed to the merged contact now points to the kept one.",
+        params={"merged": merged.id, "into": kept.id} | {column: str(count) for column, count in moved.items()},
+    )
+    # One entry for each, so that either contact's history tells of it.
+    told = Entry(code="contact.merged", message=message, subject=kept.id, actor=actor, issues=[issue])
+    tell(tx, told, msgspec.structs.replace(told, subject=merged.id))
+    now_kept = _found(store.by_id(tx, kept.id))
+    return Merged(merged=merged.id, kept=document(now_kept, house=True), moved=moved, filled=filled)
+
+
+def tidy(tx: Tx) -> None:
+    """Move what was stored for a merged contact in the moment of its merge."""
+    late = store.follow_merges(tx, now() - dt.timedelta(days=1))
+    if late:
+        tell(tx, Entry(code="contact.merge_followed", message=f"{late} records that were on their way followed a merged contact."))
+
+
 def replace(tx: Tx, id: str, form: ContactForm, *, if_match: str | None, actor: str) -> Stored:
-    """Write a contact's whole card. Raises NotFound, IfMatchMissing, Stale with the current ETag."""
-    contact = _found(store.by_id(tx, id, lock=True))
+    """Write a contact's whole card. Raises NotFound, IfMatchMissing, Stale with the current ETag, WrongState once it was merged."""
+    contact = _in_use(_found(store.by_id(tx, id, lock=True)))
     must_match(if_match, tag(contact))
     return _changed(tx, contact, model.card_of(form), form.is_supplier, form.is_customer, actor)
 
 
 def patch(tx: Tx, id: str, given: ContactPatch, *, if_match: str | None, actor: str) -> Stored:
     """Write some members of a contact's card. Raises like `replace`."""
-    contact = _found(store.by_id(tx, id, lock=True))
+    contact = _in_use(_found(store.by_id(tx, id, lock=True)))
     must_match(if_match, tag(contact))
     is_supplier = contact.is_supplier if given.is_supplier is msgspec.UNSET else given.is_supplier
     is_customer = contact.is_customer if given.is_customer is msgspec.UNSET else given.is_customer
@@ -131,7 +207,7 @@ def patch(tx: Tx, id: str, given: ContactPatch, *, if_match: str | None, actor: 
 
 def block(tx: Tx, id: str, *, blocked: bool, actor: str) -> Stored:
     """Refuse this contact's orders from now on, or take them again. To block twice is to block."""
-    contact = _found(store.by_id(tx, id, lock=True))
+    contact = _in_use(_found(store.by_id(tx, id, lock=True)))
     if not store.block(tx, contact.pk, blocked=blocked):
         return contact
     code, done = ("contact.blocked", "blocked") if blocked else ("contact.unblocked", "unblocked")
@@ -153,11 +229,14 @@ def read_own(tx: Tx, partner: int, id: str | None = None) -> Stored | None:
     return contact
 
 
-def propose(tx: Tx, wish: ContactForm | ContactPatch, *, partner: int, actor: str, id: str | None = None) -> Proposed:
+def propose(
+    tx: Tx, wish: ContactForm | ContactPatch, *, partner: int, actor: str, id: str | None = None, if_match: str | None = None
+) -> Proposed:
     """Keep what a partner would have changed in its own contact, for a person to decide (rulings.md, 25).
 
-    A patch builds on what the partner proposed last. Raises ModuleOff, NotFound for a contact that is not its own, WrongState while it
-    has none, Invalid for what a partner cannot propose.
+    A patch builds on what the partner proposed last. Members the partner is let through with are changed at once. Raises ModuleOff,
+    NotFound for a contact that is not its own, WrongState while it has none, Stale when *if_match* is given and another, Invalid for
+    what a partner cannot propose.
     """
     # The guard cannot ask this: the same doors stay open to the house when the module is off.
     if not store.is_module_on(tx, PRODSYS_MODULE):
@@ -168,26 +247,40 @@ def propose(tx: Tx, wish: ContactForm | ContactPatch, *, partner: int, actor: st
         raise errors.NotFound
     if contact is None:
         raise errors.WrongState("You have no contact record here yet; one is made from your first order, or by the supplier.")
+    if if_match is not None:
+        must_match(if_match, tag(contact))
     if wish.is_supplier not in (False, msgspec.UNSET) or wish.is_customer not in (False, msgspec.UNSET):
         message = "What you are to us is ours to say; leave out is_supplier and is_customer."
         raise errors.Invalid(issues=[Issue(code="not_yours", message=message, blocks=True)])
-    before = store.open_proposal(tx, contact.pk, partner)
     match wish:
         case ContactForm():
             card = model.card_of(wish)
         case ContactPatch():
+            before = store.open_proposal(tx, contact.pk, partner)
             card = model.card_of(model.patched(before[1] if before else contact.card, wish))
+    return wish_for(tx, link, contact, card, actor=actor)
+
+
+def wish_for(tx: Tx, link: Link, contact: Stored, card: Party, *, actor: str) -> Proposed:
+    """Let a partner's own contact become this card: at once where the partner is let through, otherwise when a person says so.
+
+    The e-mail of record, the VAT and organisation number are never let through. Raises Invalid for a card without a name.
+    """
     _must_have_name(card)
+    before = store.open_proposal(tx, contact.pk, link.partner)
     if before is not None and before[1] == card:
         return Proposed(contact=contact.id, state="open", proposal=before[0])
+    taken = [difference.field for difference in model.differences(contact.card, card) if difference.field in link.lets_through]
+    if taken:
+        contact = _let_through(tx, link, contact, model.with_members(contact.card, card, taken), taken, actor)
     if card == contact.card:
-        store.withdraw(tx, contact.pk, partner)
-        return Proposed(contact=contact.id, state="unchanged")
-    proposal = store.propose(tx, contact.pk, partner, card)
-    fields = ", ".join(difference.field for difference in model.differences(contact.card, card))
+        store.withdraw(tx, contact.pk, link.partner)
+        return Proposed(contact=contact.id, state="taken" if taken else "unchanged", taken=taken)
+    proposal = store.propose(tx, contact.pk, link.partner, card)
+    fields = ", ".join(difference.field for difference in model.differences(contact.card, card)) or "spelling"
     message = f"{link.name} proposes a change of its contact ({fields}); accept or decline it."
-    tell(tx, Entry(code="contact.change_proposed", message=message, direction="in", partner=partner, subject=contact.id, actor=actor))
-    return Proposed(contact=contact.id, state="open", proposal=proposal)
+    tell(tx, Entry(code="contact.change_proposed", message=message, direction="in", partner=link.partner, subject=contact.id, actor=actor))
+    return Proposed(contact=contact.id, state="open", proposal=proposal, taken=taken)
 
 
 def accept(tx: Tx, proposal: str, *, actor: str) -> Stored:
@@ -318,6 +411,40 @@ def _changed(tx: Tx, contact: Stored, card: Party, is_supplier: bool, is_custome
     return _found(store.by_id(tx, contact.id))
 
 
+def _let_through(tx: Tx, link: Link, contact: Stored, card: Party, members: Sequence[str], actor: str) -> Stored:
+    roles = {"is_supplier": contact.is_supplier, "is_customer": contact.is_customer, "is_provisional": contact.is_provisional}
+    if not store.change(tx, contact.pk, contact.version, card, **roles):
+        raise errors.Stale
+    message = f"{link.name} changed its contact ({', '.join(members)}), as it is let through."
+    tell(
+        tx,
+        Entry(
+            code="contact.change_let_through",
+            message=message,
+            direction="in",
+            partner=link.partner,
+            subject=contact.id,
+            actor=actor,
+            issues=[
+                Issue(
+                    code="contact_changed",
+                    message=f"{difference.field}: {difference.recorded or 'nothing'} → {difference.proposed or 'nothing'}",
+                    params={"field": difference.field, "from": difference.recorded, "to": difference.proposed},
+                    pointer=f"/{difference.field}",
+                )
+                for difference in model.differences(contact.card, card)
+            ],
+        ),
+    )
+    return _found(store.by_id(tx, contact.id))
+
+
+def _in_use(contact: Stored) -> Stored:
+    if contact.merged_into is not None:
+        raise errors.WrongState(f"This contact was merged into {contact.merged_into}; use that one.")
+    return contact
+
+
 def _decided(tx: Tx, proposal: str, state: Literal["accepted", "declined"], actor: str) -> tuple[Stored, int, Party]:
     found = store.proposal(tx, proposal)
     if found is None:
@@ -325,7 +452,7 @@ def _decided(tx: Tx, proposal: str, state: Literal["accepted", "declined"], acto
     contact, partner, card = found
     if not store.decide(tx, proposal, state, actor):
         raise errors.WrongState("This proposal has been decided already.")
-    return _found(store.by_key(tx, contact, lock=True)), partner, card
+    return _in_use(_found(store.by_key(tx, contact, lock=True))), partner, card
 
 
 def _link(tx: Tx, partner: int) -> Link:

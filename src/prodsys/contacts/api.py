@@ -10,7 +10,19 @@ from litestar.params import FromPath, JSONBody, QueryParameter, RawBody
 
 from prodsys import errors
 from prodsys.contacts import actions, model, store
-from prodsys.contacts.model import Contact, ContactForm, ContactMatch, ContactPatch, Duplicates, Imported, Proposal, Proposed
+from prodsys.contacts.model import (
+    Contact,
+    ContactForm,
+    ContactMatch,
+    ContactPatch,
+    Duplicates,
+    Imported,
+    Merge,
+    Merged,
+    Proposal,
+    Proposed,
+    Similar,
+)
 from prodsys.contacts.store import Role, Stored
 from prodsys.documents import Issue, Party
 from prodsys.kit import sheets
@@ -124,9 +136,9 @@ async def replace_contact(
     db: NamedDependency[Database],
     if_match: IfMatch = None,
 ) -> Response[Contact]:
-    """Write a contact's whole card; from a partner it is a proposed change (202), which needs no If-Match."""
+    """Write a contact's whole card; from a partner it is a proposed change (202); If-Match is optional there."""
     if caller.partner is not None:
-        wish = await db.write(actions.propose, data, partner=caller.partner, actor=caller.name, id=id)
+        wish = await db.write(actions.propose, data, partner=caller.partner, actor=caller.name, id=id, if_match=if_match)
         return _kept(wish)
     return _written(await db.write(actions.replace, id, data, if_match=if_match, actor=caller.name))
 
@@ -144,9 +156,9 @@ async def change_contact(
     db: NamedDependency[Database],
     if_match: IfMatch = None,
 ) -> Response[Contact]:
-    """Write some members of a contact's card; from a partner it is a proposed change (202), which needs no If-Match."""
+    """Write some members of a contact's card; from a partner it is a proposed change (202); If-Match is optional there."""
     if caller.partner is not None:
-        wish = await db.write(actions.propose, data, partner=caller.partner, actor=caller.name, id=id)
+        wish = await db.write(actions.propose, data, partner=caller.partner, actor=caller.name, id=id, if_match=if_match)
         return _kept(wish)
     return _written(await db.write(actions.patch, id, data, if_match=if_match, actor=caller.name))
 
@@ -169,6 +181,33 @@ async def match_contact(data: JSONBody[Party], caller: NamedDependency[Caller], 
 async def list_duplicates(db: NamedDependency[Database]) -> Page[Duplicates]:
     """Contacts that may be the same company, the likeliest first; at most 100 groups."""
     return Page(items=await db.read(store.duplicates))
+
+
+@get("/contacts/{id:str}/similar", operation_id="list_similar_contacts", responses=answers(errors.NotFound), **allows(Scope.CONTACTS_READ))
+async def list_similar(id: FromPath[str], db: NamedDependency[Database]) -> Page[Similar]:
+    """Contacts that may be the same company as this one, the likeliest first; at most 20."""
+    return Page(items=await db.read(actions.similar, id))
+
+
+@post(
+    "/contacts/{id:str}/merge",
+    operation_id="merge_contact",
+    status_code=200,
+    responses=answers(errors.NotFound, errors.WrongState, errors.IdempotencyKeyReused),
+    **allows(Scope.CONTACTS_WRITE),
+)
+async def merge_contact(
+    request: Request[Any, Any, Any],
+    id: FromPath[str],
+    data: JSONBody[Merge],
+    caller: NamedDependency[Caller],
+    db: NamedDependency[Database],
+    idempotency_key: IdempotencyKey = None,
+) -> Response[Merged]:
+    """Let another contact take this one's place; everything that points here points there from then on."""
+    key = await request_key(request, idempotency_key)
+    done = await once(db, key, _merged, actions.merge, id, data, actor=caller.name)
+    return done.reply()
 
 
 @post(
@@ -262,6 +301,8 @@ routes = [
     change_contact,
     match_contact,
     list_duplicates,
+    list_similar,
+    merge_contact,
     import_contacts,
     list_proposals,
     accept_proposal,
@@ -294,4 +335,8 @@ def _proposed(wish: Proposed) -> Answered:
 
 
 def _imported(result: Imported) -> Answered:
+    return answered(result, 200)
+
+
+def _merged(result: Merged) -> Answered:
     return answered(result, 200)

@@ -72,8 +72,11 @@ _NORWEGIAN_VAT = re.compile(r"(?:NO)?(\d{9})MVA|NO(\d{9})")
 _PEPPOL_SCHEME = re.compile(r"^\s*\d{4}:")
 
 Field = Literal["organisation_number", "vat_number", "gln"]
-SharedField = Literal["organisation_number", "vat_number", "gln", "name", "email"]
+SharedField = Literal["organisation_number", "vat_number", "gln", "name", "address", "email"]
+Member = Literal["name", "organisation_number", "vat_number", "gln", "email", "phone", "address", "persons"]
 IDENTIFIERS: tuple[Field, ...] = ("organisation_number", "vat_number", "gln")
+MEMBERS: tuple[Member, ...] = ("name", "organisation_number", "vat_number", "gln", "email", "phone", "address", "persons")
+"""What a card is made of, in the order a person reads it."""
 _IN_WORDS: dict[Field, str] = {"organisation_number": "organisation number", "vat_number": "VAT number", "gln": "GLN"}
 
 
@@ -94,6 +97,7 @@ class Contact(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     is_blocked: Annotated[bool | None, Meta(description="Orders of a blocked contact are refused. Only told to the house.")] = None
     is_provisional: Annotated[bool | None, Meta(description="Made from an order, not yet looked at. Only told to the house.")] = None
     partner: Annotated[str | None, Meta(description="The partner this contact is linked to. Only told to the house.")] = None
+    merged_into: Annotated[str | None, Meta(description="The contact that was kept in its place. Only told to the house.")] = None
     created_at: dt.datetime | None = None
     changed_at: dt.datetime | None = None
 
@@ -149,8 +153,12 @@ class Proposed(msgspec.Struct, frozen=True, kw_only=True):
     """What became of a partner's wish to change its contact."""
 
     contact: str
-    state: Annotated[Literal["open", "unchanged"], Meta(description="`open`: a person will decide. `unchanged`: it is like that already.")]
+    state: Annotated[
+        Literal["open", "taken", "unchanged"],
+        Meta(description="`open`: a person will decide. `taken`: it holds from now on. `unchanged`: it is like that already."),
+    ]
     proposal: str | None = None
+    taken: Annotated[list[str], Meta(description="Members you may change yourself here, and that were changed.")] = []
 
 
 class SharedValue(msgspec.Struct, frozen=True, kw_only=True):
@@ -166,6 +174,30 @@ class Duplicates(msgspec.Struct, frozen=True, kw_only=True):
     score: Annotated[int, Meta(description="0 to 100: how likely they are the same.")]
     evidence: list[SharedValue]
     contacts: list[Contact]
+
+
+class Similar(msgspec.Struct, frozen=True, kw_only=True):
+    """A contact that may be the same company as another, and why we think so."""
+
+    score: Annotated[int, Meta(description="0 to 100: how like each other the cards are.")]
+    evidence: list[SharedValue]
+    contact: Contact
+
+
+class Merge(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which contact is kept. Its card stays as it is unless gaps are to be filled from the other."""
+
+    into: Annotated[str, Meta(max_length=40, description="Public id of the contact to keep.")]
+    fill_gaps: Annotated[bool, Meta(description="Take over what the kept card leaves empty, and persons it does not name.")] = False
+
+
+class Merged(msgspec.Struct, frozen=True, kw_only=True):
+    """What a merge came to."""
+
+    merged: Annotated[str, Meta(description="Public id of the contact that is no longer used.")]
+    kept: Contact
+    moved: Annotated[dict[str, int], Meta(description="How many records now point to the kept contact, by what they are.")]
+    filled: Annotated[list[str], Meta(description="Members the kept card took over.")]
 
 
 class Imported(msgspec.Struct, frozen=True, kw_only=True):
@@ -580,11 +612,43 @@ def in_one_line(address: Address) -> str:
     return ", ".join(part for part in (street, address.street2, place, address.region, address.country) if part)
 
 
+def without_gaps(kept: Party, other: Party) -> Party:
+    """The kept card, with what it leaves empty and the persons it does not name taken from the other one."""
+    given: dict[str, Any] = {field: getattr(other, field) for field in MEMBERS if not getattr(kept, field) and getattr(other, field)}
+    if not in_one_line(kept.address):
+        given["address"] = other.address
+    named = persons_of(kept)
+    given["persons"] = [*kept.persons, *(one for one in other.persons if folded(one.name) not in named)][:50]
+    return msgspec.structs.replace(kept, **given)
+
+
+def said(card: Party, member: Member) -> str:
+    """One member of a card as a person reads it."""
+    match member:
+        case "address":
+            return in_one_line(card.address)
+        case "persons":
+            return _people(card.persons)
+        case _:
+            return str(getattr(card, member))
+
+
+def with_members(card: Party, other: Party, members: Collection[str]) -> Party:
+    """The card, with these members as the other one has them."""
+    given: dict[str, Any] = {member: getattr(other, member) for member in members}
+    return msgspec.structs.replace(card, **given)
+
+
+def shared(one: Keys, other: Keys) -> list[SharedValue]:
+    """What two contacts have in common."""
+    pairs: list[tuple[SharedField, str]] = [(field, getattr(one, field)) for field in IDENTIFIERS if _same(field, one, other)]
+    pairs += [(field, getattr(one, field)) for field in ("name", "address", "email") if getattr(one, field) == getattr(other, field)]
+    return [SharedValue(field=field, value=value) for field, value in pairs if value]
+
+
 def differences(recorded: Party, proposed: Party) -> list[Difference]:
     """What a person sees before accepting a proposed card, member by member, spelling included."""
-    pairs = [(field, getattr(recorded, field), getattr(proposed, field)) for field in ("name", *IDENTIFIERS, "email", "phone")]
-    pairs.append(("address", in_one_line(recorded.address), in_one_line(proposed.address)))
-    pairs.append(("persons", _people(recorded.persons), _people(proposed.persons)))
+    pairs = [(member, said(recorded, member), said(proposed, member)) for member in MEMBERS]
     return [Difference(field=field, recorded=ours, proposed=theirs) for field, ours, theirs in pairs if ours != theirs]
 
 
@@ -694,7 +758,10 @@ def duplicate_score(fields: Collection[str], *, contradict: bool) -> int:
     """How likely contacts that share these fields are one company. Different organisation numbers nearly rule it out."""
     if contradict:
         return 20
-    return min(100, max(_WEIGHTS[field] for field in fields) + 5 * (len(fields) - 1))
+    best = max(_WEIGHTS[field] for field in fields)
+    if {"name", "address"} <= set(fields):
+        best = max(best, _NAME_AND_ADDRESS)
+    return min(100, best + 5 * (len(fields) - 1))
 
 
 def _cell_faults(row: int, cells: dict[str, str]) -> Iterable[Issue]:
@@ -816,7 +883,8 @@ _LADDER: tuple[tuple[ContactHow, Callable[[Keys, Keys], bool]], ...] = (
     ("email", _by_email),
 )
 _OF_OTHER = " and belongs to another partner"
-_WEIGHTS = {"organisation_number": 95, "vat_number": 95, "gln": 90, "name": 60, "email": 50}
+_WEIGHTS = {"organisation_number": 95, "vat_number": 95, "gln": 90, "name": 60, "email": 50, "address": 30}
+_NAME_AND_ADDRESS = 85
 
 
 def _wrong_number(field: Field, number: str, at: str) -> Issue:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Literal
 
 import msgspec
-from sqlalchemy import ColumnElement, and_, bindparam, delete, func, insert, or_, select, tuple_, update
+from sqlalchemy import Column, ColumnElement, and_, bindparam, delete, func, insert, or_, select, tuple_, update
 
 from prodsys import documents
 from prodsys.contacts.model import (
@@ -25,7 +25,7 @@ from prodsys.documents import Party
 from prodsys.kit.clock import now
 from prodsys.kit.db import Tx, hot, in_ints, in_texts, insert_new
 from prodsys.kit.ids import new_id
-from prodsys.tables import company, contact_proposals, contacts, counters, modules, partners
+from prodsys.tables import company, contact_merges, contact_proposals, contacts, counters, modules, partners
 
 Role = Literal["supplier", "customer"]
 
@@ -76,11 +76,19 @@ _rewrite = hot(
     .where(_c.pk == bindparam("at_pk"))
     .values({name: bindparam(name, type_=_c[name].type) for name in _rewritten} | {"version": _c.version + 1})
 )
-_link_of = select(partners.c.pk, partners.c.name, partners.c.contact, partners.c.identifiers)
+_link_of = select(partners.c.pk, partners.c.name, partners.c.contact, partners.c.identifiers, partners.c.lets_through)
 _partner = hot(_link_of.where(partners.c.pk == bindparam("partner")))
 _company = hot(select(company.c.card).limit(1))
 
-_whole = select(contacts, partners.c.id.label("partner_id")).outerjoin(partners, partners.c.contact == _c.pk)
+_kept = contacts.alias("kept")
+_into = select(_kept.c.id).where(_kept.c.pk == _c.merged_into).scalar_subquery().label("into_id")
+_whole = select(contacts, partners.c.id.label("partner_id"), _into).outerjoin(partners, partners.c.contact == _c.pk)
+
+
+def references() -> list[Column[Any]]:
+    """Every column of any table that points to a contact, that of earlier merges included; a table made later is found by itself."""
+    tables = contacts.metadata.sorted_tables
+    return [column for table in tables for column in table.c if any(key.column is _c.pk for key in column.foreign_keys)]
 
 
 class Stored(msgspec.Struct, frozen=True, kw_only=True):
@@ -94,6 +102,7 @@ class Stored(msgspec.Struct, frozen=True, kw_only=True):
     is_blocked: bool
     is_provisional: bool
     partner: str | None
+    merged_into: str | None
     created_at: dt.datetime
     changed_at: dt.datetime
     version: int
@@ -106,6 +115,8 @@ class Link(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     contact: int | None
     identifiers: tuple[str, ...]
+    lets_through: frozenset[str]
+    """Members of its contact it may change without being asked about."""
 
 
 class New(msgspec.Struct, frozen=True, kw_only=True):
@@ -222,9 +233,9 @@ def by_key(tx: Tx, contact: int, *, lock: bool = False) -> Stored | None:
     return _one(tx, _c.pk == contact, lock=lock)
 
 
-def change(tx: Tx, contact: int, version: int, card: Party, *, is_supplier: bool, is_customer: bool) -> bool:
-    """Write a contact's card if it is still in this version. A person has then looked at it: it is no longer provisional."""
-    values = _columns(card, now()) | {"is_supplier": is_supplier, "is_customer": is_customer, "is_provisional": False}
+def change(tx: Tx, contact: int, version: int, card: Party, *, is_supplier: bool, is_customer: bool, is_provisional: bool = False) -> bool:
+    """Write a contact's card if it is still in this version. A person has then looked at it, unless *is_provisional* says otherwise."""
+    values = _columns(card, now()) | {"is_supplier": is_supplier, "is_customer": is_customer, "is_provisional": is_provisional}
     return tx.execute(update(contacts).where(_c.pk == contact, _c.version == version).values(**values, version=version + 1)).rowcount == 1
 
 
@@ -233,11 +244,65 @@ def rewrite(tx: Tx, rewritten: Sequence[Rewritten]) -> None:
     at = now()
     _rewrite.many(
         tx,
-        [
-            {"at_pk": one.pk, **_columns(one.card, at), "is_supplier": one.is_supplier, "is_customer": one.is_customer}
-            for one in rewritten
-        ],
+        [{"at_pk": one.pk, **_columns(one.card, at), "is_supplier": one.is_supplier, "is_customer": one.is_customer} for one in rewritten],
     )
+
+
+def lock(tx: Tx, keys: Iterable[int]) -> None:
+    """Let nobody change these contacts, or make anything point to them, until we are done."""
+    tx.execute(select(_c.pk).where(in_ints(_c.pk, "pks")).order_by(_c.pk).with_for_update(), {"pks": sorted(keys)}).all()
+
+
+def merge(tx: Tx, merged: Stored, kept: Stored, card: Party, *, actor: str) -> dict[str, int]:
+    """Let everything that points to one contact point to the other, which gets this card and both roles; how many rows, by column.
+
+    The merged row stays, with what it was and where it went. What the rows were is kept, so that it can be undone by hand.
+    """
+    at = now()
+    moved: dict[str, list[Any]] = {}
+    for column in references():
+        table = column.table
+        more = {"version": table.c.version + 1} if "version" in table.c and column is not _c.merged_into else {}
+        statement = update(table).where(column == merged.pk).values({column.name: kept.pk} | more)
+        rows = tx.execute(statement.returning(*table.primary_key.columns)).all()
+        if rows:
+            moved[f"{table.name}.{column.name}"] = [row[0] if len(row) == 1 else list(row) for row in rows]
+    tx.execute(update(contacts).where(_c.pk == merged.pk).values(merged_into=kept.pk, version=_c.version + 1, changed_at=at))
+    values = _columns(card, at) | {
+        "is_supplier": kept.is_supplier or merged.is_supplier,
+        "is_customer": kept.is_customer or merged.is_customer,
+        "is_blocked": kept.is_blocked or merged.is_blocked,
+        "is_provisional": kept.is_provisional and merged.is_provisional,
+    }
+    tx.execute(update(contacts).where(_c.pk == kept.pk).values(**values, version=_c.version + 1))
+    row = {
+        "id": new_id("cm"),
+        "merged": merged.id,
+        "kept": kept.id,
+        "merged_card": documents.write(merged.card).decode(),
+        "kept_card": documents.write(kept.card).decode(),
+        "moved": msgspec.json.encode(moved).decode(),
+        "at": at,
+        "actor": actor,
+    }
+    tx.execute(insert(contact_merges).values(row))
+    return {column: len(rows) for column, rows in moved.items()}
+
+
+def follow_merges(tx: Tx, since: dt.datetime) -> int:
+    """Move what came to point to a contact while it was being merged, in merges since then; how many rows that were.
+
+    On PostgreSQL an order that had read its contact before the merge may be stored after it.
+    """
+    merges = contact_merges.c
+    gone = [row.merged for row in tx.execute(select(merges.merged).where(merges.at >= since))]
+    rows = tx.execute(select(_c.pk).where(in_texts(_c.id, "ids")), {"ids": gone}).scalars().all() if gone else []
+    late = 0
+    for column in references():
+        if column is not _c.merged_into and rows:
+            target = select(_kept.c.merged_into).where(_kept.c.pk == column).scalar_subquery()
+            late += tx.execute(update(column.table).where(in_ints(column, "gone")).values({column.name: target}), {"gone": rows}).rowcount
+    return late
 
 
 def block(tx: Tx, contact: int, *, blocked: bool) -> bool:
@@ -279,17 +344,17 @@ def duplicates(tx: Tx) -> list[Duplicates]:
             shared.setdefault(members, []).append(SharedValue(field=field, value=value))
     every = sorted({member for members in shared for member in members})
     found = {row.pk: row for row in tx.execute(_whole.where(in_ints(_c.pk, "pks")), {"pks": every})}
-    groups = [
-        Duplicates(
-            score=duplicate_score(
-                [one.field for one in evidence],
-                contradict=len({found[member].organisation_number for member in members} - {""}) > 1,
-            ),
-            evidence=evidence,
-            contacts=[as_document(_stored(found[member])) for member in members],
+    groups = []
+    for members, some in shared.items():
+        evidence = [*some, *_same_address([found[member].address_key for member in members])]
+        contradict = len({found[member].organisation_number for member in members} - {""}) > 1
+        groups.append(
+            Duplicates(
+                score=duplicate_score([one.field for one in evidence], contradict=contradict),
+                evidence=evidence,
+                contacts=[as_document(_stored(found[member])) for member in members],
+            )
         )
-        for members, evidence in shared.items()
-    ]
     return sorted(groups, key=lambda group: -group.score)[:_GROUPS_AT_MOST]
 
 
@@ -395,6 +460,7 @@ def as_document(contact: Stored, *, house: bool = True) -> Contact:
         is_blocked=contact.is_blocked,
         is_provisional=contact.is_provisional,
         partner=contact.partner,
+        merged_into=contact.merged_into,
         created_at=contact.created_at,
         changed_at=contact.changed_at,
     )
@@ -441,6 +507,11 @@ def _sharing(tx: Tx, column: ColumnElement[str]) -> list[tuple[str, tuple[int, .
     return [(value, tuple(members[:_GROUP_AT_MOST])) for value, members in groups.items()]
 
 
+def _same_address(keys: Sequence[str]) -> list[SharedValue]:
+    """The address, where all of these contacts have the same one."""
+    return [SharedValue(field="address", value=keys[0])] if keys[0] and len(set(keys)) == 1 else []
+
+
 def _vat_spellings(vat_number: str) -> list[str]:
     """The ways a VAT number may be kept: with its country, and without where the address did not tell it."""
     return [vat_number, vat_number[2:]] if vat_number[:2].isalpha() else [vat_number] if vat_number else []
@@ -476,6 +547,7 @@ def _stored(row: Any) -> Stored:
         is_blocked=row.is_blocked,
         is_provisional=row.is_provisional,
         partner=row.partner_id,
+        merged_into=row.into_id,
         created_at=row.created_at,
         changed_at=row.changed_at,
         version=row.version,
@@ -483,4 +555,10 @@ def _stored(row: Any) -> Stored:
 
 
 def _link(row: Any) -> Link:
-    return Link(partner=row.pk, name=row.name, contact=row.contact, identifiers=tuple(row.identifiers.split()))
+    return Link(
+        partner=row.pk,
+        name=row.name,
+        contact=row.contact,
+        identifiers=tuple(row.identifiers.split()),
+        lets_through=frozenset(row.lets_through.split()),
+    )

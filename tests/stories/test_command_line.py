@@ -296,6 +296,16 @@ def test_the_doctor_says_what_to_do_and_fails_only_for_what_must_be_mended(fjord
     assert "restore a backup made --with-key" in ill.out
 
 
+def test_a_damaged_database_is_said_in_words_by_every_verb(fjord: Shell):
+    (fjord.home / "prodsys.db").write_bytes(b"scribble" * 1000)
+
+    said, doctor = fjord.run("token", "list"), fjord.run("doctor")
+
+    assert (said.code, doctor.code) == (3, 1)
+    assert said.err == "The database cannot be used: file is not a database. `prodsys doctor` looks closer.\n"
+    assert "file is not a database" in doctor.out
+
+
 def test_the_settings_in_force_are_shown_with_where_they_come_from(fjord: Shell):
     shown = fjord.done("config", "show", "--json").json["items"]
 

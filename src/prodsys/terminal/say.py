@@ -97,7 +97,7 @@ def refused(fault: Exception) -> int | None:
         return UNREACHABLE if isinstance(fault, errors.PartnerUnreachable | errors.StorageUnavailable) else REFUSED
     code = _code_of(fault)
     if code is not None:
-        note(str(fault) or (type(fault).__doc__ or "").strip())
+        note(_sentence(fault))
     return code
 
 
@@ -117,10 +117,28 @@ def _code_of(fault: Exception) -> int | None:
             return REFUSED
         case upgrade.NewerDatabase() | upgrade.CannotCopy() | upgrade.NotUpgraded():
             return REFUSED
-        case sqlalchemy.exc.OperationalError():
+        case PermissionError():
+            return REFUSED
+        case sqlalchemy.exc.DBAPIError() if _is_out_of_order(fault):
             return UNREACHABLE
         case _:
             return None
+
+
+def _is_out_of_order(fault: Any) -> bool:
+    """Whether the database itself is away or damaged; any other fault of a statement is ours."""
+    import sqlalchemy.exc
+
+    return isinstance(fault, sqlalchemy.exc.OperationalError) or type(fault) is sqlalchemy.exc.DatabaseError
+
+
+def _sentence(fault: Exception) -> str:
+    if isinstance(fault, PermissionError):
+        return f"{fault.filename}: {fault.strerror}. Run this as the user whose instance it is."
+    orig = getattr(fault, "orig", None)
+    if orig is not None:
+        return f"The database cannot be used: {str(orig).splitlines()[0]}. `prodsys doctor` looks closer."
+    return str(fault) or (type(fault).__doc__ or "").strip()
 
 
 def _tell_refusal(refusal: Any) -> None:

@@ -138,7 +138,11 @@ def _schema(settings: Settings) -> Finding:
     try:
         revision = upgrade.current(settings.url)
     except Exception as fault:  # noqa: BLE001 - whatever a driver says is what the operator must see
-        return _fail("schema", f"The database cannot be asked ({str(fault).splitlines()[0]}).", "See that it is there and whole.")
+        return _fail(
+            "schema",
+            f"The database cannot be asked ({str(getattr(fault, 'orig', fault)).splitlines()[0]}).",
+            "See that it is there and whole.",
+        )
     if revision is None:
         return _fail("schema", "There is no instance yet.", "Run prodsys init.")
     if revision not in upgrade.chain():

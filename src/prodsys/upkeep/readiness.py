@@ -4,7 +4,7 @@ import shutil
 from pathlib import Path
 
 import msgspec
-from sqlalchemy import text
+from sqlalchemy import inspect, text
 
 from prodsys.errors import StorageUnavailable
 from prodsys.kit.db import Database, Tx
@@ -35,6 +35,8 @@ async def look(db: Database, settings: Settings) -> Readiness:
 
 
 def _revision(tx: Tx) -> str | None:
+    if not inspect(tx).has_table("alembic_version"):
+        return None
     return tx.execute(text("SELECT version_num FROM alembic_version")).scalar()
 
 

@@ -181,21 +181,30 @@ async def promised(db: Database, *promises: Promise) -> list[str]:
     return await db.write(outbox.promise, *promises)
 
 
-async def plans_of(db: Database, unit: Callable[..., object], *args: Any, **kwargs: Any) -> list[str]:
-    """How SQLite goes about each SELECT of a unit: the steps of its plan, one text a statement."""
+async def asked_of(db: Database, unit: Callable[..., object], *args: Any, **kwargs: Any) -> list[str]:
+    """Every SELECT and UPDATE a unit sends to SQLite, with its values."""
     seen: list[str] = []
 
-    def explained(tx: Tx) -> list[str]:
+    def traced(tx: Tx) -> None:
         connection: sqlite3.Connection = raw(tx)
         connection.set_trace_callback(seen.append)
         try:
             unit(tx, *args, **kwargs)
         finally:
             connection.set_trace_callback(None)
-        asked = [sql for sql in seen if sql.lstrip().upper().startswith(("SELECT", "UPDATE"))]
-        return ["\n".join(row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {sql}")) for sql in asked]
 
-    return await db.write(explained)
+    await db.write(traced)
+    return [sql for sql in seen if sql.lstrip().upper().startswith(("SELECT", "UPDATE"))]
+
+
+async def plans_of(db: Database, unit: Callable[..., object], *args: Any, **kwargs: Any) -> list[str]:
+    """How SQLite goes about each of these: the steps of its plan, one text a statement."""
+    asked = await asked_of(db, unit, *args, **kwargs)
+
+    def explained(tx: Tx) -> list[str]:
+        return ["\n".join(row[3] for row in raw(tx).execute(f"EXPLAIN QUERY PLAN {sql}")) for sql in asked]
+
+    return await db.read(explained)
 
 
 def goes_by_index(plans: Sequence[str], table: str, walking: str = "no index") -> None:

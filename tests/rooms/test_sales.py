@@ -6,6 +6,7 @@ import inspect
 import re
 from collections.abc import Iterator
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -46,6 +47,7 @@ from tests.rooms.makers import (
     an_arrival,
     an_article,
     an_order,
+    asked_of,
     codes,
     goes_by_index,
     logged,
@@ -810,7 +812,15 @@ async def test_receiving_goes_by_index_and_asks_as_much_for_a_hundred_orders_as_
         goes_by_index(one, table)
 
 
-async def test_lists_are_read_page_by_page_without_counting(supplier):
+@sqlite_only
+async def test_no_list_is_counted(supplier):
+    for unit in (partial(store.page, partner="pa_1"), partial(logs.page, level="error"), partial(store.of_partner, partner=supplier.partner)):
+        asked = await asked_of(supplier.db, unit, before=None, limit=51)
+        assert len(asked) == 1
+        assert "count(" not in asked[0].lower()
+
+
+async def test_lists_are_read_page_by_page(supplier):
     await supplier.receive(*(an_order(f"PO-{at}") for at in range(7)))
     pages, before = [], None
     while rows := await supplier.db.read(store.page, before=before, limit=3):

@@ -33,6 +33,15 @@ from prodsys.logs.model import Entry
 from prodsys.logs.store import tell
 from prodsys.scopes import PRODSYS_MODULE
 
+
+class Rows(msgspec.Struct, frozen=True, kw_only=True):
+    """A list of contacts, read: its rows, what makes it unfit, and what is only worth a look."""
+
+    listed: list[model.Listed]
+    faults: list[Issue]
+    issues: list[Issue]
+
+
 AT = "/buyer"
 """Where the card stands in an order, as a JSON pointer."""
 
@@ -305,7 +314,22 @@ def import_table(tx: Tx, table: Table, *, actor: str, role: Role | None = None) 
     A row is a contact we have if an identifier, or name and address, says so; its empty cells leave the contact as it is. `role` holds
     for rows without one. Raises BadFile.
     """
+    return import_rows(tx, read_rows(table), actor=actor, role=role)
+
+
+def read_rows(table: Table) -> Rows:
+    """What a list says, as far as that can be told without the database: for a thread of its own, so that nobody waits meanwhile."""
     listed, faults = model.listed_contacts(table)
+    return Rows(
+        listed=listed,
+        faults=faults,
+        issues=[issue for one in listed for issue in model.number_issues(one.card, model.at_row(one.row))],
+    )
+
+
+def import_rows(tx: Tx, rows: Rows, *, actor: str, role: Role | None = None) -> Imported:
+    """The unit of `import_table`, with the list already read."""
+    listed, faults = rows.listed, list(rows.faults)
     store.lock_creation(tx)
     places = model.Places(store.matching(tx, [one.keys for one in listed]))
     found = store.stored(tx, {known.pk for known in places.contacts})
@@ -322,7 +346,7 @@ def import_table(tx: Tx, table: Table, *, actor: str, role: Role | None = None) 
         is_supplier = one.is_supplier or (not one.is_customer and role == "supplier")
         is_customer = one.is_customer or (not one.is_supplier and role == "customer")
         if not hits:
-            new.append(New(card=one.card, is_supplier=is_supplier, is_customer=is_customer))
+            new.append(New(card=one.card, keys=one.keys, is_supplier=is_supplier, is_customer=is_customer))
             continue
         contact = found[hits[0].pk]
         if (before := first_row.setdefault(contact.pk, one.row)) != one.row:
@@ -349,7 +373,7 @@ def import_table(tx: Tx, table: Table, *, actor: str, role: Role | None = None) 
         created=len(new),
         changed=len(rewritten),
         unchanged=unchanged,
-        issues=[issue for one in listed for issue in model.number_issues(one.card, model.at_row(one.row))],
+        issues=rows.issues,
     )
     message = f"{actor} imported {result.rows} contacts: {result.created} new, {result.changed} changed."
     tell(tx, Entry(code="contacts.imported", message=message, actor=actor))

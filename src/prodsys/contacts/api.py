@@ -232,7 +232,8 @@ async def import_contacts(
     table = await asyncio.to_thread(sheets.read_table, body, text_columns=model.CODE_COLUMNS, required=("name",))
     if isinstance(table, sheets.BadFile):
         raise errors.BadFile(table.message, issues=[Issue(code=table.code, message=table.message, blocks=True)])
-    imported = await once(db, key, _imported, actions.import_table, table, actor=caller.name, role=role)
+    rows = await asyncio.to_thread(actions.read_rows, table)
+    imported = await once(db, key, _imported, actions.import_rows, rows, actor=caller.name, role=role)
     return imported.reply()
 
 

@@ -126,6 +126,8 @@ class New(msgspec.Struct, frozen=True, kw_only=True):
     is_supplier: bool = False
     is_customer: bool = False
     is_provisional: bool = False
+    keys: Keys | None = None
+    """What the card is recognised by, where that is known already."""
 
 
 class Rewritten(msgspec.Struct, frozen=True, kw_only=True):
@@ -205,7 +207,7 @@ def create(tx: Tx, *new: New, actor: str) -> list[str]:
         [
             {
                 "id": made,
-                **_columns(one.card, at),
+                **_columns(one.card, at, one.keys),
                 "is_supplier": one.is_supplier,
                 "is_customer": one.is_customer,
                 "is_provisional": one.is_provisional,
@@ -466,8 +468,8 @@ def as_document(contact: Stored, *, house: bool = True) -> Contact:
     )
 
 
-def _columns(card: Party, at: dt.datetime) -> dict[str, Any]:
-    keys = keys_of(card)
+def _columns(card: Party, at: dt.datetime, keys: Keys | None = None) -> dict[str, Any]:
+    keys = keys or keys_of(card)
     return {
         "name": card.name,
         "card": documents.write(card).decode(),

@@ -61,7 +61,7 @@ def import_contacts(file: Any, role: Any) -> None:
         table = await asyncio.to_thread(sheets.read_table, content, text_columns=model.CODE_COLUMNS, required=("name",))
         if isinstance(table, sheets.BadFile):
             raise errors.BadFile(table.message, issues=[Issue(code=table.code, message=table.message, blocks=True)])
-        return await instance.db.write(actions.import_table, table, actor=CONSOLE.name, role=role)
+        return await instance.db.write(actions.import_rows, actions.read_rows(table), actor=CONSOLE.name, role=role)
 
     _tell_imported("contacts", guest.visit(story))
 

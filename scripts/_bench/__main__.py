@@ -32,9 +32,12 @@ def main() -> int:
     wanted = set(asked.only.replace(",", "")) or set("abcdefgh")
     found: list[Row] = []
     failed: list[str] = []
-    began = time.monotonic()
+    began, load = time.monotonic(), os.getloadavg()[0]
     for letters, measure in _MEASURES.items():
         if not wanted & set(letters):
+            continue
+        if time.monotonic() - began > size.seconds:
+            failed.append(f"{letters}: the {size.seconds:g} s were over")
             continue
         with company.workplace(asked.dir) as folder:
             if not found:
@@ -46,7 +49,8 @@ def main() -> int:
                 failed.append(f"{letters}: {type(fault).__name__}: {fault}")
             _say(f"{letters} took {time.monotonic() - at:.0f} s")
     kind = "Quick run with smaller numbers" if asked.quick else "Full run"
-    print(f"\n{kind}, {time.monotonic() - began:.0f} s, {os.cpu_count()} cores, Python {sys.version.split(maxsplit=1)[0]}\n")
+    version = sys.version.split(maxsplit=1)[0]
+    print(f"\n{kind}, {time.monotonic() - began:.0f} s, {os.cpu_count()} cores, load {load:.1f} before it began, Python {version}\n")
     print(table.show(found))
     missed = [row.what for row in found if row.met is False]
     print(f"\n{len(missed)} bars missed" + (": " + "; ".join(missed) if missed else ""))

@@ -30,7 +30,7 @@ class Work(msgspec.Struct, frozen=True, kw_only=True):
     kind: Literal["orders", "batch", "same"] = "orders"
     clients: int = 1
     requests: int
-    seconds: float = 60.0
+    seconds: float = 20.0
     """Whatever is left to ask then is left out."""
     prefix: str = "PO"
     """Beginning of the order numbers; another one each time, so that no order is a repeat."""

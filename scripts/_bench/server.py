@@ -1,6 +1,8 @@
 """A company's own instance, started as its operator would, and what it costs the machine."""
 
+import copy
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -26,14 +28,21 @@ class Instance:
         self.file = home / "prodsys.db"
         self.admin = f"admin@{name.partition(' ')[0].lower()}.example"
         self.port = _free_port()
-        self.settings = {"PRODSYS_HOME": str(home), "PRODSYS_PUBLIC_URL": f"http://127.0.0.1:{self.port}", **settings}
         self._process: subprocess.Popen[bytes] | None = None
+        self._own = settings
         home.mkdir(parents=True)
         company = ("--name", name, "--organisation-number", organisation_number, "--country", "NO")
         self.verb("init", *company, "--admin", self.admin, "--password-stdin", told=PASSWORD + "\n")
         self.verb("module", "on", "prodsys-to-prodsys")
         made = self.verb("token", "create", "--house", "--name", "bench", "--scope", "*", "--json")
         self.house_token: str = msgspec.json.decode(made)["token"]
+
+    def copied(self, home: Path) -> "Instance":
+        """The same company in another folder, at another port; neither may be running."""
+        shutil.copytree(self.home, home)
+        other = copy.copy(self)
+        other.home, other.file, other.port = home, home / self.file.name, _free_port()
+        return other
 
     def verb(self, *words: str, told: str = "") -> str:
         """Run one verb of the command line and return what it prints; raises Failed with what it says."""
@@ -127,7 +136,8 @@ class Instance:
 
     def _environment(self) -> dict[str, str]:
         theirs = {name: value for name, value in os.environ.items() if not name.startswith("PRODSYS_")}
-        return theirs | self.settings
+        ours = {"PRODSYS_HOME": str(self.home), "PRODSYS_PUBLIC_URL": f"http://127.0.0.1:{self.port}"}
+        return theirs | ours | self._own
 
 
 def _free_port() -> int:

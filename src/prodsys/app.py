@@ -34,7 +34,7 @@ from prodsys.modules import api as modules_api
 from prodsys.modules.store import Switchboard
 from prodsys.partners import actions as partners
 from prodsys.partners import api as partners_api
-from prodsys.purchasing import actions as purchasing
+from prodsys.purchasing import abroad, by_the_clock, carrying
 from prodsys.purchasing import api as purchasing_api
 from prodsys.sales import api as sales_api
 from prodsys.sales.answers import AnswerKind
@@ -150,14 +150,14 @@ def _examples() -> dict[str, Any]:
 
 def courier_of(instance: Instance, metrics: Metrics | None = None) -> Courier:
     """Who carries what this company has promised, each kind to the room that knows how it ends."""
-    kinds: dict[str, Kind] = {"order": purchasing.OrderKind(instance.db, _reach(instance), metrics), "answer": AnswerKind()}
+    kinds: dict[str, Kind] = {"order": carrying.OrderKind(instance.db, _reach(instance), metrics), "answer": AnswerKind()}
     return Courier(instance.db, kinds, _owner(), partners.tell_lane, alone=instance.db.dialect == "sqlite")
 
 
 async def keep_promises(instance: Instance, courier: Courier) -> None:
     """Deliver what is promised and do what stands on the timetable, until cancelled: in a server, in a worker, or for one command."""
     db = instance.db
-    tasks = purchasing.tasks(db, _reach(instance), answers_every=instance.settings.answers_every_seconds)
+    tasks = by_the_clock.tasks(db, _reach(instance), answers_every=instance.settings.answers_every_seconds)
     await db.write(timetable.plan, "tidy", kind="tidy", subject="", every=TIDY)
     async with asyncio.TaskGroup() as group:
         group.create_task(courier.run())
@@ -170,8 +170,8 @@ async def _tidy(db: Database, _: str) -> None:
     await db.write(tokens.tidy)
 
 
-def _reach(instance: Instance) -> purchasing.Reach:
-    return purchasing.reach_by(instance.outbound, instance.vault, instance.settings)
+def _reach(instance: Instance) -> abroad.Reach:
+    return abroad.reach_by(instance.outbound, instance.vault, instance.settings)
 
 
 def _running(

@@ -28,7 +28,7 @@ from prodsys.kit.db import Database, Tx
 from prodsys.kit.outbound import Later, Misconfigured, Outbound, Problem, Refused
 from prodsys.modules.store import set_on
 from prodsys.partners import store as partners
-from prodsys.purchasing import actions, api, model, store
+from prodsys.purchasing import actions, answers, api, carrying, exporting, importing, model, previewing, store
 from prodsys.purchasing.api import news
 from prodsys.purchasing.model import ChangedOrder, Export, NewLine, NewOrder, PurchaseOrder
 from prodsys.purchasing.store import Filter
@@ -136,8 +136,8 @@ class Desk:
         self.db = db
         self.shelf = shelf
         self.turns: list[LaneTurn] = []
-        kind = actions.OrderKind(db, lambda _: shelf)
-        self.courier = Courier(db, {actions.KIND: kind}, "here", lambda _, turn: self.turns.append(turn), alone=True)
+        kind = carrying.OrderKind(db, lambda _: shelf)
+        self.courier = Courier(db, {exporting.KIND: kind}, "here", lambda _, turn: self.turns.append(turn), alone=True)
 
     async def order(self, *articles: str, number: str | None = None, **more: Any) -> PurchaseOrder:
         """An order for 10 pieces each of these articles of ours."""
@@ -147,7 +147,7 @@ class Desk:
 
     async def export(self, *orders: PurchaseOrder) -> str:
         """Press the button; nothing has left yet."""
-        return await self.db.write(actions.export, KARI, [order.id for order in orders])
+        return await self.db.write(exporting.export, KARI, [order.id for order in orders])
 
     async def carry(self) -> None:
         """Let the courier go until nothing is due."""
@@ -155,7 +155,7 @@ class Desk:
             await asyncio.gather(*self.courier._under_way)
 
     async def result(self, export: str) -> Export:
-        return (await self.db.read(actions.export_shown, export))[0]
+        return (await self.db.read(exporting.export_shown, export))[0]
 
     async def statuses(self, export: str) -> list[str]:
         return [item.status for item in (await self.result(export)).items]
@@ -164,7 +164,7 @@ class Desk:
         return await self.db.read(actions.shown, order.id)
 
     async def pull(self) -> str:
-        return await actions.pull_answers(self.db, lambda _: self.shelf, await self.db.read(_partner_id))
+        return await answers.pull_answers(self.db, lambda _: self.shelf, await self.db.read(_partner_id))
 
     async def log(self, code: str) -> list[Any]:
         return await self.db.read(_logged, code)
@@ -282,7 +282,7 @@ async def test_only_what_failed_is_retried_and_a_refused_order_keeps_its_revisio
     mended = content(found, NewLine(line_id="10", article_number="A-100", unit="H87", quantity=Quantity(1)))
     changed = await desk.db.write(actions.change, KARI, bad.id, mended, found.etag)
 
-    retried = await desk.db.write(actions.retry, KARI, export)
+    retried = await desk.db.write(exporting.retry, KARI, export)
     await desk.carry()
 
     assert retried == 1
@@ -391,7 +391,7 @@ async def test_what_died_is_told_aloud_and_can_be_sent_again_exactly_as_it_was(d
     failed = await desk.now(order)
 
     desk.shelf.trouble = None
-    await desk.db.write(actions.send_again, KARI, dead.delivery)
+    await desk.db.write(carrying.send_again, KARI, dead.delivery)
     await desk.carry()
 
     assert (dead.status, failed.delivery, len(await desk.log("order.dead"))) == ("dead", "failed", 1)
@@ -413,7 +413,7 @@ async def test_a_dead_delivery_of_an_order_that_was_changed_since_stays_dead(des
 
     dead = (await desk.result(export)).items[0].delivery
     with pytest.raises(errors.WrongState):
-        await desk.db.write(actions.send_again, KARI, dead)
+        await desk.db.write(carrying.send_again, KARI, dead)
 
     assert changed.revision == 2  # the first may have arrived although nobody heard
 
@@ -478,12 +478,12 @@ async def test_thousands_of_orders_go_on_by_themselves_behind_one_export(desk):
     line = NewLine(article="4711", quantity=Quantity(1))
     new = [NewOrder(number=f"N-{at}", partner=FJORD, currency="NOK", lines=[line]) for at in range(count)]
     table = _table("number,supplier,currency,article,quantity\n" + "".join(f"{one.number},{FJORD},NOK,4711,1\n" for one in new))
-    made = await desk.db.write(actions.import_table, KARI, table)
+    made = await desk.db.write(importing.import_table, KARI, table)
 
-    export = await desk.db.write(actions.export, KARI, made.orders)
+    export = await desk.db.write(exporting.export, KARI, made.orders)
     first = await desk.db.read(lambda tx: len(tx.execute(select(deliveries.c.pk)).all()))
     tasks = await desk.db.write(timetable.claim, "here")
-    await actions.go_on(desk.db, export)
+    await exporting.go_on(desk.db, export)
 
     assert first == model.AT_ONCE
     assert f"export:{export}" in {one.name for one in tasks}
@@ -492,7 +492,7 @@ async def test_thousands_of_orders_go_on_by_themselves_behind_one_export(desk):
 
 
 def _table(text: str) -> Any:
-    return sheets.read_table(text.encode(), text_columns=model.SHEET_CODES, required=model.SHEET_REQUIRED)
+    return sheets.read_table(text.encode(), text_columns=importing.SHEET_CODES, required=importing.SHEET_REQUIRED)
 
 
 async def test_a_file_becomes_orders_line_by_line(desk):
@@ -502,7 +502,7 @@ async def test_a_file_becomes_orders_line_by_line(desk):
         "0042,,,,,A-200,2.5,KGM,,,\n"
     )
 
-    made = await desk.db.write(actions.import_table, KARI, table)
+    made = await desk.db.write(importing.import_table, KARI, table)
 
     order = await desk.db.read(actions.shown, made.orders[0])
     assert (order.number, order.partner.name, order.date, order.net) == ("0042", FJORD, dt.date(2026, 11, 21), Decimal("12.95"))
@@ -523,9 +523,9 @@ async def test_every_bad_row_of_a_file_is_named_and_nothing_is_kept(desk):
     good_form = _table(f"number,supplier,date,currency,article,quantity\nOLD-1,{FJORD},,NOK,4711,1\nN-2,Nobody AS,,XYZ,9999,1\n")
 
     with pytest.raises(errors.BadFile) as form:
-        await desk.db.write(actions.import_table, KARI, table)
+        await desk.db.write(importing.import_table, KARI, table)
     with pytest.raises(errors.BadFile) as meaning:
-        await desk.db.write(actions.import_table, KARI, good_form)
+        await desk.db.write(importing.import_table, KARI, good_form)
 
     assert {issue.pointer for issue in form.value.issues} == {"/rows/3/date", "/rows/3/quantity", "/rows/4/supplier", "/rows/4/quantity"}
     assert [(issue.pointer, issue.code) for issue in meaning.value.issues] == [
@@ -541,7 +541,7 @@ async def test_a_preview_asks_the_supplier_once_and_stores_only_a_log_line(desk)
     desk.shelf.articles = {"A-100"}
     orders = [await desk.order("4711"), await desk.order("4712"), await desk.order("4713")]
 
-    found = await actions.preview(desk.db, lambda _: desk.shelf, KARI, [order.id for order in orders])
+    found = await previewing.preview(desk.db, lambda _: desk.shelf, KARI, [order.id for order in orders])
 
     assert [one.would for one in found] == ["draft", "refused", "refused"]
     assert [issue.code for issue in found[2].issues] == ["article_missing"]
@@ -553,7 +553,7 @@ async def test_a_preview_of_a_silent_supplier_says_so_instead_of_failing(desk):
     desk.shelf.trouble = Later(reason="timeout", detail="No answer came in time.")
     order = await desk.order()
 
-    found = await actions.preview(desk.db, lambda _: desk.shelf, KARI, [order.id])
+    found = await previewing.preview(desk.db, lambda _: desk.shelf, KARI, [order.id])
 
     assert (found[0].would, found[0].problem) == ("unknown", "Fjord Lager AS could not be asked: No answer came in time.")
 
@@ -598,7 +598,7 @@ async def test_an_old_answer_never_overwrites_a_newer_one(desk):
     await desk.pull()
     supplier = (await desk.db.read(partners.connected))[0]
 
-    await desk.db.write(actions.apply, supplier, desk.shelf.feed[:1], None)
+    await desk.db.write(answers.apply, supplier, desk.shelf.feed[:1], None)
 
     assert (await desk.now(order)).acceptance == Acceptance.APPROVED
     assert len(await desk.log("order.approved")) == 1
@@ -715,9 +715,9 @@ async def test_an_empty_export_and_one_of_unknown_orders_are_refused(desk):
     order = await desk.order()
 
     with pytest.raises(errors.Invalid):
-        await desk.db.write(actions.export, KARI, [])
+        await desk.db.write(exporting.export, KARI, [])
     with pytest.raises(errors.Invalid) as unknown:
-        await desk.db.write(actions.export, KARI, [order.id, "po_none"])
+        await desk.db.write(exporting.export, KARI, [order.id, "po_none"])
 
     assert [issue.pointer for issue in unknown.value.issues] == ["/orders/1"]
 

@@ -30,7 +30,6 @@ from prodsys.kit.web import (
     Limit,
     Page,
     answered,
-    answers,
     decode_cursor,
     encode_cursor,
     etag_of,
@@ -38,7 +37,10 @@ from prodsys.kit.web import (
     request_key,
     tagged,
 )
-from prodsys.purchasing import actions, model, store
+from prodsys.kit.web import (
+    answers as refusals,
+)
+from prodsys.purchasing import abroad, actions, answers, carrying, exporting, importing, model, previewing, store
 from prodsys.purchasing.model import (
     ChangedOrder,
     DeliveryEntry,
@@ -146,7 +148,7 @@ async def sum_orders(
 @post(
     "/purchasing/orders",
     operation_id="create_purchase_order",
-    responses=answers(errors.AlreadyExists),
+    responses=refusals(errors.AlreadyExists),
     **allows(Scope.PURCHASE_ORDERS_WRITE),
 )
 async def create_order(
@@ -175,7 +177,7 @@ async def get_order(id: FromPath[str], db: NamedDependency[Database], if_none_ma
 @put(
     "/purchasing/orders/{id:str}",
     operation_id="change_purchase_order",
-    responses=answers(errors.WrongState, errors.Stale, errors.IfMatchMissing),
+    responses=refusals(errors.WrongState, errors.Stale, errors.IfMatchMissing),
     **allows(Scope.PURCHASE_ORDERS_WRITE),
 )
 async def change_order(
@@ -193,7 +195,7 @@ async def change_order(
 @delete(
     "/purchasing/orders/{id:str}",
     operation_id="delete_purchase_order",
-    responses=answers(errors.WrongState, errors.Stale, errors.IfMatchMissing),
+    responses=refusals(errors.WrongState, errors.Stale, errors.IfMatchMissing),
     **allows(Scope.PURCHASE_ORDERS_WRITE),
 )
 async def delete_order(id: FromPath[str], caller: NamedDependency[Caller], db: NamedDependency[Database], if_match: IfMatch = None) -> None:
@@ -218,7 +220,7 @@ async def copy_order(
     "/purchasing/orders/import",
     operation_id="import_purchase_orders",
     request_max_body_size=MOST_BYTES,
-    responses=answers(errors.BadFile, errors.TooLarge),
+    responses=refusals(errors.BadFile, errors.TooLarge),
     media="file",
     **allows(Scope.PURCHASE_ORDERS_WRITE),
 )
@@ -232,18 +234,18 @@ async def import_orders(
     content = await request.body()
     key = await request_key(request, idempotency_key)
     table = await anyio.to_thread.run_sync(_read_table, content)
-    return (await once(db, key, answered, actions.import_table, caller, table)).reply()
+    return (await once(db, key, answered, importing.import_table, caller, table)).reply()
 
 
 def _read_table(content: bytes) -> sheets.Table | sheets.BadFile:
-    return sheets.read_table(content, text_columns=model.SHEET_CODES, required=model.SHEET_REQUIRED)
+    return sheets.read_table(content, text_columns=importing.SHEET_CODES, required=importing.SHEET_REQUIRED)
 
 
 @post(
     "/purchasing/orders/{id:str}/refresh",
     operation_id="refresh_purchase_order",
     status_code=200,
-    responses=answers(errors.WrongState, errors.PartnerUnreachable),
+    responses=refusals(errors.WrongState, errors.PartnerUnreachable),
     **allows(Scope.PURCHASE_ORDERS_EXPORT),
 )
 async def refresh_order(
@@ -254,7 +256,7 @@ async def refresh_order(
     settings: NamedDependency[Settings],
 ) -> Response[PurchaseOrder]:
     """Ask the supplier for his answers now, instead of at the next minute."""
-    order = await actions.refresh(db, actions.reach_by(outbound, vault, settings), id)
+    order = await answers.refresh(db, abroad.reach_by(outbound, vault, settings), id)
     return tagged(order, order.etag)
 
 
@@ -262,7 +264,7 @@ async def refresh_order(
     "/exports",
     operation_id="export_orders",
     status_code=202,
-    responses=answers(errors.ModuleOff),
+    responses=refusals(errors.ModuleOff),
     **allows(Scope.PURCHASE_ORDERS_EXPORT, module=PRODSYS_MODULE),
 )
 async def export(
@@ -279,7 +281,7 @@ async def export(
 
 
 def _export(tx: Tx, caller: Caller, orders: list[str], answers_every: int) -> Export:
-    return _whole(actions.export_shown(tx, actions.export(tx, caller, orders, answers_every=answers_every)))
+    return _whole(exporting.export_shown(tx, exporting.export(tx, caller, orders, answers_every=answers_every)))
 
 
 def _whole(shown: tuple[Export, int | None]) -> Export:
@@ -295,7 +297,7 @@ def _accepted(made: Export) -> Answered:
     "/exports/preview",
     operation_id="preview_export",
     status_code=200,
-    responses=answers(errors.ModuleOff),
+    responses=refusals(errors.ModuleOff),
     **allows(Scope.PURCHASE_ORDERS_EXPORT, module=PRODSYS_MODULE),
 )
 async def preview_export(
@@ -307,14 +309,14 @@ async def preview_export(
     settings: NamedDependency[Settings],
 ) -> Page[Previewed]:
     """What would become of up to 2,000 orders if they were exported now, line by line against the suppliers' live catalogues."""
-    return Page(items=await actions.preview(db, actions.reach_by(outbound, vault, settings), caller, data.orders))
+    return Page(items=await previewing.preview(db, abroad.reach_by(outbound, vault, settings), caller, data.orders))
 
 
 @get("/exports", operation_id="list_exports", **allows(Scope.PURCHASE_ORDERS_READ))
 async def list_exports(db: NamedDependency[Database], limit: Limit = 50, after: After = None) -> Page[ExportSummary]:
     """Exports, newest first."""
     below = None if after is None else decode_cursor(after, "exports", int)[0]
-    found, more = await db.read(actions.exports_listed, below, limit)
+    found, more = await db.read(exporting.exports_listed, below, limit)
     return Page(items=found, next=None if more is None else encode_cursor("exports", more))
 
 
@@ -328,14 +330,14 @@ async def get_export(
 ) -> Response[Export]:
     """What became of every order of an export, and what to do about it."""
     behind = -1 if after is None else decode_cursor(after, "export", int)[0]
-    found = _whole(await db.read(actions.export_shown, id, behind, limit))
+    found = _whole(await db.read(exporting.export_shown, id, behind, limit))
     return tagged(found, etag_of(id, found), if_none_match)
 
 
 @get("/exports/{id:str}/events", operation_id="follow_export", media_type="text/event-stream", **allows(Scope.PURCHASE_ORDERS_READ))
 async def follow_export(id: FromPath[str], db: NamedDependency[Database], last_event_id: LastEventId = None) -> ServerSentEvent:
     """News of an export as they happen, until every order of it has ended; whoever comes back says where he was by `Last-Event-ID`."""
-    await db.read(actions.export_shown, id, -1, 1)  # a 404 must come before the stream begins
+    await db.read(exporting.export_shown, id, -1, 1)  # a 404 must come before the stream begins
     seen = last_event_id or ""
     since = instant(int(seen)) if seen.isascii() and seen.isdigit() and len(seen) < 18 else None
     return ServerSentEvent(news(db, id, since))
@@ -344,7 +346,7 @@ async def follow_export(id: FromPath[str], db: NamedDependency[Database], last_e
 async def news(db: Database, id: str, since: dt.datetime | None) -> AsyncIterator[ServerSentEventMessage]:
     """The events of an export: one `progress` with the counts and the orders that changed, each time; `settled` at the end."""
     awake, leaving = asyncio.Event(), asyncio.Event()
-    stop = [db.listen(topic, awake.set) for topic in (actions.TOPIC, ELSEWHERE, LEAVING)]
+    stop = [db.listen(topic, awake.set) for topic in (exporting.TOPIC, ELSEWHERE, LEAVING)]
     stop.append(db.listen(LEAVING, leaving.set))
     told: dict[str, str] = {}
     counts: model.Counts | None = None
@@ -352,8 +354,8 @@ async def news(db: Database, id: str, since: dt.datetime | None) -> AsyncIterato
         while True:
             awake.clear()
             at = now()
-            found = await db.read(actions.progress, id, since, told)
-            is_cut = len(found.items) == actions.NEWS
+            found = await db.read(exporting.progress, id, since, told)
+            is_cut = len(found.items) == exporting.NEWS
             if found.items or found.counts != counts or found.is_settled:
                 told |= {one.order: one.status for one in found.items}
                 counts = found.counts
@@ -377,7 +379,7 @@ async def news(db: Database, id: str, since: dt.datetime | None) -> AsyncIterato
     "/exports/{id:str}/retry",
     operation_id="retry_export",
     status_code=202,
-    responses=answers(errors.ModuleOff),
+    responses=refusals(errors.ModuleOff),
     **allows(Scope.PURCHASE_ORDERS_EXPORT, module=PRODSYS_MODULE),
 )
 async def retry_export(
@@ -394,8 +396,8 @@ async def retry_export(
 
 
 def _retry(tx: Tx, caller: Caller, id: str, answers_every: int) -> Export:
-    actions.retry(tx, caller, id, answers_every=answers_every)
-    return _whole(actions.export_shown(tx, id))
+    exporting.retry(tx, caller, id, answers_every=answers_every)
+    return _whole(exporting.export_shown(tx, id))
 
 
 @get("/deliveries", operation_id="list_deliveries", **allows(Scope.LOGS_READ))
@@ -413,19 +415,19 @@ async def list_deliveries(
     below = None if after is None else decode_cursor(after, "deliveries", int)[0]
     rows = await db.read(store.deliveries_below, below, limit + 1, lane=lane, state=ended, subject=subject)
     more = encode_cursor("deliveries", rows[limit - 1].pk) if len(rows) > limit else None
-    return Page(items=[actions.delivery_entry(row) for row in rows[:limit]], next=more)
+    return Page(items=[carrying.delivery_entry(row) for row in rows[:limit]], next=more)
 
 
 @post(
     "/deliveries/{id:str}/resend",
     operation_id="resend_delivery",
     status_code=202,
-    responses=answers(errors.WrongState),
+    responses=refusals(errors.WrongState),
     **allows(Scope.DELIVERIES_WRITE),
 )
 async def resend_delivery(id: FromPath[str], caller: NamedDependency[Caller], db: NamedDependency[Database]) -> DeliveryEntry:
     """Send what died once more, exactly as it was."""
-    return await db.write(actions.send_again, caller, id)
+    return await db.write(carrying.send_again, caller, id)
 
 
 routes = [

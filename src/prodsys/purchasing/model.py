@@ -28,12 +28,10 @@ from prodsys.documents import (
     UnitPrice,
     Validation,
     Words,
-    canonical,
     plain,
 )
 from prodsys.exchange.engine import Refused
 from prodsys.exchange.outbox import LaneTurn
-from prodsys.kit.sheets import Row, Table, Unclear, number
 
 E = TypeVar("E", bound=Exact)
 
@@ -599,136 +597,3 @@ def what_to_do(status: ItemStatus, issues: Sequence[Issue], lane: LaneTurn | Non
 
 def _fault(code: str, message: str, pointer: str | None, **params: str) -> Issue:
     return Issue(code=code, message=message, params=params, pointer=pointer, blocks=True)
-
-
-SHEET_CODES = ("number", "supplier", "date", "currency", "article", "supplier_article_number", "unit", "requested_date")
-"""Columns of a file of orders that hold codes: a number cell of a workbook there may have lost its zeros."""
-
-SHEET_REQUIRED = ("number", "supplier", "currency", "quantity")
-
-
-class ListedOrder(msgspec.Struct, frozen=True, kw_only=True):
-    """An order of a file, and the row of each of its lines."""
-
-    number: str
-    new: NewOrder
-    rows: list[int]
-
-
-def listed_orders(table: Table) -> tuple[list[ListedOrder], list[Issue]]:
-    """The orders a file holds, one row per line, and every fault of every row. Rows with one number are one order."""
-    issues = [row_fault(bad.number, bad.column, bad.code, bad.message) for bad in table.bad]
-    if not {"article", "supplier_article_number"} & set(table.columns):
-        issues.append(row_fault(1, "article", "column_missing", "The first row must name the column article or supplier_article_number."))
-    heads: dict[str, _Cells] = {}
-    lines: dict[str, list[NewLine]] = {}
-    rows: dict[str, list[int]] = {}
-    for row in table.rows:
-        cells = _Cells(row, table.decimal)
-        number = plain(cells.text("number", 80))
-        if not number:
-            cells.wrong("number", "number_missing", "An order needs a number.")
-        head = heads.setdefault(number, cells)
-        for column in ("supplier", "date", "currency"):
-            if cells.text(column) not in ("", head.text(column)):
-                cells.wrong(column, "order_contradicts", f"Order {number} has another {column} in row {head.row}; one order has one.")
-        lines.setdefault(number, []).append(_listed_line(cells))
-        rows.setdefault(number, []).append(row.number)
-        if head is cells:
-            cells.day("date")
-            if len(cells.text("currency")) != 3:
-                cells.wrong("currency", "currency_unknown", "Write the currency as an ISO 4217 code, such as NOK.")
-        issues += cells.issues
-    if issues:
-        return [], issues
-    return [
-        ListedOrder(
-            number=number,
-            rows=rows[number],
-            new=NewOrder(
-                number=number,
-                partner=head.text("supplier", 200),
-                date=head.day("date"),
-                currency=head.text("currency").upper(),
-                lines=lines[number],
-            ),
-        )
-        for number, head in heads.items()
-    ], []
-
-
-def _listed_line(cells: "_Cells") -> NewLine:
-    quantity = cells.exact("quantity", Quantity)
-    if quantity is None and not cells.text("quantity"):
-        cells.wrong("quantity", "quantity_missing", "A line needs a quantity.")
-    if not cells.text("article") and not cells.text("supplier_article_number"):
-        cells.wrong("article", "article_missing", "A line needs our article or the supplier's article number.")
-    return NewLine(
-        article=cells.text("article", 80),
-        article_number=cells.text("supplier_article_number", 80),
-        description=cells.text("description", 500),
-        quantity=quantity,
-        unit=cells.text("unit", 20),
-        unit_price=cells.exact("unit_price", UnitPrice),
-        price_quantity=cells.exact("price_quantity", Quantity) or Quantity(1),
-        discount_percent=cells.exact("discount_percent", Percent) or Percent(0),
-        requested_date=cells.day("requested_date"),
-        note=cells.text("note", 4000),
-    )
-
-
-def row_fault(row: int, column: str, code: str, message: str, **params: str) -> Issue:
-    """A fault of one cell of a file; the pointer names the row as a spreadsheet program counts it."""
-    where = {"row": str(row), "column": column}
-    return Issue(
-        code=code, message=f"Row {row}: {message}", params=where | params, pointer=f"/rows/{row}/{column}".rstrip("/"), blocks=True
-    )
-
-
-class _Cells:
-    """The cells of one row, read by column, with everything wrong with them."""
-
-    def __init__(self, row: Row, decimal: Literal[".", ","] | None) -> None:
-        self.row = row.number
-        self.issues: list[Issue] = []
-        self._cells = row.cells
-        self._decimal = decimal
-
-    def wrong(self, column: str, code: str, message: str) -> None:
-        """Note a fault of one cell."""
-        self.issues.append(row_fault(self.row, column, code, message))
-
-    def text(self, column: str, longest: int = 0) -> str:
-        """A cell's text; one longer than allowed is a fault."""
-        text = self._cells.get(column, "")
-        if longest and len(text) > longest:
-            self.wrong(column, "text_too_long", f"This text has at most {longest} characters.")
-            return ""
-        return text
-
-    def exact(self, column: str, kind: type[E]) -> E | None:
-        """A cell's number, or None when it is empty or at fault."""
-        text = self.text(column)
-        if not text:
-            return None
-        match number(text, decimal=self._decimal):
-            case Unclear(code=code, message=message):
-                self.wrong(column, code, message)
-                return None
-            case found:
-                try:
-                    return kind(kind.read(canonical(found)))
-                except ValueError:
-                    self.wrong(column, "number_out_of_range", f"Write {kind.rule}.")
-                    return None
-
-    def day(self, column: str) -> dt.date | None:
-        """A cell's day, or None when it is empty or at fault."""
-        text = self.text(column)
-        if not text:
-            return None
-        try:
-            return dt.date.fromisoformat(text)
-        except ValueError:
-            self.wrong(column, "date_invalid", "Write a date as 2026-11-21.")
-            return None

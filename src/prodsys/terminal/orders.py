@@ -31,14 +31,14 @@ def order() -> None:
 def import_orders(file: Any) -> None:
     """Write down the orders of a CSV or XLSX FILE, one row a line: all of them, or none with every bad row named."""
     from prodsys.kit import sheets
-    from prodsys.purchasing import actions, model
+    from prodsys.purchasing import importing
     from prodsys.scopes import CONSOLE
 
     content = file.read()
 
     async def story(instance: "Instance") -> Any:
-        table = await asyncio.to_thread(sheets.read_table, content, text_columns=model.SHEET_CODES, required=model.SHEET_REQUIRED)
-        return await instance.db.write(actions.import_table, CONSOLE, table)
+        table = await asyncio.to_thread(sheets.read_table, content, text_columns=importing.SHEET_CODES, required=importing.SHEET_REQUIRED)
+        return await instance.db.write(importing.import_table, CONSOLE, table)
 
     made = guest.visit(story)
     say.answer(
@@ -158,11 +158,11 @@ def export(orders: tuple[str, ...], dry_run: bool, watch: bool) -> None:
 
 
 async def _previewed(instance: "Instance", orders: Sequence[str]) -> "list[Previewed]":
-    from prodsys.purchasing import actions
+    from prodsys.purchasing import abroad, previewing
     from prodsys.scopes import CONSOLE
 
     ids = await instance.db.read(_ids, orders)
-    return await actions.preview(instance.db, actions.reach_by(instance.outbound, instance.vault, instance.settings), CONSOLE, ids)
+    return await previewing.preview(instance.db, abroad.reach_by(instance.outbound, instance.vault, instance.settings), CONSOLE, ids)
 
 
 def _foretell(found: "Sequence[Previewed]") -> None:
@@ -189,13 +189,13 @@ _WOULD = {
 
 
 async def _promised(instance: "Instance", orders: Sequence[str]) -> "Export":
-    from prodsys.purchasing import actions
+    from prodsys.purchasing import exporting
     from prodsys.scopes import CONSOLE
 
     every = instance.settings.answers_every_seconds
 
     def unit(tx: "Tx") -> "Export":
-        return actions.export_shown(tx, actions.export(tx, CONSOLE, _ids(tx, orders), answers_every=every))[0]
+        return exporting.export_shown(tx, exporting.export(tx, CONSOLE, _ids(tx, orders), answers_every=every))[0]
 
     return await instance.db.write(unit)
 
@@ -204,7 +204,7 @@ async def _watched(orders: Sequence[str]) -> "Export":
     """Promise, then look until every order has ended; where no server holds the lock we deliver ourselves meanwhile."""
     from prodsys import app
     from prodsys.kit.db import DatabaseInUse
-    from prodsys.purchasing import actions
+    from prodsys.purchasing import exporting
 
     known = guest.ready()
     async with contextlib.AsyncExitStack() as opened:
@@ -217,7 +217,7 @@ async def _watched(orders: Sequence[str]) -> "Export":
         made = await _promised(instance, orders)
         told: dict[str, str] = {}
         while True:
-            shown, _ = await instance.db.read(actions.export_shown, made.id)
+            shown, _ = await instance.db.read(exporting.export_shown, made.id)
             _tell_news(shown.items, told)
             if shown.is_settled:
                 return shown

@@ -1,0 +1,20 @@
+"""What the buyer's desk does by itself, by the clock."""
+
+from collections.abc import Awaitable, Callable
+
+from prodsys.kit.db import Database
+from prodsys.purchasing.abroad import Reach
+from prodsys.purchasing.answers import ANSWERS, pull_answers
+from prodsys.purchasing.exporting import EXPORT, go_on
+
+
+def tasks(db: Database, reach: Reach, *, answers_every: int = 60) -> dict[str, Callable[[str], Awaitable[None]]]:
+    """What this room does by the clock, by kind of task."""
+
+    async def answers(partner: str) -> None:
+        await pull_answers(db, reach, partner)
+
+    async def exports(id: str) -> None:
+        await go_on(db, id, answers_every=answers_every)
+
+    return {ANSWERS: answers, EXPORT: exports}

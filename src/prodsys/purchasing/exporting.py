@@ -1,0 +1,255 @@
+"""Promise orders to their suppliers, many at once, and tell what became of each."""
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from prodsys import documents, errors
+from prodsys.company.store import card as company_card
+from prodsys.documents import Issue
+from prodsys.exchange import outbox, timetable
+from prodsys.exchange.outbox import Promise
+from prodsys.kit.clock import now
+from prodsys.kit.db import Database, Tx, signal
+from prodsys.kit.telemetry import new_trace
+from prodsys.logs.model import Entry
+from prodsys.logs.store import tell
+from prodsys.modules.store import is_on
+from prodsys.partners import store as partners
+from prodsys.partners.model import ready
+from prodsys.purchasing import model, store
+from prodsys.purchasing.actions import closed_lanes, partner_of
+from prodsys.purchasing.answers import plan_answers
+from prodsys.purchasing.model import (
+    Export,
+    ExportedOrder,
+    ExportSummary,
+    Progress,
+)
+from prodsys.purchasing.store import ItemRow
+from prodsys.scopes import PRODSYS_MODULE, Caller
+
+KIND = "order"
+"""The kind of promise an exported order is."""
+EXPORT = "export"
+"""The kind of task that goes on with a long export; its subject is the export's id."""
+TOPIC = "exports"
+"""Signalled when an order of an export changes its status."""
+NEWS = 500
+"""Orders told of in one piece of an export's news."""
+_OVERLAP = dt.timedelta(seconds=5)
+
+
+def export(tx: Tx, caller: Caller, orders: Sequence[str], *, answers_every: int = 60) -> str:
+    """Promise orders to their suppliers; returns the export's id. They leave when this transaction has committed.
+
+    An order that is not ready is refused here, with every reason, and never sent. Up to 500 orders are looked at in this unit; the rest
+    of a longer list goes on by `go_on`, chunk by chunk. Raises Invalid for an empty or too long list and for orders there are not.
+    """
+    ids = list(dict.fromkeys(orders))
+    if not 1 <= len(ids) <= model.MOST_ORDERS:
+        message = f"An export holds 1 to {model.MOST_ORDERS} orders."
+        raise errors.Invalid(issues=[Issue(code="order_count", message=message, pointer="/orders", blocks=True)])
+    keys = store.keys(tx, ids)
+    unknown = [unknown_order(at, order) for at, order in enumerate(orders) if order not in keys]
+    if unknown:
+        raise errors.Invalid(issues=unknown[:1000])
+    pk, export_id = store.new_export(tx, [keys[order] for order in ids], caller.name)
+    _promise_some(tx, pk, export_id, caller.name, model.AT_ONCE, answers_every)
+    if len(ids) > model.AT_ONCE:
+        timetable.plan(tx, f"{EXPORT}:{export_id}", kind=EXPORT, subject=export_id, every=dt.timedelta(minutes=1))
+    signal(tx, TOPIC)
+    return export_id
+
+
+def unknown_order(at: int, order: str) -> Issue:
+    name = order[:80]
+    return Issue(code="order_unknown", message=f"There is no order {name}.", params={"order": name}, pointer=f"/orders/{at}", blocks=True)
+
+
+async def go_on(db: Database, export_id: str, *, answers_every: int = 60) -> None:
+    """Go on with a long export until every order of it has been looked at; a crash in between loses nothing."""
+    while await db.write(_go_on_once, export_id, answers_every):
+        pass
+    await db.write(timetable.drop, f"{EXPORT}:{export_id}")
+
+
+def _go_on_once(tx: Tx, export_id: str, answers_every: int) -> bool:
+    row = store.export_row(tx, export_id)
+    if row is None:
+        return False
+    looked_at = _promise_some(tx, row.pk, row.id, row.created_by, model.CHUNK, answers_every)
+    signal(tx, TOPIC)
+    return looked_at == model.CHUNK
+
+
+def _promise_some(tx: Tx, export_pk: int, export_id: str, actor: str, most: int, answers_every: int) -> int:
+    """Look at the next orders of an export: promise those that are ready, refuse the others with every reason."""
+    going = store.going(tx, export_pk, most)
+    if not going:
+        return 0
+    at = now()
+    module_on = is_on(tx, PRODSYS_MODULE)
+    ours = company_card(tx)
+    suppliers = partners.suppliers(tx, {one.partner for one in going if one.partner is not None})
+    standing = {pk: ready(supplier, module_on, at) for pk, supplier in suppliers.items()}
+    promises, promised, entries = [], [], []
+    refused: list[tuple[int, str, model.ItemStatus, Sequence[Issue]]] = []
+    for one in going:
+        order = store.read_order(one.document)
+        supplier_issues = standing.get(one.partner) if one.partner is not None else None
+        issues = model.ready_to_export(order, one.delivery, has_card=ours is not None, supplier_issues=supplier_issues)
+        if issues or ours is None or one.partner is None:
+            refused.append((one.position, "", "refused", issues))
+            entries.append(_not_sent(one, issues, actor))
+            continue
+        supplier = suppliers[one.partner]
+        trace = msgspec.structs.replace(new_trace(), trace_id=one.trace_id)
+        promises.append(
+            Promise(
+                kind=KIND,
+                lane=supplier.lane,
+                chain=one.id,
+                dedup=f"{export_id}:{one.id}:{one.trace_id}",
+                subject=one.id,
+                document=documents.write(model.as_document(order, one.revision, ours.card)).decode(),
+                trace=trace,
+                give_up_after=supplier.give_up_after,
+            )
+        )
+        promised.append(one)
+        entries.append(
+            Entry(
+                code="order.queued",
+                message=f"{actor} exported order {one.number} to {supplier.name}.",
+                direction="out",
+                partner=one.partner,
+                subject=one.id,
+                number=one.number,
+                trace_id=one.trace_id,
+                actor=actor,
+            )
+        )
+    if promises:
+        deliveries = outbox.promise(tx, *promises)
+        store.mark_queued(tx, [(one.pk, one.trace_id) for one in promised])
+        store.note_items(tx, export_pk, [(one.position, dl, "queued", ()) for one, dl in zip(promised, deliveries, strict=True)])
+        for pk in {one.partner for one in promised if one.partner is not None}:
+            plan_answers(tx, suppliers[pk].id, answers_every)
+    store.note_items(tx, export_pk, refused)
+    tell(tx, *entries)
+    return len(going)
+
+
+def _not_sent(one: store.Going, issues: Sequence[Issue], actor: str) -> Entry:
+    return Entry(
+        code="order.not_exported",
+        message=f"Order {one.number} was not exported: {' '.join(issue.message for issue in issues[:3])}{_more(len(issues) - 3)}",
+        level="warning",
+        partner=one.partner,
+        subject=one.id,
+        number=one.number,
+        trace_id=one.trace_id,
+        actor=actor,
+        issues=list(issues),
+    )
+
+
+def _more(count: int) -> str:
+    return f" (and {count} more)" if count > 0 else ""
+
+
+def retry(tx: Tx, caller: Caller, export_id: str, *, answers_every: int = 60) -> int:
+    """Promise the failed orders of an export anew, as they stand now, and nothing else; how many they are. Raises NotFound."""
+    row = store.export_row(tx, export_id)
+    if row is None:
+        raise errors.NotFound
+    count = store.reopen_failed(tx, row.pk)
+    _promise_some(tx, row.pk, row.id, caller.name, model.AT_ONCE, answers_every)
+    if count > model.AT_ONCE:
+        timetable.plan(tx, f"{EXPORT}:{row.id}", kind=EXPORT, subject=row.id, every=dt.timedelta(minutes=1))
+    signal(tx, TOPIC)
+    return count
+
+
+def export_shown(tx: Tx, id: str, after: int = -1, limit: int = 500) -> tuple[Export, int | None]:
+    """An export with some of its orders, and the position after which the rest comes. Raises NotFound."""
+    row = store.export_row(tx, id)
+    if row is None:
+        raise errors.NotFound
+    rows = store.items(tx, row.pk, after, limit + 1)
+    more = rows[limit - 1].position if len(rows) > limit else None
+    counts = _counts(tx, row.pk)
+    shown_now = Export(
+        id=row.id,
+        created_at=row.created_at,
+        created_by=row.created_by,
+        size=row.size,
+        counts=counts,
+        is_settled=counts.under_way == 0,
+        items=_items(tx, rows[:limit]),
+    )
+    return shown_now, more
+
+
+def progress(tx: Tx, id: str, since: dt.datetime | None, told: Mapping[str, str]) -> Progress:
+    """What is new of an export: orders whose status differs from what was `told` (status by order id) last. Raises NotFound."""
+    row = store.export_row(tx, id)
+    if row is None:
+        raise errors.NotFound
+    counts = _counts(tx, row.pk)
+    # A commit may become visible a moment after one with a later time, so the look goes back a little.
+    rows = store.items_changed(tx, row.pk, (since or row.created_at) - _OVERLAP, model.MOST_ORDERS)
+    news = [one for one in _items(tx, rows) if told.get(one.order) != one.status]
+    return Progress(counts=counts, items=news[:NEWS], is_settled=counts.under_way == 0 and len(news) <= NEWS)
+
+
+def exports_listed(tx: Tx, below: int | None, limit: int) -> tuple[list[ExportSummary], int | None]:
+    """A page of exports, newest first, and the key below which the next one begins."""
+    rows = store.exports_below(tx, below, limit + 1)
+    more = rows[limit - 1].pk if len(rows) > limit else None
+    return [ExportSummary(id=row.id, created_at=row.created_at, created_by=row.created_by, size=row.size) for row in rows[:limit]], more
+
+
+def _counts(tx: Tx, export_pk: int) -> model.Counts:
+    rows = store.counted(tx, export_pk)
+    closed = closed_lanes(tx, [row.lane for row in rows])
+    counts: dict[str, int] = {}
+    for row in rows:
+        status = _status(row.status, row.state, was_tried=bool(row.tried), is_closed=row.lane in closed)
+        counts[status] = counts.get(status, 0) + row.count
+    return model.Counts(**counts)
+
+
+def _items(tx: Tx, rows: Sequence[ItemRow]) -> list[ExportedOrder]:
+    closed = closed_lanes(tx, [row.partner_id for row in rows if row.status == "queued"])
+    items = []
+    for row in rows:
+        lane = closed.get(row.partner_id or "")
+        status = _status(row.status, row.state, was_tried=bool(row.attempts), is_closed=lane is not None)
+        issues = store.read_issues(row.issues)
+        items.append(
+            ExportedOrder(
+                order=row.order,
+                number=row.number,
+                partner=partner_of(row),
+                status=status,
+                issues=issues,
+                what_to_do=model.what_to_do(status, issues, lane),
+                trace_id=row.trace_id,
+                delivery=row.delivery or None,
+                changed_at=row.changed_at,
+            )
+        )
+    return items
+
+
+def _status(status: str, state: str | None, *, was_tried: bool, is_closed: bool) -> Any:
+    """What is under way is told from its delivery and its lane, so that a lane that pauses costs no update of its orders."""
+    if status != "queued":
+        return status
+    if state == "leased":
+        return "sending"
+    return "waiting" if state == "ready" and (is_closed or was_tried) else "queued"

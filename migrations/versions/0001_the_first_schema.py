@@ -11,6 +11,44 @@ down_revision = None
 
 def upgrade() -> None:
     op.create_table(
+        "alert_causes",
+        sa.Column("pk", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("id", Code(), nullable=False),
+        sa.Column("key", Code(), nullable=False, comment="what two troubles share that have one cause"),
+        sa.Column("family", Code(), nullable=False, comment="what ends it: lane, order, token…"),
+        sa.Column("partner", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("code", Code(), nullable=False),
+        sa.Column("sentence", Code(), nullable=False),
+        sa.Column("remedy", Code(), nullable=False),
+        sa.Column("path", Code(), nullable=False),
+        sa.Column("about", Code(), server_default="", nullable=False),
+        sa.Column("is_open", sa.Boolean(), server_default=sa.text("(true)"), nullable=False),
+        sa.Column("since", Instant(), nullable=False),
+        sa.Column("last_at", Instant(), nullable=False),
+        sa.Column("closed_at", Instant(), nullable=True),
+        sa.Column("times", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("affected", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("told_open", sa.Boolean(), server_default=sa.text("(false)"), nullable=False),
+        sa.Column("told_at", Instant(), nullable=True),
+        sa.Column("tell_at", Instant(), nullable=True, comment="when people are to be told next; null while they know"),
+        sa.PrimaryKeyConstraint("pk", name=op.f("pk_alert_causes")),
+        sa.UniqueConstraint("id", name=op.f("uq_alert_causes_id")),
+        sa.UniqueConstraint("key", name=op.f("uq_alert_causes_key")),
+    )
+    with op.batch_alter_table("alert_causes", schema=None) as batch_op:
+        batch_op.create_index("alert_causes_open", ["is_open", "pk"], unique=False)
+        batch_op.create_index("alert_causes_to_tell", ["tell_at"], unique=False)
+
+    op.create_table(
+        "alert_said",
+        sa.Column("key", Code(), nullable=False, comment="what is said once and never again"),
+        sa.Column("at", Instant(), nullable=False),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_alert_said")),
+    )
+    with op.batch_alter_table("alert_said", schema=None) as batch_op:
+        batch_op.create_index("alert_said_at", ["at"], unique=False)
+
+    op.create_table(
         "articles",
         sa.Column("pk", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("id", Code(), nullable=False),
@@ -218,6 +256,21 @@ def upgrade() -> None:
         batch_op.create_index("log_entries_trace", ["trace_id"], unique=False)
 
     op.create_table(
+        "log_readers",
+        sa.Column("name", Code(), nullable=False),
+        sa.Column("read_to", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column(
+            "missing",
+            Code(),
+            server_default="[]",
+            nullable=False,
+            comment="keys below read_to that may still be committed, JSON [[key, seen µs]]",
+        ),
+        sa.Column("turn", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("has_defaults", sa.Boolean(), server_default=sa.text("(false)"), nullable=False),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_log_readers")),
+    )
+    op.create_table(
         "modules",
         sa.Column("name", Code(), nullable=False),
         sa.Column("is_on", sa.Boolean(), server_default=sa.text("(false)"), nullable=False),
@@ -256,6 +309,28 @@ def upgrade() -> None:
         sa.UniqueConstraint("email", name=op.f("uq_users_email")),
         sa.UniqueConstraint("id", name=op.f("uq_users_id")),
     )
+    op.create_table(
+        "alert_marks",
+        sa.Column("cause", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("mark", Code(), nullable=False, comment="number or id of what suffers from it"),
+        sa.ForeignKeyConstraint(["cause"], ["alert_causes.pk"], name=op.f("fk_alert_marks_cause")),
+        sa.PrimaryKeyConstraint("cause", "mark", name=op.f("pk_alert_marks")),
+    )
+    with op.batch_alter_table("alert_marks", schema=None) as batch_op:
+        batch_op.create_index("alert_marks_mark", ["mark"], unique=False)
+
+    op.create_table(
+        "alert_news",
+        sa.Column("pk", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("person", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("news", Code(), nullable=False, comment="alerts.model.News as JSON"),
+        sa.Column("due_at", Instant(), nullable=False),
+        sa.ForeignKeyConstraint(["person"], ["users.pk"], name=op.f("fk_alert_news_person")),
+        sa.PrimaryKeyConstraint("pk", name=op.f("pk_alert_news")),
+    )
+    with op.batch_alter_table("alert_news", schema=None) as batch_op:
+        batch_op.create_index("alert_news_due", ["due_at", "person", "pk"], unique=False)
+
     op.create_table(
         "partners",
         sa.Column("pk", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -300,6 +375,20 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("pk", name=op.f("pk_partners")),
         sa.UniqueConstraint("contact", name="one_partner_per_contact"),
         sa.UniqueConstraint("id", name=op.f("uq_partners_id")),
+    )
+    op.create_table(
+        "subscriptions",
+        sa.Column("pk", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("id", Code(), nullable=False),
+        sa.Column("person", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("subject", Code(), nullable=False, comment="new_draft | answer | change | cancellation | despatch | overdue | trouble"),
+        sa.Column("pace", Code(), nullable=False, comment="at_once | hourly | daily"),
+        sa.Column("hour", sa.Integer(), server_default="6", nullable=False, comment="UTC, of a daily digest"),
+        sa.Column("created_at", Instant(), nullable=False),
+        sa.ForeignKeyConstraint(["person"], ["users.pk"], name=op.f("fk_subscriptions_person")),
+        sa.PrimaryKeyConstraint("pk", name=op.f("pk_subscriptions")),
+        sa.UniqueConstraint("id", name=op.f("uq_subscriptions_id")),
+        sa.UniqueConstraint("person", "subject", name="one_subscription_per_subject"),
     )
     op.create_table(
         "agreed_prices",
@@ -423,6 +512,28 @@ def upgrade() -> None:
         sa.Column("reason", Code(), server_default="", nullable=False),
         sa.Column("receipt", Code(), nullable=True, comment="documents.Receipt as JSON"),
         sa.Column("change_seen", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column(
+            "newest_revision",
+            sa.Integer(),
+            server_default="1",
+            nullable=False,
+            comment="the highest ever written; a refused change falls back",
+        ),
+        sa.Column("answer", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("answered", Code(), nullable=True, comment="documents.OrderAnswer as JSON: the newest answer to this revision"),
+        sa.Column("answered_at", Instant(), nullable=True),
+        sa.Column(
+            "agreed_revision", sa.Integer(), server_default="0", nullable=False, comment="what both companies stand by; 0 while nothing"
+        ),
+        sa.Column("word", Code(), server_default="", nullable=False, comment="acceptance | cancellation: a word of ours on its way"),
+        sa.Column("stood_at", Code(), server_default="", nullable=False, comment="the acceptance to go back to when that word is refused"),
+        sa.Column("due_date", Day(), nullable=True, comment="when the next of it should be here; null when nothing more is expected"),
+        sa.Column("is_promised_late", sa.Boolean(), server_default=sa.text("(false)"), nullable=False),
+        sa.Column("is_partly_received", sa.Boolean(), server_default=sa.text("(false)"), nullable=False),
+        sa.Column("told_overdue", Day(), nullable=True, comment="the due date of which people have been told"),
+        sa.Column(
+            "told_unanswered", sa.Integer(), server_default="0", nullable=False, comment="the revision of which people have been told"
+        ),
         sa.ForeignKeyConstraint(["partner"], ["partners.pk"], name=op.f("fk_purchase_orders_partner")),
         sa.PrimaryKeyConstraint("pk", name=op.f("pk_purchase_orders")),
         sa.UniqueConstraint("id", name=op.f("uq_purchase_orders_id")),
@@ -432,8 +543,36 @@ def upgrade() -> None:
         batch_op.create_index("purchase_orders_acceptance", ["acceptance", "pk"], unique=False)
         batch_op.create_index("purchase_orders_date", ["date", "pk"], unique=False)
         batch_op.create_index("purchase_orders_delivery", ["delivery", "pk"], unique=False)
+        batch_op.create_index(
+            "purchase_orders_due",
+            ["due_date", "pk"],
+            unique=False,
+            sqlite_where=sa.text("due_date IS NOT NULL AND delivery = 'received'"),
+            postgresql_where=sa.text("due_date IS NOT NULL AND delivery = 'received'"),
+        )
+        batch_op.create_index(
+            "purchase_orders_partly_received",
+            ["pk"],
+            unique=False,
+            sqlite_where=sa.text("is_partly_received"),
+            postgresql_where=sa.text("is_partly_received"),
+        )
         batch_op.create_index("purchase_orders_partner", ["partner", "pk"], unique=False)
+        batch_op.create_index(
+            "purchase_orders_promised_late",
+            ["pk"],
+            unique=False,
+            sqlite_where=sa.text("is_promised_late"),
+            postgresql_where=sa.text("is_promised_late"),
+        )
         batch_op.create_index("purchase_orders_their_id", ["their_id"], unique=False)
+        batch_op.create_index(
+            "purchase_orders_unanswered",
+            ["sent_at", "pk"],
+            unique=False,
+            sqlite_where=sa.text("delivery = 'received' AND acceptance = 'open'"),
+            postgresql_where=sa.text("delivery = 'received' AND acceptance = 'open'"),
+        )
 
     op.create_table(
         "sales_orders",
@@ -466,6 +605,7 @@ def upgrade() -> None:
         sa.Column("answered_at", Instant(), nullable=True),
         sa.Column("answered_by", Code(), server_default="", nullable=False),
         sa.Column("reason", Code(), server_default="", nullable=False),
+        sa.Column("acceptance_before", Code(), server_default="", nullable=False),
         sa.ForeignKeyConstraint(["contact"], ["contacts.pk"], name=op.f("fk_sales_orders_contact")),
         sa.ForeignKeyConstraint(["partner"], ["partners.pk"], name=op.f("fk_sales_orders_partner")),
         sa.PrimaryKeyConstraint("pk", name=op.f("pk_sales_orders")),
@@ -595,6 +735,20 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_export_orders_order"), ["order"], unique=False)
 
     op.create_table(
+        "purchase_despatches",
+        sa.Column("pk", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("order", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("id", Code(), nullable=False, comment="the supplier's"),
+        sa.Column("document", Code(), nullable=False, comment="documents.Despatch as JSON"),
+        sa.Column("heard_at", Instant(), nullable=False),
+        sa.Column("received_at", Instant(), nullable=True, comment="null until somebody has booked it in"),
+        sa.ForeignKeyConstraint(["order"], ["purchase_orders.pk"], name=op.f("fk_purchase_despatches_order")),
+        sa.PrimaryKeyConstraint("pk", name=op.f("pk_purchase_despatches")),
+    )
+    with op.batch_alter_table("purchase_despatches", schema=None) as batch_op:
+        batch_op.create_index("purchase_despatches_order", ["order", "id"], unique=True)
+
+    op.create_table(
         "purchase_lines",
         sa.Column("order", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("position", sa.Integer(), nullable=False),
@@ -610,6 +764,43 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("order", "position", name=op.f("pk_purchase_lines")),
     )
     op.create_table(
+        "purchase_messages",
+        sa.Column("pk", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("order", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("id", Code(), nullable=False, comment="the writer's"),
+        sa.Column("at", Instant(), nullable=False),
+        sa.Column("author", Code(), server_default="", nullable=False),
+        sa.Column("text", Code(), nullable=False),
+        sa.Column("line_id", Code(), server_default="", nullable=False),
+        sa.Column("state", Code(), nullable=False, comment="heard | queued | sent | failed"),
+        sa.ForeignKeyConstraint(["order"], ["purchase_orders.pk"], name=op.f("fk_purchase_messages_order")),
+        sa.PrimaryKeyConstraint("pk", name=op.f("pk_purchase_messages")),
+    )
+    with op.batch_alter_table("purchase_messages", schema=None) as batch_op:
+        batch_op.create_index("purchase_messages_order", ["order", "id"], unique=True)
+
+    op.create_table(
+        "purchase_revisions",
+        sa.Column("order", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("revision", sa.Integer(), nullable=False),
+        sa.Column("document", Code(), nullable=False, comment="documents.Order as JSON, as it was sent"),
+        sa.Column("acceptance", Code(), nullable=False),
+        sa.Column("their_id", Code(), nullable=True),
+        sa.Column("answer", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("answered", Code(), nullable=True, comment="documents.OrderAnswer as JSON"),
+        sa.Column("answered_at", Instant(), nullable=True),
+        sa.ForeignKeyConstraint(["order"], ["purchase_orders.pk"], name=op.f("fk_purchase_revisions_order")),
+        sa.PrimaryKeyConstraint("order", "revision", name=op.f("pk_purchase_revisions")),
+    )
+    op.create_table(
+        "sales_answers",
+        sa.Column("order", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("answer", sa.Integer(), nullable=False),
+        sa.Column("document", Code(), nullable=False, comment="documents.OrderAnswer as JSON"),
+        sa.ForeignKeyConstraint(["order"], ["sales_orders.pk"], name=op.f("fk_sales_answers_order")),
+        sa.PrimaryKeyConstraint("order", "answer", name=op.f("pk_sales_answers")),
+    )
+    op.create_table(
         "sales_changes",
         sa.Column("partner", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("position", sa.BigInteger(), nullable=False),
@@ -621,6 +812,21 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["partner"], ["partners.pk"], name=op.f("fk_sales_changes_partner")),
         sa.PrimaryKeyConstraint("partner", "position", name=op.f("pk_sales_changes")),
     )
+    op.create_table(
+        "sales_despatches",
+        sa.Column("pk", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("id", Code(), nullable=False),
+        sa.Column("order", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("document", Code(), nullable=False, comment="documents.Despatch as JSON"),
+        sa.Column("at", Instant(), nullable=False),
+        sa.Column("actor", Code(), server_default="", nullable=False),
+        sa.ForeignKeyConstraint(["order"], ["sales_orders.pk"], name=op.f("fk_sales_despatches_order")),
+        sa.PrimaryKeyConstraint("pk", name=op.f("pk_sales_despatches")),
+        sa.UniqueConstraint("id", name=op.f("uq_sales_despatches_id")),
+    )
+    with op.batch_alter_table("sales_despatches", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_sales_despatches_order"), ["order"], unique=False)
+
     op.create_table(
         "sales_lines",
         sa.Column("order", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -636,17 +842,90 @@ def upgrade() -> None:
         sa.Column("expected_price", DecimalText(), nullable=True),
         sa.Column("expected_price_quantity", DecimalText(), nullable=True),
         sa.Column("expected_price_from", Code(), nullable=True),
-        sa.Column("answer", Code(), nullable=True, comment="null while unanswered"),
+        sa.Column("despatched", DecimalText(), server_default="0", nullable=False),
         sa.ForeignKeyConstraint(["article"], ["articles.pk"], name=op.f("fk_sales_lines_article")),
         sa.ForeignKeyConstraint(["order"], ["sales_orders.pk"], name=op.f("fk_sales_lines_order")),
         sa.PrimaryKeyConstraint("order", "position", name=op.f("pk_sales_lines")),
     )
+    op.create_table(
+        "sales_messages",
+        sa.Column("pk", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("id", Code(), nullable=False),
+        sa.Column("order", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("is_ours", sa.Boolean(), server_default=sa.text("(false)"), nullable=False),
+        sa.Column("document", Code(), nullable=False, comment="documents.Message as JSON"),
+        sa.ForeignKeyConstraint(["order"], ["sales_orders.pk"], name=op.f("fk_sales_messages_order")),
+        sa.PrimaryKeyConstraint("pk", name=op.f("pk_sales_messages")),
+        sa.UniqueConstraint("id", name=op.f("uq_sales_messages_id")),
+    )
+    with op.batch_alter_table("sales_messages", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_sales_messages_order"), ["order"], unique=False)
+
+    op.create_table(
+        "purchase_despatch_lines",
+        sa.Column("despatch", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("position", sa.Integer(), nullable=False),
+        sa.Column("line_id", Code(), nullable=False),
+        sa.Column("quantity", DecimalText(), nullable=False),
+        sa.ForeignKeyConstraint(["despatch"], ["purchase_despatches.pk"], name=op.f("fk_purchase_despatch_lines_despatch")),
+        sa.PrimaryKeyConstraint("despatch", "position", name=op.f("pk_purchase_despatch_lines")),
+    )
+    op.create_table(
+        "purchase_receipts",
+        sa.Column("pk", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("id", Code(), nullable=False),
+        sa.Column("order", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("despatch", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("at", Instant(), nullable=False),
+        sa.Column("actor", Code(), server_default="", nullable=False),
+        sa.ForeignKeyConstraint(["despatch"], ["purchase_despatches.pk"], name=op.f("fk_purchase_receipts_despatch")),
+        sa.ForeignKeyConstraint(["order"], ["purchase_orders.pk"], name=op.f("fk_purchase_receipts_order")),
+        sa.PrimaryKeyConstraint("pk", name=op.f("pk_purchase_receipts")),
+        sa.UniqueConstraint("id", name=op.f("uq_purchase_receipts_id")),
+    )
+    with op.batch_alter_table("purchase_receipts", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_purchase_receipts_order"), ["order"], unique=False)
+
+    op.create_table(
+        "purchase_receipt_lines",
+        sa.Column("receipt", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("position", sa.Integer(), nullable=False),
+        sa.Column("line_id", Code(), nullable=False),
+        sa.Column("quantity", DecimalText(), nullable=False, comment="negative: sent back"),
+        sa.Column("note", Code(), server_default="", nullable=False),
+        sa.ForeignKeyConstraint(["receipt"], ["purchase_receipts.pk"], name=op.f("fk_purchase_receipt_lines_receipt")),
+        sa.PrimaryKeyConstraint("receipt", "position", name=op.f("pk_purchase_receipt_lines")),
+    )
 
 
 def downgrade() -> None:
+    op.drop_table("purchase_receipt_lines")
+    with op.batch_alter_table("purchase_receipts", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_purchase_receipts_order"))
+
+    op.drop_table("purchase_receipts")
+    op.drop_table("purchase_despatch_lines")
+    with op.batch_alter_table("sales_messages", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_sales_messages_order"))
+
+    op.drop_table("sales_messages")
     op.drop_table("sales_lines")
+    with op.batch_alter_table("sales_despatches", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_sales_despatches_order"))
+
+    op.drop_table("sales_despatches")
     op.drop_table("sales_changes")
+    op.drop_table("sales_answers")
+    op.drop_table("purchase_revisions")
+    with op.batch_alter_table("purchase_messages", schema=None) as batch_op:
+        batch_op.drop_index("purchase_messages_order")
+
+    op.drop_table("purchase_messages")
     op.drop_table("purchase_lines")
+    with op.batch_alter_table("purchase_despatches", schema=None) as batch_op:
+        batch_op.drop_index("purchase_despatches_order")
+
+    op.drop_table("purchase_despatches")
     with op.batch_alter_table("export_orders", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_export_orders_order"))
         batch_op.drop_index("export_orders_delivery")
@@ -686,8 +965,24 @@ def downgrade() -> None:
 
     op.drop_table("sales_orders")
     with op.batch_alter_table("purchase_orders", schema=None) as batch_op:
+        batch_op.drop_index(
+            "purchase_orders_unanswered",
+            sqlite_where=sa.text("delivery = 'received' AND acceptance = 'open'"),
+            postgresql_where=sa.text("delivery = 'received' AND acceptance = 'open'"),
+        )
         batch_op.drop_index("purchase_orders_their_id")
+        batch_op.drop_index(
+            "purchase_orders_promised_late", sqlite_where=sa.text("is_promised_late"), postgresql_where=sa.text("is_promised_late")
+        )
         batch_op.drop_index("purchase_orders_partner")
+        batch_op.drop_index(
+            "purchase_orders_partly_received", sqlite_where=sa.text("is_partly_received"), postgresql_where=sa.text("is_partly_received")
+        )
+        batch_op.drop_index(
+            "purchase_orders_due",
+            sqlite_where=sa.text("due_date IS NOT NULL AND delivery = 'received'"),
+            postgresql_where=sa.text("due_date IS NOT NULL AND delivery = 'received'"),
+        )
         batch_op.drop_index("purchase_orders_delivery")
         batch_op.drop_index("purchase_orders_date")
         batch_op.drop_index("purchase_orders_acceptance")
@@ -710,13 +1005,23 @@ def downgrade() -> None:
         batch_op.drop_index("agreed_prices_of")
 
     op.drop_table("agreed_prices")
+    op.drop_table("subscriptions")
     op.drop_table("partners")
+    with op.batch_alter_table("alert_news", schema=None) as batch_op:
+        batch_op.drop_index("alert_news_due")
+
+    op.drop_table("alert_news")
+    with op.batch_alter_table("alert_marks", schema=None) as batch_op:
+        batch_op.drop_index("alert_marks_mark")
+
+    op.drop_table("alert_marks")
     op.drop_table("users")
     with op.batch_alter_table("timetable", schema=None) as batch_op:
         batch_op.drop_index("timetable_due")
 
     op.drop_table("timetable")
     op.drop_table("modules")
+    op.drop_table("log_readers")
     with op.batch_alter_table("log_entries", schema=None) as batch_op:
         batch_op.drop_index("log_entries_trace")
         batch_op.drop_index("log_entries_subject")
@@ -768,3 +1073,12 @@ def downgrade() -> None:
         batch_op.drop_index("articles_gtin")
 
     op.drop_table("articles")
+    with op.batch_alter_table("alert_said", schema=None) as batch_op:
+        batch_op.drop_index("alert_said_at")
+
+    op.drop_table("alert_said")
+    with op.batch_alter_table("alert_causes", schema=None) as batch_op:
+        batch_op.drop_index("alert_causes_to_tell")
+        batch_op.drop_index("alert_causes_open")
+
+    op.drop_table("alert_causes")

@@ -4,8 +4,8 @@ The docstring of a class is the sentence its reader sees; `code` never changes o
 
     Refusal
     ├── the caller's: everything of 400-428
-    ├── the admin's: ModuleOff, PartnerNotReady (something is switched off or not connected)
-    ├── nobody's: TooManyRequests, PartnerUnreachable, StorageUnavailable (try again)
+    ├── the admin's: ModuleOff, PartnerNotReady, MailNotReady (something is switched off or not connected)
+    ├── nobody's: TooManyRequests, PartnerUnreachable, MailNotTaken, StorageUnavailable (try again)
     └── ours: InternalFault (500, no detail, a trace id)
 """
 
@@ -117,6 +117,12 @@ class RevisionSuperseded(Refusal):
     code, status = "revision_superseded", 409
 
 
+class AnswerSuperseded(Refusal):
+    """The supplier has given a newer answer meanwhile; read it before you accept or dispute."""
+
+    code, status = "answer_superseded", 409
+
+
 class WrongState(Refusal):
     """The action does not fit the state the document is in."""
 
@@ -145,6 +151,12 @@ class PartnerNotReady(Refusal):
     """Nothing can be sent to this partner yet."""
 
     code, status = "partner_not_ready", 409
+
+
+class MailNotReady(Refusal):
+    """E-mail cannot be sent from here until the operator has set it up."""
+
+    code, status = "mail_not_ready", 409
 
 
 class CursorGone(Refusal):
@@ -223,6 +235,12 @@ class PartnerUnreachable(Refusal):
     """The partner's system cannot be reached at the moment; try again later."""
 
     code, status = "partner_unreachable", 502
+
+
+class MailNotTaken(Refusal):
+    """The mail server did not take the mail."""
+
+    code, status = "mail_not_taken", 502
 
 
 class StorageUnavailable(Refusal):

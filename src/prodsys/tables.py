@@ -313,13 +313,42 @@ purchase_orders = Table(
     _text("reason"),
     Column("receipt", Code, comment="documents.Receipt as JSON"),
     _count("change_seen", 0),
+    Column("newest_revision", Integer, nullable=False, server_default="1", comment="the highest ever written; a refused change falls back"),
+    _count("answer"),
+    Column("answered", Code, comment="documents.OrderAnswer as JSON: the newest answer to this revision"),
+    Column("answered_at", Instant),
+    Column("agreed_revision", Integer, nullable=False, server_default="0", comment="what both companies stand by; 0 while nothing"),
+    Column("word", Code, nullable=False, server_default="", comment="acceptance | cancellation: a word of ours on its way"),
+    Column("stood_at", Code, nullable=False, server_default="", comment="the acceptance to go back to when that word is refused"),
+    Column("due_date", Day, comment="when the next of it should be here; null when nothing more is expected"),
+    _flag("is_promised_late"),
+    _flag("is_partly_received"),
+    Column("told_overdue", Day, comment="the due date of which people have been told"),
+    Column("told_unanswered", Integer, nullable=False, server_default="0", comment="the revision of which people have been told"),
     UniqueConstraint("number", name="one_purchase_order_per_number"),
     Index("purchase_orders_delivery", "delivery", "pk"),
     Index("purchase_orders_acceptance", "acceptance", "pk"),
     Index("purchase_orders_partner", "partner", "pk"),
     Index("purchase_orders_their_id", "their_id"),
     Index("purchase_orders_date", "date", "pk"),
-)
+    # What somebody has to follow up is little of all there is.
+    Index(
+        "purchase_orders_unanswered", "sent_at", "pk",
+        sqlite_where=text("delivery = 'received' AND acceptance = 'open'"), postgresql_where=text("delivery = 'received' AND acceptance = 'open'"),
+    ),
+    Index(
+        "purchase_orders_due", "due_date", "pk",
+        sqlite_where=text("due_date IS NOT NULL AND delivery = 'received'"), postgresql_where=text("due_date IS NOT NULL AND delivery = 'received'"),
+    ),
+    Index(
+        "purchase_orders_promised_late", "pk",
+        sqlite_where=text("is_promised_late"), postgresql_where=text("is_promised_late"),
+    ),
+    Index(
+        "purchase_orders_partly_received", "pk",
+        sqlite_where=text("is_partly_received"), postgresql_where=text("is_partly_received"),
+    ),
+)  # fmt: skip
 
 purchase_lines = Table(
     "purchase_lines",
@@ -333,6 +362,75 @@ purchase_lines = Table(
     _text("unit"),
     Column("unit_price", DecimalText),
     Column("net", Hundredths),
+)
+
+purchase_revisions = Table(
+    "purchase_revisions",
+    metadata,
+    Column("order", _Key, ForeignKey("purchase_orders.pk"), primary_key=True),
+    Column("revision", Integer, primary_key=True),
+    Column("document", Code, nullable=False, comment="documents.Order as JSON, as it was sent"),
+    Column("acceptance", Code, nullable=False),
+    Column("their_id", Code),
+    _count("answer"),
+    Column("answered", Code, comment="documents.OrderAnswer as JSON"),
+    Column("answered_at", Instant),
+)
+
+purchase_despatches = Table(
+    "purchase_despatches",
+    metadata,
+    _key(),
+    _to("order", "purchase_orders"),
+    Column("id", Code, nullable=False, comment="the supplier's"),
+    Column("document", Code, nullable=False, comment="documents.Despatch as JSON"),
+    Column("heard_at", Instant, nullable=False),
+    Column("received_at", Instant, comment="null until somebody has booked it in"),
+    Index("purchase_despatches_order", "order", "id", unique=True),
+)
+
+purchase_despatch_lines = Table(
+    "purchase_despatch_lines",
+    metadata,
+    Column("despatch", _Key, ForeignKey("purchase_despatches.pk"), primary_key=True),
+    Column("position", Integer, primary_key=True),
+    Column("line_id", Code, nullable=False),
+    Column("quantity", DecimalText, nullable=False),
+)
+
+purchase_receipts = Table(
+    "purchase_receipts",
+    metadata,
+    _key(),
+    _id(),
+    _to("order", "purchase_orders", index=True),
+    _to("despatch", "purchase_despatches", nullable=True),
+    Column("at", Instant, nullable=False),
+    _text("actor"),
+)
+
+purchase_receipt_lines = Table(
+    "purchase_receipt_lines",
+    metadata,
+    Column("receipt", _Key, ForeignKey("purchase_receipts.pk"), primary_key=True),
+    Column("position", Integer, primary_key=True),
+    Column("line_id", Code, nullable=False),
+    Column("quantity", DecimalText, nullable=False, comment="negative: sent back"),
+    _text("note"),
+)
+
+purchase_messages = Table(
+    "purchase_messages",
+    metadata,
+    _key(),
+    _to("order", "purchase_orders"),
+    Column("id", Code, nullable=False, comment="the writer's"),
+    Column("at", Instant, nullable=False),
+    _text("author"),
+    Column("text", Code, nullable=False),
+    _text("line_id"),
+    Column("state", Code, nullable=False, comment="heard | queued | sent | failed"),
+    Index("purchase_messages_order", "order", "id", unique=True),
 )
 
 exports = Table(
@@ -379,6 +477,7 @@ sales_orders = Table(
     Column("answered_at", Instant),
     _text("answered_by"),
     _text("reason"),
+    _text("acceptance_before"),
     UniqueConstraint("partner", "number", "revision", name="one_draft_per_order_and_revision"),
     Index("sales_orders_number", "number"),
     Index("sales_orders_acceptance", "acceptance", "pk"),
@@ -406,7 +505,36 @@ sales_lines = Table(
     Column("expected_price", DecimalText),
     Column("expected_price_quantity", DecimalText),
     Column("expected_price_from", Code),
-    Column("answer", Code, comment="null while unanswered"),
+    Column("despatched", DecimalText, nullable=False, server_default="0"),
+)
+
+sales_answers = Table(
+    "sales_answers",
+    metadata,
+    Column("order", _Key, ForeignKey("sales_orders.pk"), primary_key=True),
+    Column("answer", Integer, primary_key=True),
+    Column("document", Code, nullable=False, comment="documents.OrderAnswer as JSON"),
+)
+
+sales_despatches = Table(
+    "sales_despatches",
+    metadata,
+    _key(),
+    _id(),
+    _to("order", "sales_orders", index=True),
+    Column("document", Code, nullable=False, comment="documents.Despatch as JSON"),
+    Column("at", Instant, nullable=False),
+    _text("actor"),
+)
+
+sales_messages = Table(
+    "sales_messages",
+    metadata,
+    _key(),
+    _id(),
+    _to("order", "sales_orders", index=True),
+    _flag("is_ours"),
+    Column("document", Code, nullable=False, comment="documents.Message as JSON"),
 )
 
 sales_changes = Table(
@@ -568,4 +696,79 @@ catalogue_pulls = Table(
     Column("whole_at", Instant, comment="when a reading first reached the end; null until then"),
     Column("pulled_at", Instant, comment="when we last were at the end"),
     _text("fault"),
+)
+
+subscriptions = Table(
+    "subscriptions",
+    metadata,
+    _key(),
+    _id(),
+    _to("person", "users"),
+    Column("subject", Code, nullable=False, comment="new_draft | answer | change | cancellation | despatch | overdue | trouble"),
+    Column("pace", Code, nullable=False, comment="at_once | hourly | daily"),
+    Column("hour", Integer, nullable=False, server_default="6", comment="UTC, of a daily digest"),
+    Column("created_at", Instant, nullable=False),
+    UniqueConstraint("person", "subject", name="one_subscription_per_subject"),
+)
+
+log_readers = Table(
+    "log_readers",
+    metadata,
+    Column("name", Code, primary_key=True),
+    _count("read_to"),
+    Column("missing", Code, nullable=False, server_default="[]", comment="keys below read_to that may still be committed, JSON [[key, seen µs]]"),
+    _count("turn"),
+    _flag("has_defaults"),
+)
+
+alert_causes = Table(
+    "alert_causes",
+    metadata,
+    _key(),
+    _id(),
+    Column("key", Code, nullable=False, unique=True, comment="what two troubles share that have one cause"),
+    Column("family", Code, nullable=False, comment="what ends it: lane, order, token…"),
+    Column("partner", _Key),
+    Column("code", Code, nullable=False),
+    Column("sentence", Code, nullable=False),
+    Column("remedy", Code, nullable=False),
+    Column("path", Code, nullable=False),
+    _text("about"),
+    _flag("is_open", on=True),
+    Column("since", Instant, nullable=False),
+    Column("last_at", Instant, nullable=False),
+    Column("closed_at", Instant),
+    _count("times"),
+    _count("affected"),
+    _flag("told_open"),
+    Column("told_at", Instant),
+    Column("tell_at", Instant, comment="when people are to be told next; null while they know"),
+    Index("alert_causes_open", "is_open", "pk"),
+    Index("alert_causes_to_tell", "tell_at"),
+)
+
+alert_marks = Table(
+    "alert_marks",
+    metadata,
+    Column("cause", _Key, ForeignKey("alert_causes.pk"), primary_key=True),
+    Column("mark", Code, primary_key=True, comment="number or id of what suffers from it"),
+    Index("alert_marks_mark", "mark"),
+)
+
+alert_news = Table(
+    "alert_news",
+    metadata,
+    _key(),
+    _to("person", "users"),
+    Column("news", Code, nullable=False, comment="alerts.model.News as JSON"),
+    Column("due_at", Instant, nullable=False),
+    Index("alert_news_due", "due_at", "person", "pk"),
+)
+
+alert_said = Table(
+    "alert_said",
+    metadata,
+    Column("key", Code, primary_key=True, comment="what is said once and never again"),
+    Column("at", Instant, nullable=False),
+    Index("alert_said_at", "at"),
 )

@@ -26,9 +26,10 @@ from prodsys.kit.web import encode_cursor
 from prodsys.logs import store as logs
 from prodsys.partners import store as partners
 from prodsys.sales import actions as sales
-from prodsys.sales import api, model, store
-from prodsys.sales.answers import AnswerKind
+from prodsys.sales import answers as answering
+from prodsys.sales import api, desk, model, store
 from prodsys.sales.books import Books
+from prodsys.sales.feed import AnswerKind
 from prodsys.sales.model import Draft
 from prodsys.scopes import Scope
 from prodsys.tables import contacts, log_entries, sales_lines, sales_orders
@@ -66,6 +67,12 @@ GTIN, OTHER_GTIN = "4006381333931", "5901234123457"
 sqlite_only = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 
+def publish_answer(tx: Tx, order_id: str) -> None:
+    """Let the feed tell how an order stands, without waiting for the courier."""
+    row = store.draft(tx, order_id)
+    store.publish(tx, row, f"order.{row.acceptance}")
+
+
 @pytest.fixture
 def clock() -> Iterator[time_machine.Traveller]:
     """A clock that stands still until it is moved."""
@@ -93,7 +100,7 @@ async def etag_of(db: Database, order_id: str) -> str:
 
 
 async def approved(db: Database, order_id: str) -> Draft:
-    return await db.write(sales.approve, DESK, order_id, await etag_of(db, order_id), undo=UNDO)
+    return await db.write(answering.approve, DESK, order_id, await etag_of(db, order_id), undo=UNDO)
 
 
 async def count(db: Database, table: Any) -> int:
@@ -254,7 +261,7 @@ async def test_nothing_is_approved_while_a_line_is_marked(holding):
         await approved(holding.db, order_id)
 
     assert (await seen(holding.db, order_id)).summary.acceptance == "open"
-    assert await holding.db.write(sales.reject, DESK, order_id, await etag_of(holding.db, order_id), "We cannot make it.", undo=UNDO)
+    assert await holding.db.write(answering.reject, DESK, order_id, await etag_of(holding.db, order_id), "We cannot make it.", undo=UNDO)
 
 
 async def test_which_article_was_meant_is_remembered_for_this_partner_only(holding):
@@ -599,14 +606,14 @@ async def test_an_answer_can_be_taken_back_before_it_leaves_and_leaves_no_trace_
     await approved(supplier.db, order_id)
     clock.shift(9)
 
-    draft = await supplier.db.write(sales.take_back, DESK, order_id, await etag_of(supplier.db, order_id))
+    draft = await supplier.db.write(answering.take_back, DESK, order_id, await etag_of(supplier.db, order_id))
 
     assert (draft.summary.acceptance, draft.summary.order_number, draft.answered_at) == ("open", None, None)
     clock.shift(60)
     await leave(supplier.db)
     assert await feed(supplier) == []
     assert await supplier.db.read(store.page, before=None, limit=10, approved_only=True) == []
-    await supplier.db.write(sales.reject, DESK, order_id, await etag_of(supplier.db, order_id), "Sold out.", undo=UNDO)
+    await supplier.db.write(answering.reject, DESK, order_id, await etag_of(supplier.db, order_id), "Sold out.", undo=UNDO)
     clock.shift(10)
     await leave(supplier.db)
     [change] = await supplier.db.read(store.changes, supplier.partner, 0, 10)
@@ -620,7 +627,7 @@ async def test_an_answer_that_has_left_cannot_be_taken_back(supplier, clock):
     await leave(supplier.db)
 
     with pytest.raises(errors.WrongState, match="it has left"):
-        await supplier.db.write(sales.take_back, DESK, order_id, await etag_of(supplier.db, order_id))
+        await supplier.db.write(answering.take_back, DESK, order_id, await etag_of(supplier.db, order_id))
 
 
 async def test_an_answer_that_waited_for_us_longer_than_any_deadline_still_leaves(supplier, clock):
@@ -638,7 +645,7 @@ async def test_a_rejection_needs_a_reason(supplier, reason):
     order_id = await supplier.a_draft()
 
     with pytest.raises(errors.Invalid) as refusal:
-        await supplier.db.write(sales.reject, DESK, order_id, await etag_of(supplier.db, order_id), reason, undo=UNDO)
+        await supplier.db.write(answering.reject, DESK, order_id, await etag_of(supplier.db, order_id), reason, undo=UNDO)
 
     assert [(issue.code, issue.pointer) for issue in refusal.value.issues] == [("reason_missing", "/reason")]
 
@@ -650,7 +657,7 @@ async def test_an_answered_draft_is_not_answered_again(supplier):
     with pytest.raises(errors.WrongState, match="approved"):
         await approved(supplier.db, order_id)
     with pytest.raises(errors.WrongState, match="approved"):
-        await supplier.db.write(sales.reject, DESK, order_id, await etag_of(supplier.db, order_id), "No.", undo=UNDO)
+        await supplier.db.write(answering.reject, DESK, order_id, await etag_of(supplier.db, order_id), "No.", undo=UNDO)
 
 
 async def test_what_somebody_else_has_changed_meanwhile_is_not_approved(supplier):
@@ -659,9 +666,9 @@ async def test_what_somebody_else_has_changed_meanwhile_is_not_approved(supplier
     await supplier.a_draft(an_order("PO-1", revision=2))
 
     with pytest.raises(errors.Stale) as refusal:
-        await supplier.db.write(sales.approve, DESK, order_id, before, undo=UNDO)
+        await supplier.db.write(answering.approve, DESK, order_id, before, undo=UNDO)
     with pytest.raises(errors.IfMatchMissing):
-        await supplier.db.write(sales.approve, DESK, order_id, None, undo=UNDO)
+        await supplier.db.write(answering.approve, DESK, order_id, None, undo=UNDO)
 
     assert refusal.value.headers["ETag"] == await etag_of(supplier.db, order_id)
 
@@ -671,7 +678,7 @@ async def test_two_people_who_answer_at_the_same_moment_give_one_answer(supplier
     seen_as = await etag_of(supplier.db, order_id)
 
     answers = await asyncio.gather(
-        *(supplier.db.write(sales.approve, DESK, order_id, seen_as, undo=UNDO) for _ in range(5)), return_exceptions=True
+        *(supplier.db.write(answering.approve, DESK, order_id, seen_as, undo=UNDO) for _ in range(5)), return_exceptions=True
     )
 
     assert sorted(type(answer).__name__ for answer in answers) == ["Draft", *["Stale"] * 4]
@@ -679,11 +686,11 @@ async def test_two_people_who_answer_at_the_same_moment_give_one_answer(supplier
 
 async def test_one_stale_draft_stops_none_of_the_others(supplier):
     ids = [placed(outcome).id for outcome in await supplier.receive(an_order("PO-1"), an_order("PO-2"), an_order("PO-3"))]
-    wanted = [sales.DraftToApprove(id=one, etag=await etag_of(supplier.db, one)) for one in ids]
-    wanted[1] = sales.DraftToApprove(id=ids[1], etag='"old"')
-    wanted.append(sales.DraftToApprove(id="sd_nothing", etag='"x"'))
+    wanted = [answering.DraftToApprove(id=one, etag=await etag_of(supplier.db, one)) for one in ids]
+    wanted[1] = answering.DraftToApprove(id=ids[1], etag='"old"')
+    wanted.append(answering.DraftToApprove(id="sd_nothing", etag='"x"'))
 
-    answers = await supplier.db.write(sales.approve_many, DESK, wanted, undo=UNDO)
+    answers = await supplier.db.write(answering.approve_many, DESK, wanted, undo=UNDO)
 
     assert [(answer.status, answer.code, answer.order_number) for answer in answers] == [
         (200, "", "SO-100001"), (412, "stale", None), (200, "", "SO-100002"), (404, "not_found", None),
@@ -700,7 +707,7 @@ async def test_the_feed_has_no_gaps_and_loses_nothing_to_a_slower_commit(supplie
             read.extend(position for position, _, _ in await feed(supplier, read[-1] if read else 0))
 
     following = asyncio.create_task(follow())
-    await asyncio.gather(*(supplier.db.write(sales.publish_answer, one) for one in ids))
+    await asyncio.gather(*(supplier.db.write(publish_answer, one) for one in ids))
     is_over.set()
     await asyncio.wait_for(following, 30)
 
@@ -711,12 +718,12 @@ async def test_a_feed_position_of_a_unit_that_failed_is_used_again(supplier):
     order_id = await supplier.a_draft()
 
     def failing(tx: Tx) -> None:
-        sales.publish_answer(tx, order_id)
+        publish_answer(tx, order_id)
         raise RuntimeError("after all not")
 
     with pytest.raises(RuntimeError):
         await supplier.db.write(failing)
-    await supplier.db.write(sales.publish_answer, order_id)
+    await supplier.db.write(publish_answer, order_id)
 
     assert [position for position, _, _ in await feed(supplier)] == [1]
 
@@ -724,7 +731,7 @@ async def test_a_feed_position_of_a_unit_that_failed_is_used_again(supplier):
 async def test_a_partner_reads_its_own_orders_only(supplier):
     other = await supplier.db.write(a_partner, "Sørlys")
     order_id = await supplier.a_draft()
-    await supplier.db.write(sales.publish_answer, order_id)
+    await supplier.db.write(publish_answer, order_id)
 
     assert await supplier.db.read(store.of_partner, other) == []
     assert await supplier.db.read(store.of_partner, other, order_id=order_id) == []
@@ -814,7 +821,11 @@ async def test_receiving_goes_by_index_and_asks_as_much_for_a_hundred_orders_as_
 
 @sqlite_only
 async def test_no_list_is_counted(supplier):
-    for unit in (partial(store.page, partner="pa_1"), partial(logs.page, level="error"), partial(store.of_partner, partner=supplier.partner)):
+    for unit in (
+        partial(store.page, partner="pa_1"),
+        partial(logs.page, level="error"),
+        partial(store.of_partner, partner=supplier.partner),
+    ):
         asked = await asked_of(supplier.db, unit, before=None, limit=51)
         assert len(asked) == 1
         assert "count(" not in asked[0].lower()
@@ -839,7 +850,7 @@ async def posted(app: Any, token: str, path: str, body: Any) -> Any:
 @pytest.fixture
 async def doors(supplier):
     """The supplier's doors, and the token of its partner."""
-    async with company_of(supplier.db, api.routes) as company_doors:
+    async with company_of(supplier.db, [*api.routes, *desk.routes]) as company_doors:
         created = await company_doors.a_token(Scope.PURCHASE_ORDERS_CREATE, partner=supplier.partner)
         yield company_doors, created.token
 
@@ -899,7 +910,7 @@ async def test_at_the_door_the_feed_is_resumed_and_a_cursor_of_another_life_is_g
     app, token = doors
     ids = [placed(outcome).id for outcome in await supplier.receive(an_order("PO-1"), an_order("PO-2"))]
     for one in ids:
-        await supplier.db.write(sales.publish_answer, one)
+        await supplier.db.write(publish_answer, one)
 
     async with app.caller(token) as caller:
         first = (await caller.get("/purchase-orders/changes", params={"limit": "1"})).json()

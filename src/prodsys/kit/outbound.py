@@ -460,7 +460,7 @@ def _issue(raw: msgspec.Raw) -> Issue:
         message=plain(_lenient(wire.message, str, "")),
         params={plain(name, 100): plain(str(said)) for name, said in list(params.items())[:50]},
         pointer=plain(_lenient(wire.pointer, str, ""), 500) or None,
-        blocks=_lenient(wire.blocks, bool, True),
+        blocks=_lenient(wire.blocks, bool, False),
     )
 
 

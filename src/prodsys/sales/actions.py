@@ -1,11 +1,9 @@
-"""The verbs of the order desk: receive, preview, approve, reject, take back, say which article is meant."""
+"""The verbs of the order desk: receive, preview, show, say which article is meant."""
 
-import datetime as dt
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
-from msgspec import Meta
 
 from prodsys import errors
 from prodsys.articles import actions as article_actions
@@ -13,9 +11,7 @@ from prodsys.articles import store as articles
 from prodsys.articles.model import Found, Wanted
 from prodsys.company import actions as company
 from prodsys.documents import (
-    Acceptance,
     Exact,
-    Issue,
     MatchedContact,
     MatchReport,
     OrderLine,
@@ -23,18 +19,18 @@ from prodsys.documents import (
     plain,
     write,
 )
-from prodsys.exchange import engine, outbox
+from prodsys.exchange import engine
 from prodsys.exchange.engine import Outcome, Placed, Refused
 from prodsys.kit.clock import now
-from prodsys.kit.db import Tx, savepoint
+from prodsys.kit.db import Tx
 from prodsys.kit.telemetry import Trace
 from prodsys.kit.web import etag, must_match
 from prodsys.logs.model import Entry
 from prodsys.logs.store import tell
 from prodsys.partners import store as partners
-from prodsys.sales import model, store
+from prodsys.sales import model, store, terms
 from prodsys.sales.books import Books
-from prodsys.sales.model import Arrival, Draft, DraftLine, Examined
+from prodsys.sales.model import Arrival, Draft, DraftLine, Examined, PartnerOrder
 from prodsys.scopes import Caller
 
 SUGGESTED_LINES = 20
@@ -145,72 +141,16 @@ def _would_know(recognised: Any, linked: int | None) -> Any:
     return "linked" if linked is not None else "matched"
 
 
-class DraftToApprove(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A draft and the ETag it was seen with, so that nothing is approved that has changed meanwhile."""
-
-    id: str
-    etag: str
-
-
-class Answered(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What approving one of many drafts came to."""
-
-    id: str
-    status: Annotated[int, Meta(description="As the HTTP status of a single answer.")]
-    order_number: str | None = None
-    code: str = ""
-    detail: str = ""
-
-
-def approve(tx: Tx, caller: Caller, order_id: str, if_match: str | None, *, undo: dt.timedelta) -> Draft:
-    """Say yes to a draft as it stands: it gets an order number, and the buyer hears of it when it can no longer be undone."""
-    row = _answerable(tx, order_id, if_match)
-    unresolved = [line for line in store.lines(tx, row.pk) if line.how in model.UNRESOLVED]
-    if unresolved:
-        names = ", ".join(line.line_id for line in unresolved[:10])
-        raise errors.WrongState(f"Line(s) {names} have no article yet. Say which article is meant, or reject the order.")
-    order_number = f"SO-{store.next_number(tx, 'sales_order')}"
-    return _answer(tx, caller, row, Acceptance.APPROVED, order_number=order_number, reason="", undo=undo)
-
-
-def reject(tx: Tx, caller: Caller, order_id: str, if_match: str | None, reason: str, *, undo: dt.timedelta) -> Draft:
-    """Say no to a draft, with the reason the buyer will read when it can no longer be undone."""
-    if not plain(reason):
-        issue = Issue(code="reason_missing", message="A rejection needs a reason; the buyer reads it.", pointer="/reason", blocks=True)
-        raise errors.Invalid("A rejection needs a reason.", issues=[issue])
-    return _answer(tx, caller, _answerable(tx, order_id, if_match), Acceptance.REJECTED, order_number=None, reason=plain(reason), undo=undo)
-
-
-def approve_many(tx: Tx, caller: Caller, wanted: Sequence[DraftToApprove], *, undo: dt.timedelta) -> list[Answered]:
-    """Approve drafts one by one; a draft that cannot be approved stops none of the others."""
-    answers = []
-    for one in wanted:
-        try:
-            with savepoint(tx):
-                draft = approve(tx, caller, one.id, one.etag, undo=undo)
-            answers.append(Answered(id=one.id, status=200, order_number=draft.summary.order_number))
-        except errors.Refusal as refusal:
-            answers.append(Answered(id=one.id, status=refusal.status, code=refusal.code, detail=refusal.detail or refusal.title()))
-    return answers
-
-
-def take_back(tx: Tx, caller: Caller, order_id: str, if_match: str | None) -> Draft:
-    """Take an answer back before it leaves; afterwards the buyer has it, and WrongState says so."""
-    row = _seen(tx, order_id, if_match)
-    if row.acceptance not in (Acceptance.APPROVED, Acceptance.REJECTED) or not outbox.withdraw(tx, _promise_of(row.id, row.answer)):
-        raise errors.WrongState("There is no answer that could still be taken back; it has left.")
-    open_again = {"acceptance": Acceptance.OPEN.value, "answered_at": None, "answered_by": "", "order_number": None, "reason": ""}
-    store.change(tx, row.pk, row.version, **open_again)
-    _log(tx, caller, row, "order.answer_taken_back", f"The answer to order {row.number} was taken back before it left.")
-    return whole(tx, order_id)
-
-
 def say_which(tx: Tx, caller: Caller, order_id: str, if_match: str | None, line_id: str, article_id: str) -> Draft:
     """Say which article a marked line means. The answer is remembered for this partner (product.md, A9).
 
     The line is looked at again, so that its price and unit are compared like any other's before somebody approves it.
     """
-    row = _answerable(tx, order_id, if_match)
+    row = store.draft(tx, order_id, lock=True)
+    if row is None:
+        raise errors.NotFound
+    must_match(if_match, etag(row.id, row.version))
+    terms.must("match", row.acceptance, row.number)
     line = next((line for line in store.lines(tx, row.pk) if line.line_id == line_id), None)
     if line is None or line.how == "text":
         raise errors.NotFound(f"Order {row.number} has no article line {line_id}.")
@@ -261,7 +201,20 @@ def whole(tx: Tx, order_id: str) -> Draft:
         answered_at=row.answered_at,
         answered_by=row.answered_by,
         reason=row.reason,
+        answered=store.answered(tx, row.pk, row.answer) if row.answer else None,
+        despatches=store.despatches(tx, row.pk),
+        messages=store.messages(tx, row.pk),
     )
+
+
+def sent(tx: Tx, partner: int, order_id: str) -> PartnerOrder | None:
+    """A partner's own order with the answer, the despatches and what was said; None for anybody else's."""
+    rows = store.of_partner(tx, partner, order_id=order_id)
+    if not rows:
+        return None
+    [(pk, order)] = rows
+    answered = store.answered(tx, pk, order.answer) if order.answer else None
+    return msgspec.structs.replace(order, answered=answered, despatches=store.despatches(tx, pk), messages=store.messages(tx, pk))
 
 
 def suggestions(tx: Tx, order_id: str) -> dict[str, list[Any]]:
@@ -278,62 +231,6 @@ def suggestions(tx: Tx, order_id: str) -> dict[str, list[Any]]:
         wanted = Wanted(plain(line.article_number), plain(line.gtin))
         found[line.line_id] = articles.suggest(tx, wanted, line.description, partner=buyer.pk, offers_all=buyer.offers_all)
     return found
-
-
-def publish_answer(tx: Tx, order_id: str) -> None:
-    """Let the buyer see the answer as it stands now."""
-    row = store.draft(tx, order_id)
-    assert row is not None  # noqa: S101  # orders are never deleted
-    store.publish(tx, row, f"order.{row.acceptance}")
-
-
-def _answerable(tx: Tx, order_id: str, if_match: str | None) -> Any:
-    row = _seen(tx, order_id, if_match)
-    if row.acceptance != Acceptance.OPEN:
-        raise errors.WrongState(f"Order {row.number} is {row.acceptance}; only an open draft can be answered.")
-    if not row.is_newest:
-        raise errors.WrongState(f"A newer revision of order {row.number} has arrived; answer that one.")
-    return row
-
-
-def _seen(tx: Tx, order_id: str, if_match: str | None) -> Any:
-    row = store.draft(tx, order_id, lock=True)
-    if row is None:
-        raise errors.NotFound
-    must_match(if_match, etag(row.id, row.version))
-    return row
-
-
-def _answer(
-    tx: Tx, caller: Caller, row: Any, acceptance: Acceptance, *, order_number: str | None, reason: str, undo: dt.timedelta
-) -> Draft:
-    at, answer = now(), row.answer + 1
-    changed = {"acceptance": acceptance.value, "answer": answer, "answered_at": at, "answered_by": caller.name, "reason": reason}
-    if order_number is not None:
-        changed["order_number"] = order_number
-    store.change(tx, row.pk, row.version, **changed)
-    outbox.promise(
-        tx,
-        outbox.Promise(
-            kind="answer",
-            lane=f"feed:{row.partner_id}",
-            chain=row.id,
-            dedup=_promise_of(row.id, answer),
-            subject=row.id,
-            document="",
-            trace=Trace(row.trace_id, row.trace_id[:16]),
-            run_at=at + undo,
-            # Nobody has to be reached, so an answer that waited for us through a long holiday still leaves.
-            give_up_after=dt.timedelta(days=36_500),
-        ),
-    )
-    told = f"approved as {order_number}" if order_number else f"rejected: {reason}"
-    _log(tx, caller, row, f"order.{acceptance.value}", f"Order {row.number} revision {row.revision} was {told}")
-    return whole(tx, row.id)
-
-
-def _promise_of(order_id: str, answer: int) -> str:
-    return f"answer:{order_id}:{answer}"
 
 
 def _log(tx: Tx, caller: Caller, row: Any, code: str, message: str) -> None:

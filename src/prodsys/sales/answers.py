@@ -1,22 +1,279 @@
-"""An answer that leaves: ten seconds after it was given it stands in the feed the buyer reads."""
+"""Answering an order: yes, no, or yes with changes; and hearing whether the buyer agrees."""
 
+import datetime as dt
 from collections.abc import Sequence
+from typing import Annotated, Any
 
-from prodsys.exchange.engine import Outcome, Placed
-from prodsys.exchange.outbox import Claimed, Dead
-from prodsys.kit.db import Tx
-from prodsys.sales import actions
+import msgspec
+from msgspec import Meta
+
+from prodsys import errors
+from prodsys.articles import store as articles
+from prodsys.documents import Acceptance, AnswerCode, AnswerLine, Issue, OrderAnswer, Words, plain
+from prodsys.exchange import outbox
+from prodsys.kit.clock import now
+from prodsys.kit.db import Tx, savepoint
+from prodsys.kit.web import etag, must_match
+from prodsys.logs.model import Entry
+from prodsys.logs.store import tell
+from prodsys.sales import feed, model, store, terms
+from prodsys.sales.actions import whole
+from prodsys.sales.model import Draft
+from prodsys.scopes import Caller
 
 
-class AnswerKind:
-    """Promises of kind `answer`: nothing has to be carried, the feed is ours."""
+class DraftToApprove(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A draft and the ETag it was seen with, so that nothing is approved that has changed meanwhile."""
 
-    async def deliver(self, promises: Sequence[Claimed]) -> list[Outcome]:
-        """There is nobody to reach."""
-        return [Placed(id=promise.subject, new=True) for promise in promises]
+    id: str
+    etag: str
 
-    def settle(self, tx: Tx, ended: Sequence[tuple[Claimed, Outcome | Dead]]) -> None:
-        """Publish, in the transaction that settles the promise, so that it happens once."""
-        for claimed, outcome in ended:
-            if isinstance(outcome, Placed):
-                actions.publish_answer(tx, claimed.subject)
+
+class Answered(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What approving one of many drafts came to."""
+
+    id: str
+    status: Annotated[int, Meta(description="As the HTTP status of a single answer.")]
+    order_number: str | None = None
+    code: str = ""
+    detail: str = ""
+
+
+class BuyersWord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Whether the buyer agrees with answer n."""
+
+    answer: Annotated[int, Meta(ge=1)]
+    accepts: bool
+    reason: Words = ""
+
+
+def approve(tx: Tx, caller: Caller, order_id: str, if_match: str | None, *, undo: dt.timedelta) -> Draft:
+    """Say yes to a draft as it stands: it gets an order number, and the buyer hears of it when it can no longer be undone."""
+    row = seen(tx, order_id, if_match, "approve")
+    if unresolved := _marked(tx, row):
+        names = ", ".join(sorted(unresolved)[:10])
+        raise errors.WrongState(f"Line(s) {names} have no article yet. Say which article is meant, or reject the order.")
+    give(tx, caller, row, AnswerCode.ACCEPTED, undo=undo)
+    return whole(tx, order_id)
+
+
+def reject(tx: Tx, caller: Caller, order_id: str, if_match: str | None, reason: str, *, undo: dt.timedelta) -> Draft:
+    """Say no to a draft, with the reason the buyer will read when it can no longer be undone. An agreed earlier revision stands."""
+    if not plain(reason):
+        issue = Issue(code="reason_missing", message="A rejection needs a reason; the buyer reads it.", pointer="/reason", blocks=True)
+        raise errors.Invalid("A rejection needs a reason.", issues=[issue])
+    row = seen(tx, order_id, if_match, "reject")
+    give(tx, caller, row, AnswerCode.REJECTED, reason=plain(reason), undo=undo)
+    return whole(tx, order_id)
+
+
+def answer(
+    tx: Tx, caller: Caller, order_id: str, if_match: str | None, lines: Sequence[AnswerLine], reason: str, *, undo: dt.timedelta
+) -> Draft:
+    """Answer line by line; lines nothing is said of are accepted as ordered. May be given again after approval, as answer n.
+
+    Raises Invalid with everything that is wrong with the answer.
+    """
+    row = seen(tx, order_id, if_match, "answer")
+    order = store.read_order(row.document)
+    issues = terms.faults(order, lines, _marked(tx, row)) + _unknown_substitutes(tx, lines)
+    if issues:
+        raise errors.Invalid("The answer cannot be given as it is.", issues=issues)
+    every_line = terms.completed(order, lines)
+    give(tx, caller, row, terms.code_of(every_line), lines=every_line, reason=plain(reason), undo=undo)
+    return whole(tx, order_id)
+
+
+def approve_many(tx: Tx, caller: Caller, wanted: Sequence[DraftToApprove], *, undo: dt.timedelta) -> list[Answered]:
+    """Approve drafts one by one; a draft that cannot be approved stops none of the others."""
+    answers = []
+    for one in wanted:
+        try:
+            with savepoint(tx):
+                draft = approve(tx, caller, one.id, one.etag, undo=undo)
+            answers.append(Answered(id=one.id, status=200, order_number=draft.summary.order_number))
+        except errors.Refusal as refusal:
+            answers.append(Answered(id=one.id, status=refusal.status, code=refusal.code, detail=refusal.detail or refusal.title()))
+    return answers
+
+
+def take_back(tx: Tx, caller: Caller, order_id: str, if_match: str | None) -> Draft:
+    """Take an answer back before it leaves; afterwards the buyer has it, and WrongState says so."""
+    row = _locked(tx, order_id, if_match)
+    if row.acceptance not in terms.SAID.values() or not outbox.withdraw(tx, feed.promise_of(row.id, row.answer)):
+        raise errors.WrongState("There is no answer that could still be taken back; it has left.")
+    was = row.acceptance_before or Acceptance.OPEN.value
+    earlier = store.answered(tx, row.pk, row.answer - 1) if row.answer > 1 else None
+    order_number = earlier.order_number if earlier else None
+    store.change(
+        tx,
+        row.pk,
+        row.version,
+        acceptance=was,
+        acceptance_before="",
+        answered_at=None,
+        answered_by="",
+        order_number=order_number,
+        reason="",
+    )
+    note(tx, caller, row, "order.answer_taken_back", f"The answer to order {row.number} was taken back before it left.")
+    return whole(tx, order_id)
+
+
+def give(
+    tx: Tx,
+    caller: Caller,
+    row: Any,
+    code: AnswerCode,
+    *,
+    lines: Sequence[AnswerLine] = (),
+    reason: str = "",
+    undo: dt.timedelta,
+) -> OrderAnswer:
+    """Give answer n: keep it, change the order's state, and let the feed tell it when it can no longer be taken back."""
+    accepted = code is AnswerCode.ACCEPTED
+    order_number = (_inherited(tx, row) or f"SO-{store.next_number(tx, 'sales_order')}") if accepted else row.order_number
+    given = OrderAnswer(
+        answer=row.answer + 1,
+        code=code,
+        at=now(),
+        order_number=order_number,
+        reason=reason,
+        lines=list(lines) if code is AnswerCode.CHANGED else [],
+    )
+    acceptance = terms.SAID[code]
+    store.keep_answer(tx, row.pk, given)
+    store.change(
+        tx,
+        row.pk,
+        row.version,
+        acceptance=acceptance.value,
+        acceptance_before=row.acceptance,
+        answer=given.answer,
+        answered_at=given.at,
+        answered_by=caller.name,
+        reason=reason,
+        order_number=order_number,
+    )
+    if code is AnswerCode.REJECTED:
+        _let_stand(tx, row)
+    feed.announce(tx, row, f"order.{acceptance.value}", answer=given.answer, after=undo)
+    told = {
+        AnswerCode.ACCEPTED: f"approved as {order_number}.",
+        AnswerCode.CHANGED: f"answered with changes, as answer {given.answer}.",
+        AnswerCode.REJECTED: f"rejected: {reason}",
+    }[code]
+    note(tx, caller, row, f"order.{acceptance.value}", f"Order {row.number} revision {row.revision} was {told}")
+    return given
+
+
+def hear(tx: Tx, caller: Caller, order_id: str, word: BuyersWord) -> Any:
+    """The buyer accepts or disputes answer n; only then is a changed order agreed. The same word again changes nothing.
+
+    Raises NotFound, AnswerSuperseded when a newer answer exists, WrongState.
+    """
+    row = own(tx, caller, order_id)
+    if word.answer != row.answer:
+        raise errors.AnswerSuperseded(f"The newest answer to order {row.number} is number {row.answer}.")
+    wanted = Acceptance.AGREED if word.accepts else Acceptance.DISPUTED
+    if row.acceptance == wanted:
+        return row
+    terms.must("accept" if word.accepts else "dispute", row.acceptance, row.number)
+    changed: dict[str, Any] = {"acceptance": wanted.value}
+    if word.accepts and row.order_number is None:
+        changed["order_number"] = _inherited(tx, row) or f"SO-{store.next_number(tx, 'sales_order')}"
+    if not word.accepts:
+        changed["reason"] = plain(word.reason)
+    store.change(tx, row.pk, row.version, **changed)
+    feed.announce(tx, row, f"order.{wanted.value}", answer=row.answer)
+    told = "agrees with" if word.accepts else f"disputes ({plain(word.reason) or 'no reason given'})"
+    message = f"The buyer {told} answer {row.answer} to order {row.number}."
+    note(tx, caller, row, f"order.{wanted.value}", message, level="info" if word.accepts else "warning", direction="in")
+    return own(tx, caller, order_id)
+
+
+def seen(tx: Tx, order_id: str, if_match: str | None, step: str) -> Any:
+    """An order, locked, as it was seen and in a state for this step. Raises NotFound, IfMatchMissing, Stale, WrongState."""
+    row = _locked(tx, order_id, if_match)
+    terms.must(step, row.acceptance, row.number)
+    if not row.is_newest:
+        raise errors.WrongState(f"A newer revision of order {row.number} has arrived; answer that one.")
+    return row
+
+
+def own(tx: Tx, caller: Caller, order_id: str) -> Any:
+    """The partner's own order, locked. Raises NotFound for anybody else's."""
+    row = None if caller.partner is None else store.own(tx, caller.partner, order_id)
+    if row is None:
+        raise errors.NotFound
+    return row
+
+
+def note(tx: Tx, caller: Caller, row: Any, code: str, message: str, *, level: Any = "info", direction: Any = "here") -> None:
+    """Log what was done with an order."""
+    tell(
+        tx,
+        Entry(
+            code=code,
+            message=message,
+            level=level,
+            direction=direction,
+            partner=row.partner,
+            subject=row.id,
+            number=row.number,
+            trace_id=row.trace_id,
+            actor=caller.name,
+        ),
+    )
+
+
+def _locked(tx: Tx, order_id: str, if_match: str | None) -> Any:
+    row = store.draft(tx, order_id, lock=True)
+    if row is None:
+        raise errors.NotFound
+    must_match(if_match, etag(row.id, row.version))
+    return row
+
+
+def _marked(tx: Tx, row: Any) -> frozenset[str]:
+    return frozenset(line.line_id for line in store.lines(tx, row.pk) if line.how in model.UNRESOLVED)
+
+
+def _unknown_substitutes(tx: Tx, lines: Sequence[AnswerLine]) -> list[Issue]:
+    offered = {at: plain(line.substitute.article_number) for at, line in enumerate(lines) if line.substitute is not None}
+    known = articles.by_numbers(tx, set(offered.values())) if offered else {}
+    return [
+        Issue(
+            code="article_unknown",
+            message=f"We have no active article {number} to offer instead.",
+            params={"number": number},
+            pointer=f"/lines/{at}/substitute/article_number",
+            blocks=True,
+        )
+        for at, number in offered.items()
+        if number not in known or not known[number].is_active
+    ]
+
+
+def _inherited(tx: Tx, row: Any) -> str | None:
+    """The number the order has already, taken over from the revision that is being replaced.
+
+    Raises WrongState when goods of that revision are on their way: what was despatched was despatched against what it said.
+    """
+    if row.order_number is not None:
+        return str(row.order_number)
+    older = store.standing(tx, row)
+    if older is None:
+        return None
+    if older.fulfilment != "none":
+        raise errors.WrongState(f"Goods of revision {older.revision} have been despatched already; keep that revision instead.")
+    store.change(tx, older.pk, older.version, order_number=None)
+    return str(older.order_number)
+
+
+def _let_stand(tx: Tx, row: Any) -> None:
+    """A rejected change request leaves the agreed revision before it as the order."""
+    older = store.standing(tx, row)
+    if older is not None:
+        store.change(tx, older.pk, older.version, is_newest=True)
+        store.change(tx, row.pk, row.version + 1, is_newest=False)

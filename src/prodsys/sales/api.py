@@ -1,6 +1,5 @@
-"""The doors partners knock on with orders, and those of our own order desk."""
+"""The doors partners knock on: with orders, with what they think of our answers, and for what has happened."""
 
-import datetime as dt
 from collections.abc import Sequence
 from typing import Annotated, Any
 
@@ -22,10 +21,10 @@ from prodsys.documents import (
     Change,
     Issue,
     MatchReport,
+    Message,
     Order,
     Receipt,
-    Suggestion,
-    Validation,
+    Words,
     digest,
     read_exact,
 )
@@ -36,7 +35,6 @@ from prodsys.kit.web import (
     After,
     Answered,
     IdempotencyKey,
-    IfMatch,
     IfNoneMatch,
     Limit,
     Page,
@@ -52,12 +50,12 @@ from prodsys.kit.web import (
 )
 from prodsys.kit.web.problems import problem_of
 from prodsys.kit.web.requests import read_document
-from prodsys.sales import actions, store
-from prodsys.sales.actions import Answered as AnsweredDraft
-from prodsys.sales.actions import DraftToApprove
-from prodsys.sales.model import Arrival, Draft, DraftSummary, PartnerOrder
+from prodsys.sales import actions, cancelling, store, talking
+from prodsys.sales import answers as answering
+from prodsys.sales.answers import BuyersWord
+from prodsys.sales.model import Arrival, PartnerOrder
+from prodsys.sales.talking import TheirMessage
 from prodsys.scopes import PRODSYS_MODULE, Caller, Scope, allows
-from prodsys.settings import Settings
 
 _REFUSALS: dict[str, type[errors.Refusal]] = {
     refusal.code: refusal for refusal in (errors.OrderRefused, errors.OrderConflict, errors.RevisionSuperseded)
@@ -66,9 +64,6 @@ _ORDER = msgspec.json.Decoder(Order, dec_hook=read_exact)
 
 
 State = Annotated[Acceptance | None, QueryParameter(name="state", description="Only orders of this acceptance.")]
-OfAcceptance = Annotated[Acceptance | None, QueryParameter(description="Only drafts of this acceptance.")]
-OfValidation = Annotated[Validation | None, QueryParameter(description="Only drafts matching said this of.")]
-OfPartner = Annotated[str | None, QueryParameter(description="Only orders of this partner, by id.")]
 OfNumber = Annotated[str | None, QueryParameter(description="Exactly this order number of the buyer's.")]
 OfRevision = Annotated[int | None, QueryParameter(ge=1, le=2_147_483_647, description="Exactly this revision.")]
 
@@ -114,29 +109,17 @@ class MatchReports(msgspec.Struct, frozen=True, kw_only=True):
     items: list[MatchReport]
 
 
-class Reason(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Why, in words the buyer will read."""
+class Cancellation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Why an order is to be cancelled."""
 
-    reason: Annotated[str, Meta(min_length=1, max_length=1000)]
-
-
-class DraftsToApprove(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Drafts to approve as they were seen."""
-
-    drafts: Annotated[list[DraftToApprove], Meta(min_length=1, max_length=500)]
+    reason: Words = ""
 
 
-class AnsweredDrafts(msgspec.Struct, frozen=True, kw_only=True):
-    """One answer per draft, in the order asked."""
+class Standing(msgspec.Struct, frozen=True, kw_only=True):
+    """How the two companies stand on an order now."""
 
-    items: list[AnsweredDraft]
-
-
-class ArticleMeant(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The article a marked line means."""
-
-    line_id: Annotated[str, Meta(min_length=1, max_length=40)]
-    article: Annotated[str, Meta(description="Id of our article.", examples=["ar_01KANQ0000000000000000000A"])]
+    acceptance: Acceptance
+    answer: int
 
 
 class RawOrders(OpenAPISchemaPlugin):
@@ -308,170 +291,59 @@ async def list_purchase_order_changes(
 async def read_sent_purchase_order(
     order_id: FromPath[str], caller: NamedDependency[Caller], db: NamedDependency[Database], if_none_match: IfNoneMatch = None
 ) -> Response[PartnerOrder]:
-    rows = await db.read(store.of_partner, _partner(caller), order_id=order_id)
-    if not rows:
+    order = await db.read(actions.sent, _partner(caller), order_id)
+    if order is None:
         raise errors.NotFound
-    return tagged(rows[0][1], etag_of(order_id, rows[0][1]), if_none_match)
-
-
-@get(
-    "/sales/drafts",
-    operation_id="list_drafts",
-    summary="Order drafts, newest first",
-    tags=["sales"],
-    **allows(Scope.SALES_ORDERS_READ),
-)
-async def list_drafts(
-    db: NamedDependency[Database],
-    limit: Limit = 50,
-    after: After = None,
-    acceptance: OfAcceptance = None,
-    validation: OfValidation = None,
-    partner: OfPartner = None,
-    number: OfNumber = None,
-) -> Page[DraftSummary]:
-    before = None if after is None else decode_cursor(after, "drafts", int)[0]
-    rows = await db.read(
-        store.page,
-        before=before,
-        limit=limit + 1,
-        acceptance=None if acceptance is None else acceptance.value,
-        validation=None if validation is None else validation.value,
-        partner=partner,
-        number=number,
-    )
-    return _page("drafts", rows, limit)
-
-
-@get(
-    "/sales/orders",
-    operation_id="list_sales_orders",
-    summary="Approved orders, newest first",
-    tags=["sales"],
-    **allows(Scope.SALES_ORDERS_READ),
-)
-async def list_sales_orders(
-    db: NamedDependency[Database], limit: Limit = 50, after: After = None, partner: OfPartner = None
-) -> Page[DraftSummary]:
-    before = None if after is None else decode_cursor(after, "sales-orders", int)[0]
-    rows = await db.read(store.page, before=before, limit=limit + 1, partner=partner, approved_only=True)
-    return _page("sales-orders", rows, limit)
-
-
-@get(
-    "/sales/drafts/{order_id:str}",
-    operation_id="read_draft",
-    summary="A draft with its match",
-    tags=["sales"],
-    **allows(Scope.SALES_ORDERS_READ),
-)
-async def read_draft(order_id: FromPath[str], db: NamedDependency[Database], if_none_match: IfNoneMatch = None) -> Response[Draft]:
-    draft = await db.read(actions.whole, order_id)
-    return tagged(draft, draft.summary.etag, if_none_match)
-
-
-@get(
-    "/sales/drafts/{order_id:str}/suggestions",
-    operation_id="suggest_for_draft",
-    summary="Articles marked lines may mean",
-    tags=["sales"],
-    **allows(Scope.SALES_ORDERS_READ),
-)
-async def suggest_for_draft(order_id: FromPath[str], db: NamedDependency[Database]) -> dict[str, list[Suggestion]]:
-    return await db.read(actions.suggestions, order_id)
-
-
-_CHANGED = answers(errors.WrongState, errors.Stale, errors.IfMatchMissing)
+    return tagged(order, etag_of(order_id, order), if_none_match)
 
 
 @post(
-    "/sales/drafts/{order_id:str}/approve",
+    "/purchase-orders/{order_id:str}/acceptance",
     status_code=200,
-    operation_id="approve_draft",
-    summary="Approve a draft",
-    description="It gets an order number; the buyer hears of it ten seconds later (a setting), and until then it can be taken back.",
-    responses=_CHANGED,
-    tags=["sales"],
-    **allows(Scope.SALES_ORDERS_APPROVE),
+    operation_id="accept_or_dispute_answer",
+    summary="Accept or dispute an answer",
+    description="Names the answer it is about; a newer one answers 409. Safe to repeat.",
+    responses=answers(errors.AnswerSuperseded, errors.WrongState),
+    tags=["purchase orders"],
+    **allows(Scope.PURCHASE_ORDERS_CREATE, "partner", PRODSYS_MODULE),
 )
-async def approve_draft(
-    order_id: FromPath[str],
-    caller: NamedDependency[Caller],
-    db: NamedDependency[Database],
-    settings: NamedDependency[Settings],
-    if_match: IfMatch = None,
-) -> Response[Draft]:
-    return _draft(await db.write(actions.approve, caller, order_id, if_match, undo=_undo(settings)))
+async def accept_or_dispute_answer(
+    order_id: FromPath[str], data: JSONBody[BuyersWord], caller: NamedDependency[Caller], db: NamedDependency[Database]
+) -> Standing:
+    row = await db.write(answering.hear, caller, order_id, data)
+    return Standing(acceptance=Acceptance(row.acceptance), answer=row.answer)
 
 
 @post(
-    "/sales/drafts/{order_id:str}/reject",
-    status_code=200,
-    operation_id="reject_draft",
-    summary="Reject a draft with a reason",
-    responses=_CHANGED,
-    tags=["sales"],
-    **allows(Scope.SALES_ORDERS_APPROVE),
+    "/purchase-orders/{order_id:str}/cancellation",
+    status_code=202,
+    operation_id="ask_for_cancellation",
+    summary="Ask for an order to be cancelled",
+    description="Accepted or refused in the feed of changes; what was despatched is too late. Safe to repeat.",
+    responses=answers(errors.WrongState),
+    tags=["purchase orders"],
+    **allows(Scope.PURCHASE_ORDERS_CREATE, "partner", PRODSYS_MODULE),
 )
-async def reject_draft(
-    order_id: FromPath[str],
-    data: JSONBody[Reason],
-    caller: NamedDependency[Caller],
-    db: NamedDependency[Database],
-    settings: NamedDependency[Settings],
-    if_match: IfMatch = None,
-) -> Response[Draft]:
-    return _draft(await db.write(actions.reject, caller, order_id, if_match, data.reason, undo=_undo(settings)))
+async def ask_for_cancellation(
+    order_id: FromPath[str], data: JSONBody[Cancellation], caller: NamedDependency[Caller], db: NamedDependency[Database]
+) -> Standing:
+    row = await db.write(cancelling.ask, caller, order_id, data.reason)
+    return Standing(acceptance=Acceptance(row.acceptance), answer=row.answer)
 
 
 @post(
-    "/sales/drafts/{order_id:str}/undo",
-    status_code=200,
-    operation_id="take_back_answer",
-    summary="Take an answer back",
-    responses=_CHANGED,
-    tags=["sales"],
-    **allows(Scope.SALES_ORDERS_APPROVE),
+    "/purchase-orders/{order_id:str}/messages",
+    operation_id="say_about_purchase_order",
+    summary="Say something about an order",
+    description="Under an id of your own making, so that it is safe to repeat.",
+    tags=["purchase orders"],
+    **allows(Scope.PURCHASE_ORDERS_CREATE, "partner", PRODSYS_MODULE),
 )
-async def take_back_answer(
-    order_id: FromPath[str], caller: NamedDependency[Caller], db: NamedDependency[Database], if_match: IfMatch = None
-) -> Response[Draft]:
-    return _draft(await db.write(actions.take_back, caller, order_id, if_match))
-
-
-@post(
-    "/sales/drafts/approve",
-    status_code=200,
-    operation_id="approve_drafts",
-    summary="Approve many drafts",
-    description="Each as it was seen; one that cannot be approved stops none of the others.",
-    tags=["sales"],
-    **allows(Scope.SALES_ORDERS_APPROVE),
-)
-async def approve_drafts(
-    data: JSONBody[DraftsToApprove], caller: NamedDependency[Caller], db: NamedDependency[Database], settings: NamedDependency[Settings]
-) -> AnsweredDrafts:
-    return AnsweredDrafts(items=await db.write(actions.approve_many, caller, data.drafts, undo=_undo(settings)))
-
-
-@post(
-    "/sales/drafts/{order_id:str}/match",
-    status_code=200,
-    operation_id="match_draft_line",
-    summary="Say which article is meant",
-    description="For a marked line of a held draft. The answer is remembered for this partner.",
-    responses=_CHANGED,
-    tags=["sales"],
-    **allows(Scope.SALES_ORDERS_APPROVE),
-)
-async def match_draft_line(
-    order_id: FromPath[str],
-    data: JSONBody[ArticleMeant],
-    caller: NamedDependency[Caller],
-    db: NamedDependency[Database],
-    if_match: IfMatch = None,
-) -> Response[Draft]:
-    return _draft(await db.write(actions.say_which, caller, order_id, if_match, data.line_id, data.article))
+async def say_about_purchase_order(
+    order_id: FromPath[str], data: JSONBody[TheirMessage], caller: NamedDependency[Caller], db: NamedDependency[Database]
+) -> Response[Message]:
+    message, is_new = await db.write(talking.hear, caller, order_id, data)
+    return Reply(message, status_code=201 if is_new else 200)
 
 
 routes = [
@@ -481,15 +353,9 @@ routes = [
     list_sent_purchase_orders,
     list_purchase_order_changes,
     read_sent_purchase_order,
-    list_drafts,
-    list_sales_orders,
-    read_draft,
-    suggest_for_draft,
-    approve_draft,
-    reject_draft,
-    take_back_answer,
-    approve_drafts,
-    match_draft_line,
+    accept_or_dispute_answer,
+    ask_for_cancellation,
+    say_about_purchase_order,
 ]
 
 
@@ -554,14 +420,6 @@ def _partner(caller: Caller) -> int:
     if caller.partner is None:
         raise errors.NotFound
     return caller.partner
-
-
-def _undo(settings: Settings) -> dt.timedelta:
-    return dt.timedelta(seconds=settings.undo_seconds)
-
-
-def _draft(draft: Draft) -> Response[Draft]:
-    return Reply(draft, headers={"ETag": draft.summary.etag})
 
 
 def _page(kind: str, rows: Sequence[tuple[int, Any]], limit: int) -> Page[Any]:

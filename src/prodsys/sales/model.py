@@ -13,12 +13,15 @@ from prodsys.articles.model import Agreed, Found, expected_price
 from prodsys.documents import (
     Acceptance,
     Delivery,
+    Despatch,
     Exact,
     Fulfilment,
     How,
     Issue,
     MatchedLine,
+    Message,
     Order,
+    OrderAnswer,
     OrderLine,
     Quantity,
     Receipt,
@@ -133,6 +136,9 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
     answered_at: dt.datetime | None = None
     answered_by: str = ""
     reason: str = ""
+    answered: OrderAnswer | None = None
+    despatches: list[Despatch] = []
+    messages: list[Message] = []
 
 
 class PartnerOrder(msgspec.Struct, frozen=True, kw_only=True):
@@ -151,6 +157,9 @@ class PartnerOrder(msgspec.Struct, frozen=True, kw_only=True):
     answer: int = 0
     order_number: str | None = None
     reason: str | None = None
+    answered: OrderAnswer | None = None
+    despatches: list[Despatch] = []
+    messages: list[Message] = []
 
 
 def examine(

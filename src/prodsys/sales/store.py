@@ -7,17 +7,47 @@ from typing import Any
 import msgspec
 from sqlalchemy import Select, bindparam, exists, insert, select, update
 
-from prodsys.documents import Acceptance, Change, Delivery, Exact, Fulfilment, Issue, Order, Receipt, Validation, plain, reader, write
+from prodsys.documents import (
+    Acceptance,
+    Change,
+    Delivery,
+    Despatch,
+    Exact,
+    Fulfilment,
+    Issue,
+    Message,
+    Order,
+    OrderAnswer,
+    Receipt,
+    Validation,
+    plain,
+    reader,
+    write,
+)
 from prodsys.kit.clock import now
 from prodsys.kit.db import Tx, hot, in_texts, insert_new, insert_or_ignore
 from prodsys.kit.web import etag
 from prodsys.sales.model import DraftSummary, ExaminedLine, PartnerOrder
-from prodsys.tables import articles, contacts, counters, partners, sales_changes, sales_lines, sales_orders
+from prodsys.tables import (
+    articles,
+    contacts,
+    counters,
+    partners,
+    sales_answers,
+    sales_changes,
+    sales_despatches,
+    sales_lines,
+    sales_messages,
+    sales_orders,
+)
 
 read_order = reader(Order)
 read_receipt = reader(Receipt)
 read_issues = reader(list[Issue])
 _read_change = reader(Change)
+_read_answer = reader(OrderAnswer)
+_read_despatch = reader(Despatch)
+_read_message = reader(Message)
 
 
 class Known(msgspec.Struct, frozen=True, kw_only=True):
@@ -277,7 +307,16 @@ def _as_partner_sees(row: Any) -> PartnerOrder:
     )
 
 
-def publish(tx: Tx, row: Any, kind: str) -> None:
+def publish(
+    tx: Tx,
+    row: Any,
+    kind: str,
+    *,
+    answered: OrderAnswer | None = None,
+    despatch: Despatch | None = None,
+    said: Message | None = None,
+    reason: str = "",
+) -> None:
     """Put what happened to an order at the end of its partner's feed.
 
     The position comes from the partner's own row, so positions have no gaps and appear in the order they are taken (rulings.md, 8).
@@ -297,8 +336,11 @@ def publish(tx: Tx, row: Any, kind: str) -> None:
         acceptance=Acceptance(row.acceptance),
         fulfilment=Fulfilment(row.fulfilment),
         order_number=row.order_number,
-        reason=row.reason or None,
+        reason=reason or row.reason or None,
         answer=row.answer,
+        answered=answered,
+        despatch=despatch,
+        said=said,
     )
     tx.execute(
         insert(sales_changes).values(
@@ -360,3 +402,75 @@ def order_row(
         "receipt": write(receipt).decode(),
         "received_at": receipt.received_at,
     }
+
+
+def keep_answer(tx: Tx, order: int, answer: OrderAnswer) -> None:
+    """Keep an answer beside those given before it; one taken back and given again is written over."""
+    row = {"order": order, "answer": answer.answer, "document": write(answer).decode()}
+    if not insert_new(tx, sales_answers, row):
+        same = (sales_answers.c.order == order, sales_answers.c.answer == answer.answer)
+        tx.execute(update(sales_answers).where(*same).values(document=row["document"]))
+
+
+def answered(tx: Tx, order: int, answer: int) -> OrderAnswer | None:
+    """Answer n to an order, whole."""
+    query = select(sales_answers.c.document).where(sales_answers.c.order == order, sales_answers.c.answer == answer)
+    document = tx.execute(query).scalar()
+    return None if document is None else _read_answer(document)
+
+
+def standing(tx: Tx, row: Any) -> Any | None:
+    """The revision of the same order that carries its order number, if it is another one; locked."""
+    query = select(sales_orders).where(
+        sales_orders.c.partner == row.partner,
+        sales_orders.c.number == row.number,
+        sales_orders.c.pk != row.pk,
+        sales_orders.c.order_number.is_not(None),
+    )
+    return tx.execute(query.with_for_update()).first()
+
+
+def before(tx: Tx, row: Any) -> Any | None:
+    """The revision that arrived before this one."""
+    query = (
+        select(sales_orders)
+        .where(sales_orders.c.partner == row.partner, sales_orders.c.number == row.number, sales_orders.c.revision < row.revision)
+        .order_by(sales_orders.c.revision.desc())
+        .limit(1)
+    )
+    return tx.execute(query).first()
+
+
+def despatched(tx: Tx, order: int, quantities: Mapping[int, Decimal]) -> None:
+    """Write how much of each line, by its position, has gone so far."""
+    for position, quantity in quantities.items():
+        tx.execute(update(sales_lines).where(sales_lines.c.order == order, sales_lines.c.position == position).values(despatched=quantity))
+
+
+def keep_despatch(tx: Tx, order: int, despatch: Despatch, actor: str) -> None:
+    """Keep a despatch."""
+    row = {"id": despatch.id, "order": order, "document": write(despatch).decode(), "at": now(), "actor": actor}
+    tx.execute(insert(sales_despatches).values(row))
+
+
+def despatches(tx: Tx, order: int) -> list[Despatch]:
+    """All despatches of an order, oldest first."""
+    query = select(sales_despatches.c.document).where(sales_despatches.c.order == order).order_by(sales_despatches.c.pk)
+    return [_read_despatch(document) for document in tx.execute(query).scalars()]
+
+
+def keep_message(tx: Tx, order: int, message: Message, *, is_ours: bool) -> bool:
+    """Keep a message; False when it has been kept before."""
+    return insert_new(tx, sales_messages, {"id": message.id, "order": order, "is_ours": is_ours, "document": write(message).decode()})
+
+
+def messages(tx: Tx, order: int) -> list[Message]:
+    """What was said about an order, oldest first."""
+    query = select(sales_messages.c.document).where(sales_messages.c.order == order).order_by(sales_messages.c.pk)
+    return [_read_message(document) for document in tx.execute(query).scalars()]
+
+
+def own(tx: Tx, partner: int, order_id: str) -> Any | None:
+    """A partner's own order, locked, with the partner's id and name; None for anybody else's."""
+    row = draft(tx, order_id, lock=True)
+    return row if row is not None and row.partner == partner else None

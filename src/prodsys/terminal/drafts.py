@@ -81,12 +81,12 @@ def show(draft: str) -> None:
 @say.as_json
 def approve(drafts: tuple[str, ...]) -> None:
     """Approve drafts, by id or the buyer's number: all of them, or none. The buyer hears of it a little later (PRODSYS_UNDO_SECONDS)."""
-    from prodsys.sales import actions
+    from prodsys.sales import actions, answers
     from prodsys.scopes import CONSOLE
 
     def one(tx: "Tx", name: str, undo: dt.timedelta) -> "Draft":
         seen = actions.whole(tx, _id(tx, name))
-        return actions.approve(tx, CONSOLE, seen.summary.id, seen.summary.etag, undo=undo)
+        return answers.approve(tx, CONSOLE, seen.summary.id, seen.summary.etag, undo=undo)
 
     _answer(drafts, one, lambda answered: f"{answered.summary.number} is approved as {answered.summary.order_number}.")
 
@@ -97,12 +97,12 @@ def approve(drafts: tuple[str, ...]) -> None:
 @say.as_json
 def reject(drafts: tuple[str, ...], reason: str) -> None:
     """Reject drafts, by id or the buyer's number: all of them, or none."""
-    from prodsys.sales import actions
+    from prodsys.sales import actions, answers
     from prodsys.scopes import CONSOLE
 
     def one(tx: "Tx", name: str, undo: dt.timedelta) -> "Draft":
         seen = actions.whole(tx, _id(tx, name))
-        return actions.reject(tx, CONSOLE, seen.summary.id, seen.summary.etag, reason, undo=undo)
+        return answers.reject(tx, CONSOLE, seen.summary.id, seen.summary.etag, reason, undo=undo)
 
     _answer(drafts, one, lambda answered: f"{answered.summary.number} is rejected: {answered.reason}")
 

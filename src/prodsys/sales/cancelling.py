@@ -1,0 +1,74 @@
+"""A buyer asks for an order to be cancelled: accepted, refused, or too late."""
+
+from typing import Any
+
+from prodsys import errors
+from prodsys.documents import Acceptance, Fulfilment, plain
+from prodsys.kit.db import Tx
+from prodsys.sales import feed, store, terms
+from prodsys.sales.actions import whole
+from prodsys.sales.answers import note, own, seen
+from prodsys.sales.model import Draft
+from prodsys.scopes import Caller
+
+
+def ask(tx: Tx, caller: Caller, order_id: str, reason: str) -> Any:
+    """The buyer asks. What was despatched cannot be cancelled any more, and is said so at once; everything else a person decides.
+
+    Asking again changes nothing. Raises NotFound.
+    """
+    row = own(tx, caller, order_id)
+    if row.acceptance in (Acceptance.CANCEL_REQUESTED, Acceptance.CANCELLED):
+        return row
+    why = plain(reason) or "no reason given"
+    if row.fulfilment != Fulfilment.NONE:
+        gone = sum(1 for line in store.lines(tx, row.pk) if line.despatched)
+        told = f"Too late: {gone} line(s) of the order have been despatched."
+        feed.announce(tx, row, "order.cancellation_refused", reason=told)
+        note(
+            tx,
+            caller,
+            row,
+            "order.cancellation_refused",
+            f"The buyer asked to cancel order {row.number} ({why}). {told}",
+            level="warning",
+            direction="in",
+        )
+        return row
+    if row.acceptance == Acceptance.REJECTED:
+        return _settle(
+            tx, caller, row, Acceptance.CANCELLED, "", f"Order {row.number}, rejected before, was cancelled by the buyer ({why})."
+        )
+    terms.must("cancel", row.acceptance, row.number)
+    store.change(
+        tx, row.pk, row.version, acceptance=Acceptance.CANCEL_REQUESTED.value, acceptance_before=row.acceptance, reason=plain(reason)
+    )
+    feed.announce(tx, row, "order.cancel_requested")
+    note(tx, caller, row, "order.cancel_requested", f"The buyer asks to cancel order {row.number}: {why}.", level="warning", direction="in")
+    return own(tx, caller, order_id)
+
+
+def accept(tx: Tx, caller: Caller, order_id: str, if_match: str | None) -> Draft:
+    """Let the order be cancelled."""
+    row = seen(tx, order_id, if_match, "decide_cancellation")
+    _settle(tx, caller, row, Acceptance.CANCELLED, row.reason, f"Order {row.number} was cancelled as the buyer asked.")
+    return whole(tx, order_id)
+
+
+def refuse(tx: Tx, caller: Caller, order_id: str, if_match: str | None, reason: str) -> Draft:
+    """Keep the order as it stood before the buyer asked, with the reason he will read."""
+    row = seen(tx, order_id, if_match, "decide_cancellation")
+    why = plain(reason)
+    if not why:
+        raise errors.Invalid("A refusal needs a reason; the buyer reads it.")
+    store.change(tx, row.pk, row.version, acceptance=row.acceptance_before or Acceptance.OPEN.value, acceptance_before="", reason="")
+    feed.announce(tx, row, "order.cancellation_refused", reason=why)
+    note(tx, caller, row, "order.cancellation_refused", f"Order {row.number} was not cancelled: {why}.")
+    return whole(tx, order_id)
+
+
+def _settle(tx: Tx, caller: Caller, row: Any, acceptance: Acceptance, reason: str, message: str) -> Any:
+    store.change(tx, row.pk, row.version, acceptance=acceptance.value, reason=reason)
+    feed.announce(tx, row, f"order.{acceptance.value}")
+    note(tx, caller, row, f"order.{acceptance.value}", message)
+    return store.draft(tx, row.id)

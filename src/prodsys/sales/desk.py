@@ -1,0 +1,444 @@
+"""The doors of Sales > Order drafts, for our own order desk."""
+
+import datetime as dt
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import msgspec
+from litestar import Request, Response, get, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath, JSONBody, QueryParameter
+from msgspec import Meta
+
+from prodsys import errors
+from prodsys.documents import Acceptance, AnswerLine, Despatch, Message, Suggestion, Validation, Words
+from prodsys.kit.db import Database
+from prodsys.kit.web import (
+    After,
+    IdempotencyKey,
+    IfMatch,
+    IfNoneMatch,
+    Limit,
+    Page,
+    Reply,
+    answered,
+    answers,
+    decode_cursor,
+    encode_cursor,
+    once,
+    request_key,
+    tagged,
+)
+from prodsys.sales import actions, cancelling, despatching, revisions, store, talking
+from prodsys.sales import answers as answering
+from prodsys.sales.answers import Answered as AnsweredDraft
+from prodsys.sales.answers import DraftToApprove
+from prodsys.sales.despatching import NewDespatch
+from prodsys.sales.model import Draft, DraftSummary
+from prodsys.sales.talking import NewMessage
+from prodsys.scopes import Caller, Scope, allows
+from prodsys.settings import Settings
+
+OfAcceptance = Annotated[Acceptance | None, QueryParameter(description="Only drafts of this acceptance.")]
+OfValidation = Annotated[Validation | None, QueryParameter(description="Only drafts matching said this of.")]
+OfPartner = Annotated[str | None, QueryParameter(description="Only orders of this partner, by id.")]
+OfNumber = Annotated[str | None, QueryParameter(description="Exactly this order number of the buyer's.")]
+
+
+class Reason(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Why, in words the buyer will read."""
+
+    reason: Annotated[str, Meta(min_length=1, max_length=1000)]
+
+
+class NewAnswer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is answered to an order, line by line."""
+
+    lines: Annotated[list[AnswerLine], Meta(max_length=10_000)] = []
+    reason: Words = ""
+
+
+class DraftsToApprove(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Drafts to approve as they were seen."""
+
+    drafts: Annotated[list[DraftToApprove], Meta(min_length=1, max_length=500)]
+
+
+class AnsweredDrafts(msgspec.Struct, frozen=True, kw_only=True):
+    """One answer per draft, in the order asked."""
+
+    items: list[AnsweredDraft]
+
+
+class ArticleMeant(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The article a marked line means."""
+
+    line_id: Annotated[str, Meta(min_length=1, max_length=40)]
+    article: Annotated[str, Meta(description="Id of our article.", examples=["ar_01KANQ0000000000000000000A"])]
+
+
+@get(
+    "/sales/drafts",
+    operation_id="list_drafts",
+    summary="Order drafts, newest first",
+    tags=["sales"],
+    **allows(Scope.SALES_ORDERS_READ),
+)
+async def list_drafts(
+    db: NamedDependency[Database],
+    limit: Limit = 50,
+    after: After = None,
+    acceptance: OfAcceptance = None,
+    validation: OfValidation = None,
+    partner: OfPartner = None,
+    number: OfNumber = None,
+) -> Page[DraftSummary]:
+    before = None if after is None else decode_cursor(after, "drafts", int)[0]
+    rows = await db.read(
+        store.page,
+        before=before,
+        limit=limit + 1,
+        acceptance=None if acceptance is None else acceptance.value,
+        validation=None if validation is None else validation.value,
+        partner=partner,
+        number=number,
+    )
+    return _page("drafts", rows, limit)
+
+
+@get(
+    "/sales/orders",
+    operation_id="list_sales_orders",
+    summary="Approved orders, newest first",
+    tags=["sales"],
+    **allows(Scope.SALES_ORDERS_READ),
+)
+async def list_sales_orders(
+    db: NamedDependency[Database], limit: Limit = 50, after: After = None, partner: OfPartner = None
+) -> Page[DraftSummary]:
+    before = None if after is None else decode_cursor(after, "sales-orders", int)[0]
+    rows = await db.read(store.page, before=before, limit=limit + 1, partner=partner, approved_only=True)
+    return _page("sales-orders", rows, limit)
+
+
+@get(
+    "/sales/drafts/{order_id:str}",
+    operation_id="read_draft",
+    summary="A draft with its match",
+    tags=["sales"],
+    **allows(Scope.SALES_ORDERS_READ),
+)
+async def read_draft(order_id: FromPath[str], db: NamedDependency[Database], if_none_match: IfNoneMatch = None) -> Response[Draft]:
+    draft = await db.read(actions.whole, order_id)
+    return tagged(draft, draft.summary.etag, if_none_match)
+
+
+@get(
+    "/sales/drafts/{order_id:str}/suggestions",
+    operation_id="suggest_for_draft",
+    summary="Articles marked lines may mean",
+    tags=["sales"],
+    **allows(Scope.SALES_ORDERS_READ),
+)
+async def suggest_for_draft(order_id: FromPath[str], db: NamedDependency[Database]) -> dict[str, list[Suggestion]]:
+    return await db.read(actions.suggestions, order_id)
+
+
+_CHANGED = answers(errors.WrongState, errors.Stale, errors.IfMatchMissing)
+
+
+@post(
+    "/sales/drafts/{order_id:str}/approve",
+    status_code=200,
+    operation_id="approve_draft",
+    summary="Approve a draft",
+    description="It gets an order number; the buyer hears of it ten seconds later (a setting), and until then it can be taken back.",
+    responses=_CHANGED,
+    tags=["sales"],
+    **allows(Scope.SALES_ORDERS_APPROVE),
+)
+async def approve_draft(
+    order_id: FromPath[str],
+    caller: NamedDependency[Caller],
+    db: NamedDependency[Database],
+    settings: NamedDependency[Settings],
+    if_match: IfMatch = None,
+) -> Response[Draft]:
+    return _draft(await db.write(answering.approve, caller, order_id, if_match, undo=_undo(settings)))
+
+
+@post(
+    "/sales/drafts/{order_id:str}/reject",
+    status_code=200,
+    operation_id="reject_draft",
+    summary="Reject a draft with a reason",
+    responses=_CHANGED,
+    tags=["sales"],
+    **allows(Scope.SALES_ORDERS_APPROVE),
+)
+async def reject_draft(
+    order_id: FromPath[str],
+    data: JSONBody[Reason],
+    caller: NamedDependency[Caller],
+    db: NamedDependency[Database],
+    settings: NamedDependency[Settings],
+    if_match: IfMatch = None,
+) -> Response[Draft]:
+    return _draft(await db.write(answering.reject, caller, order_id, if_match, data.reason, undo=_undo(settings)))
+
+
+@post(
+    "/sales/drafts/{order_id:str}/undo",
+    status_code=200,
+    operation_id="take_back_answer",
+    summary="Take an answer back",
+    responses=_CHANGED,
+    tags=["sales"],
+    **allows(Scope.SALES_ORDERS_APPROVE),
+)
+async def take_back_answer(
+    order_id: FromPath[str], caller: NamedDependency[Caller], db: NamedDependency[Database], if_match: IfMatch = None
+) -> Response[Draft]:
+    return _draft(await db.write(answering.take_back, caller, order_id, if_match))
+
+
+@post(
+    "/sales/drafts/approve",
+    status_code=200,
+    operation_id="approve_drafts",
+    summary="Approve many drafts",
+    description="Each as it was seen; one that cannot be approved stops none of the others.",
+    tags=["sales"],
+    **allows(Scope.SALES_ORDERS_APPROVE),
+)
+async def approve_drafts(
+    data: JSONBody[DraftsToApprove], caller: NamedDependency[Caller], db: NamedDependency[Database], settings: NamedDependency[Settings]
+) -> AnsweredDrafts:
+    return AnsweredDrafts(items=await db.write(answering.approve_many, caller, data.drafts, undo=_undo(settings)))
+
+
+@post(
+    "/sales/drafts/{order_id:str}/match",
+    status_code=200,
+    operation_id="match_draft_line",
+    summary="Say which article is meant",
+    description="For a marked line of a held draft. The answer is remembered for this partner.",
+    responses=_CHANGED,
+    tags=["sales"],
+    **allows(Scope.SALES_ORDERS_APPROVE),
+)
+async def match_draft_line(
+    order_id: FromPath[str],
+    data: JSONBody[ArticleMeant],
+    caller: NamedDependency[Caller],
+    db: NamedDependency[Database],
+    if_match: IfMatch = None,
+) -> Response[Draft]:
+    return _draft(await db.write(actions.say_which, caller, order_id, if_match, data.line_id, data.article))
+
+
+@post(
+    "/sales/drafts/{order_id:str}/answer",
+    status_code=200,
+    operation_id="answer_draft",
+    summary="Answer line by line",
+    description=(
+        "Lines nothing is said of are accepted as ordered; a line may be split over several deliveries. "
+        "May be given again after approval, as answer n; the buyer accepts or disputes it."
+    ),
+    responses=_CHANGED,
+    tags=["sales"],
+    **allows(Scope.SALES_ORDERS_APPROVE),
+)
+async def answer_draft(
+    order_id: FromPath[str],
+    data: JSONBody[NewAnswer],
+    caller: NamedDependency[Caller],
+    db: NamedDependency[Database],
+    settings: NamedDependency[Settings],
+    if_match: IfMatch = None,
+) -> Response[Draft]:
+    return _draft(await db.write(answering.answer, caller, order_id, if_match, data.lines, data.reason, undo=_undo(settings)))
+
+
+@get(
+    "/sales/drafts/{order_id:str}/diff",
+    operation_id="compare_revisions",
+    summary="What a revision changes",
+    tags=["sales"],
+    **allows(Scope.SALES_ORDERS_READ),
+)
+async def compare_revisions(order_id: FromPath[str], db: NamedDependency[Database]) -> revisions.Difference:
+    return await db.read(revisions.difference, order_id)
+
+
+@post(
+    "/sales/drafts/{order_id:str}/apply",
+    status_code=200,
+    operation_id="apply_revision",
+    summary="Take a change of an agreed order",
+    responses=_CHANGED,
+    tags=["sales"],
+    **allows(Scope.SALES_ORDERS_APPROVE),
+)
+async def apply_revision(
+    order_id: FromPath[str],
+    caller: NamedDependency[Caller],
+    db: NamedDependency[Database],
+    settings: NamedDependency[Settings],
+    if_match: IfMatch = None,
+) -> Response[Draft]:
+    return _draft(await db.write(revisions.apply, caller, order_id, if_match, undo=_undo(settings)))
+
+
+@post(
+    "/sales/drafts/{order_id:str}/keep",
+    status_code=200,
+    operation_id="keep_agreed_order",
+    summary="Decline a change of an agreed order",
+    responses=_CHANGED,
+    tags=["sales"],
+    **allows(Scope.SALES_ORDERS_APPROVE),
+)
+async def keep_agreed_order(
+    order_id: FromPath[str],
+    caller: NamedDependency[Caller],
+    db: NamedDependency[Database],
+    settings: NamedDependency[Settings],
+    if_match: IfMatch = None,
+) -> Response[Draft]:
+    return _draft(await db.write(revisions.keep, caller, order_id, if_match, undo=_undo(settings)))
+
+
+@get(
+    "/sales/cancellations",
+    operation_id="list_cancellations",
+    summary="Orders a buyer wants cancelled",
+    tags=["sales"],
+    **allows(Scope.SALES_ORDERS_READ),
+)
+async def list_cancellations(db: NamedDependency[Database], limit: Limit = 50, after: After = None) -> Page[DraftSummary]:
+    before = None if after is None else decode_cursor(after, "cancellations", int)[0]
+    rows = await db.read(store.page, before=before, limit=limit + 1, acceptance=Acceptance.CANCEL_REQUESTED.value)
+    return _page("cancellations", rows, limit)
+
+
+@post(
+    "/sales/drafts/{order_id:str}/cancellation/accept",
+    status_code=200,
+    operation_id="accept_cancellation",
+    summary="Let an order be cancelled",
+    responses=_CHANGED,
+    tags=["sales"],
+    **allows(Scope.SALES_ORDERS_APPROVE),
+)
+async def accept_cancellation(
+    order_id: FromPath[str], caller: NamedDependency[Caller], db: NamedDependency[Database], if_match: IfMatch = None
+) -> Response[Draft]:
+    return _draft(await db.write(cancelling.accept, caller, order_id, if_match))
+
+
+@post(
+    "/sales/drafts/{order_id:str}/cancellation/refuse",
+    status_code=200,
+    operation_id="refuse_cancellation",
+    summary="Keep an order the buyer wants cancelled",
+    responses=_CHANGED,
+    tags=["sales"],
+    **allows(Scope.SALES_ORDERS_APPROVE),
+)
+async def refuse_cancellation(
+    order_id: FromPath[str],
+    data: JSONBody[Reason],
+    caller: NamedDependency[Caller],
+    db: NamedDependency[Database],
+    if_match: IfMatch = None,
+) -> Response[Draft]:
+    return _draft(await db.write(cancelling.refuse, caller, order_id, if_match, data.reason))
+
+
+@post(
+    "/sales/orders/{order_id:str}/despatches",
+    operation_id="despatch_order",
+    summary="Tell that goods are on their way",
+    responses=answers(errors.WrongState, errors.IdempotencyKeyReused),
+    tags=["sales"],
+    **allows(Scope.SALES_ORDERS_APPROVE),
+)
+async def despatch_order(
+    request: Request[Any, Any, Any],
+    order_id: FromPath[str],
+    data: JSONBody[NewDespatch],
+    caller: NamedDependency[Caller],
+    db: NamedDependency[Database],
+    idempotency_key: IdempotencyKey = None,
+) -> Response[Despatch]:
+    key = await request_key(request, idempotency_key)
+    return (await once(db, key, answered, despatching.despatch, caller, order_id, data)).reply()
+
+
+@get(
+    "/sales/orders/{order_id:str}/despatches",
+    operation_id="list_despatches",
+    summary="What of an order is on its way",
+    tags=["sales"],
+    **allows(Scope.SALES_ORDERS_READ),
+)
+async def list_despatches(order_id: FromPath[str], db: NamedDependency[Database]) -> Page[Despatch]:
+    return Page(items=(await db.read(actions.whole, order_id)).despatches)
+
+
+@post(
+    "/sales/drafts/{order_id:str}/messages",
+    operation_id="say_to_buyer",
+    summary="Say something to the buyer",
+    responses=answers(errors.IdempotencyKeyReused),
+    tags=["sales"],
+    **allows(Scope.SALES_ORDERS_APPROVE),
+)
+async def say_to_buyer(
+    request: Request[Any, Any, Any],
+    order_id: FromPath[str],
+    data: JSONBody[NewMessage],
+    caller: NamedDependency[Caller],
+    db: NamedDependency[Database],
+    idempotency_key: IdempotencyKey = None,
+) -> Response[Message]:
+    key = await request_key(request, idempotency_key)
+    return (await once(db, key, answered, talking.say, caller, order_id, data)).reply()
+
+
+routes = [
+    list_drafts,
+    list_sales_orders,
+    list_cancellations,
+    read_draft,
+    suggest_for_draft,
+    compare_revisions,
+    approve_draft,
+    reject_draft,
+    answer_draft,
+    take_back_answer,
+    approve_drafts,
+    match_draft_line,
+    apply_revision,
+    keep_agreed_order,
+    accept_cancellation,
+    refuse_cancellation,
+    despatch_order,
+    list_despatches,
+    say_to_buyer,
+]
+
+
+def _undo(settings: Settings) -> dt.timedelta:
+    return dt.timedelta(seconds=settings.undo_seconds)
+
+
+def _draft(draft: Draft) -> Response[Draft]:
+    return Reply(draft, headers={"ETag": draft.summary.etag})
+
+
+def _page(kind: str, rows: Sequence[tuple[int, Any]], limit: int) -> Page[Any]:
+    shown = rows[:limit]
+    return Page(items=[value for _, value in shown], next=encode_cursor(kind, shown[-1][0]) if len(rows) > limit else None)

@@ -1,0 +1,127 @@
+"""Goods on their way: despatch notes against order lines, and how far an order is fulfilled."""
+
+import datetime as dt
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+
+from prodsys import errors
+from prodsys.documents import (
+    AnswerLine,
+    CodeWord,
+    Despatch,
+    DespatchLine,
+    Fulfilment,
+    Issue,
+    LineAction,
+    Order,
+    ShortWords,
+)
+from prodsys.kit.clock import now
+from prodsys.kit.db import Tx
+from prodsys.kit.ids import new_id
+from prodsys.sales import feed, store, terms
+from prodsys.sales.answers import note
+from prodsys.scopes import Caller
+
+
+class NewDespatch(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A despatch to be told to the buyer. A negative quantity takes goods back."""
+
+    lines: Annotated[list[DespatchLine], Meta(min_length=1, max_length=10_000)]
+    number: CodeWord = ""
+    date: dt.date | None = None
+    carrier: ShortWords = ""
+    tracking_number: CodeWord = ""
+    expected_date: dt.date | None = None
+    is_last: bool = False
+
+
+def despatch(tx: Tx, caller: Caller, order_id: str, new: NewDespatch) -> Despatch:
+    """Tell that goods of an order are on their way; partial, several, more or less than ordered.
+
+    Raises NotFound, WrongState (not agreed, or a cancellation waits for its answer), Invalid with every line that does not fit.
+    """
+    row = store.draft(tx, order_id, lock=True)
+    if row is None:
+        raise errors.NotFound
+    terms.must("despatch", row.acceptance, row.number)
+    kept = {line.line_id: line for line in store.lines(tx, row.pk) if line.how != "text"}
+    if issues := _faults(new.lines, kept):
+        raise errors.Invalid("The despatch does not fit the order.", issues=issues)
+
+    gone = {line.position: line.despatched for line in kept.values()}
+    for line in new.lines:
+        gone[kept[line.line_id].position] += line.quantity
+    made = Despatch(
+        id=new_id("ds"),
+        number=new.number or f"D-{store.next_number(tx, 'despatch')}",
+        date=new.date or now().date(),
+        lines=new.lines,
+        carrier=new.carrier,
+        tracking_number=new.tracking_number,
+        expected_date=new.expected_date,
+        is_last=new.is_last,
+    )
+    answered = store.answered(tx, row.pk, row.answer) if row.answer else None
+    due = promised(store.read_order(row.document), answered.lines if answered else [])
+    fulfilment = _fulfilment({line.line_id: gone[line.position] for line in kept.values()}, due, is_last=new.is_last)
+    store.despatched(tx, row.pk, {kept[line.line_id].position: gone[kept[line.line_id].position] for line in new.lines})
+    store.keep_despatch(tx, row.pk, made, caller.name)
+    store.change(tx, row.pk, row.version, fulfilment=fulfilment.value)
+    feed.announce(tx, row, "order.despatched", despatch=made)
+    note(
+        tx,
+        caller,
+        row,
+        "order.despatched",
+        f"Despatch {made.number} of order {row.number}: {len(made.lines)} line(s), now {fulfilment.value}.",
+    )
+    return made
+
+
+def promised(order: Order, answered: Sequence[AnswerLine]) -> dict[str, Decimal]:
+    """How much of each line is to come, by the newest answer where it says, as ordered elsewhere."""
+    said = {line.line_id: line for line in answered}
+    return {line.line_id: _promised(line.quantity, said.get(line.line_id)) for line in order.lines if line.kind == "article"}
+
+
+def _promised(ordered: Decimal | None, answer: AnswerLine | None) -> Decimal:
+    if answer is not None and answer.action is LineAction.REJECTED:
+        return Decimal(0)
+    if answer is not None and answer.deliveries:
+        return sum((delivery.quantity for delivery in answer.deliveries), Decimal(0)) + (answer.back_order or 0)
+    return ordered or Decimal(0)
+
+
+def _fulfilment(gone: dict[str, Decimal], due: dict[str, Decimal], *, is_last: bool) -> Fulfilment:
+    if not any(quantity > 0 for quantity in gone.values()):
+        return Fulfilment.NONE
+    if is_last or all(gone.get(line_id, Decimal(0)) >= quantity for line_id, quantity in due.items()):
+        return Fulfilment.SHIPPED
+    return Fulfilment.PARTLY
+
+
+def _faults(lines: Sequence[DespatchLine], kept: dict[str, Any]) -> list[Issue]:
+    issues = []
+    gone = {line_id: line.despatched for line_id, line in kept.items()}
+    for at, line in enumerate(lines):
+        if line.line_id not in kept:
+            issues.append(_issue("line_unknown", at, "line_id", f"The order has no article line {line.line_id}.", line.line_id))
+            continue
+        gone[line.line_id] += line.quantity
+        if not line.quantity:
+            issues.append(
+                _issue("quantity_zero", at, "quantity", f"Line {line.line_id}: a despatch of nothing says nothing.", line.line_id)
+            )
+        elif gone[line.line_id] < 0:
+            message = f"Line {line.line_id}: more would come back than has gone."
+            issues.append(_issue("returned_too_much", at, "quantity", message, line.line_id))
+    return issues
+
+
+def _issue(code: str, at: int, member: str, message: str, line_id: str) -> Issue:
+    return Issue(code=code, message=message, params={"line": line_id}, pointer=f"/lines/{at}/{member}", blocks=True)

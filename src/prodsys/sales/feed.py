@@ -1,0 +1,87 @@
+"""What the buyer is told: everything that happens to an order, in order, when it can no longer be undone."""
+
+import datetime as dt
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from prodsys.documents import Despatch, Message, read_exact, write
+from prodsys.exchange import outbox
+from prodsys.exchange.engine import Outcome, Placed
+from prodsys.exchange.outbox import Claimed, Dead
+from prodsys.kit.clock import now
+from prodsys.kit.db import Tx
+from prodsys.kit.ids import new_id
+from prodsys.kit.telemetry import Trace
+from prodsys.sales import store
+
+FOR_EVER = dt.timedelta(days=36_500)
+"""Nobody has to be reached, so news that waited for us through a long holiday still leave."""
+
+
+class News(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What is to be told of an order."""
+
+    kind: str
+    answer: int = 0
+    reason: str = ""
+    despatch: Despatch | None = None
+    said: Message | None = None
+
+
+_read = msgspec.json.Decoder(News, dec_hook=read_exact).decode
+
+
+def announce(
+    tx: Tx,
+    row: Any,
+    kind: str,
+    *,
+    answer: int = 0,
+    reason: str = "",
+    despatch: Despatch | None = None,
+    said: Message | None = None,
+    after: dt.timedelta = dt.timedelta(0),
+) -> None:
+    """Promise to tell it. News of one order leave strictly one after the other, so what follows an answer waits until it has left."""
+    news = News(kind=kind, answer=answer, reason=reason, despatch=despatch, said=said)
+    is_answer = after > dt.timedelta(0)
+    outbox.promise(
+        tx,
+        outbox.Promise(
+            kind="answer",
+            lane=f"feed:{row.partner_id}",
+            chain=f"feed:{row.partner_id}:{row.number}",
+            dedup=promise_of(row.id, answer) if is_answer else f"news:{new_id('nw')}",
+            subject=row.id,
+            document=write(news).decode(),
+            trace=Trace(row.trace_id, row.trace_id[:16]),
+            run_at=now() + after,
+            give_up_after=FOR_EVER,
+        ),
+    )
+
+
+def promise_of(order_id: str, answer: int) -> str:
+    """What names the promise to tell answer n, so that it can be taken back."""
+    return f"answer:{order_id}:{answer}"
+
+
+class AnswerKind:
+    """Promises of kind `answer`: nothing has to be carried, the feed is ours."""
+
+    async def deliver(self, promises: Sequence[Claimed]) -> list[Outcome]:
+        """There is nobody to reach."""
+        return [Placed(id=promise.subject, new=True) for promise in promises]
+
+    def settle(self, tx: Tx, ended: Sequence[tuple[Claimed, Outcome | Dead]]) -> None:
+        """Publish, in the transaction that settles the promise, so that it happens once."""
+        for claimed, outcome in ended:
+            if not isinstance(outcome, Placed):
+                continue
+            row = store.draft(tx, claimed.subject)
+            assert row is not None  # noqa: S101  # orders are never deleted
+            news = _read(claimed.document)
+            answered = store.answered(tx, row.pk, news.answer) if news.answer else None
+            store.publish(tx, row, news.kind, answered=answered, despatch=news.despatch, said=news.said, reason=news.reason)

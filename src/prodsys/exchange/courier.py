@@ -54,13 +54,16 @@ class Courier:
     async def run(self) -> None:
         """Carry until cancelled. What is under way then stays leased and is taken up again later, by whoever comes first."""
         deaf = [self._db.listen(topic, self.wake) for topic in ("outbox", "elsewhere")]
-        # Where only one process can be alive, every lease at start-up is a dead one's.
-        await self._db.write(outbox.reclaim, everything=self._alone)
         sweep = asyncio.create_task(self._sweep())
+        is_fresh = True
         try:
             while True:
                 self._awake.clear()
                 try:
+                    if is_fresh:
+                        # Where only one process can be alive, every lease at start-up is a dead one's.
+                        await self._db.write(outbox.reclaim, everything=self._alone)
+                        is_fresh = False
                     seconds = 0.0 if await self._take() else await self._idle()
                 except Exception as fault:  # noqa: BLE001  # the database may be full or away for a moment; promises wait in it
                     log.error("courier.cannot_claim", fault=repr(fault))

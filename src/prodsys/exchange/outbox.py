@@ -358,6 +358,9 @@ def reclaim(tx: Tx, *, everything: bool) -> int:
     """Give back what a dead courier was carrying: expired leases, or all of them where only one process can be alive (SQLite at start)."""
     at = now()
     lost = deliveries.c.state == "leased" if everything else and_(deliveries.c.state == "leased", deliveries.c.lease_until < at)
+    # What it held of a closed lane was the probe, so nobody is probing that lane now.
+    unprobed = exists().where(deliveries.c.lane == lanes.c.lane, lost)
+    tx.execute(update(lanes).where(lanes.c.state != "open", lanes.c.probe_at > at, unprobed).values(probe_at=at))
     count = tx.execute(update(deliveries).where(lost).values(state="ready", lease_until=None)).rowcount
     if count:
         signal(tx, "outbox")

@@ -3,6 +3,7 @@
 import asyncio
 import datetime as dt
 from collections.abc import Awaitable, Callable, Mapping
+from types import MappingProxyType
 
 import msgspec
 from sqlalchemy import delete, select, update
@@ -66,14 +67,21 @@ def done(tx: Tx, task: Task, owner: str, fault: str = "") -> None:
     )
 
 
-async def keep(db: Database, tasks: Mapping[str, Callable[[str], Awaitable[None]]], owner: str, *, alone: bool) -> None:
-    """Run what is due until cancelled. `tasks` says what each kind does with its subject."""
-    if alone:
-        await db.write(free_all)
+async def keep(
+    db: Database,
+    tasks: Mapping[str, Callable[[str], Awaitable[None]]],
+    owner: str,
+    *,
+    alone: bool,
+    standing: Mapping[str, dt.timedelta] = MappingProxyType({}),
+) -> None:
+    """Run what is due until cancelled. `tasks` says what each kind does with its subject; the `standing` kinds run ever so often."""
     under_way: set[asyncio.Task[None]] = set()
+    begun = False
     try:
         while True:
-            for task in await _due(db, owner):
+            begun = begun or await _begun(db, standing, alone=alone)
+            for task in await _due(db, owner) if begun else ():
                 running = asyncio.create_task(_run(db, tasks, task, owner))
                 under_way.add(running)
                 running.add_done_callback(under_way.discard)
@@ -82,6 +90,22 @@ async def keep(db: Database, tasks: Mapping[str, Callable[[str], Awaitable[None]
         for running in under_way:
             running.cancel()
         await asyncio.gather(*under_way, return_exceptions=True)
+
+
+async def _begun(db: Database, standing: Mapping[str, dt.timedelta], *, alone: bool) -> bool:
+    try:
+        await db.write(_begin, standing, alone=alone)
+    except Exception as fault:  # noqa: BLE001  # the database may be full or away for a moment; then again in a second
+        log.error("timetable.cannot_begin", fault=repr(fault))
+        return False
+    return True
+
+
+def _begin(tx: Tx, standing: Mapping[str, dt.timedelta], *, alone: bool) -> None:
+    if alone:
+        free_all(tx)
+    for kind, every in standing.items():
+        plan(tx, kind, kind=kind, subject="", every=every)
 
 
 async def _due(db: Database, owner: str) -> list[Task]:

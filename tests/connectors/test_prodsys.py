@@ -1,5 +1,6 @@
 """A partner's ProdSys, as our connector speaks to it."""
 
+import datetime as dt
 import json
 from collections.abc import AsyncIterator
 from typing import Any
@@ -7,8 +8,20 @@ from typing import Any
 import pytest
 
 from prodsys.connectors import prodsys
-from prodsys.connectors.prodsys import Changes, Claimed, Company, CursorGone, Prodsys, Rotated, Sending, Taken, TheirOrder, read_receipt
-from prodsys.documents import Party
+from prodsys.connectors.prodsys import (
+    Changes,
+    Claimed,
+    Company,
+    CursorGone,
+    Prodsys,
+    Rotated,
+    Sending,
+    Taken,
+    TheirOrder,
+    Told,
+    read_receipt,
+)
+from prodsys.documents import Party, ReasonCode, UnitPrice
 from prodsys.kit.outbound import Later, Misconfigured, Refused
 from prodsys.kit.vault import Secret
 from tests.connectors.their_prodsys import TRACEPARENT, TheirProdsys, a_way_out, drop, endless, http, running
@@ -278,3 +291,39 @@ async def test_no_token_shows_in_what_is_printed(ours: Prodsys, theirs: TheirPro
 @pytest.mark.parametrize("typed", ["https://s.example", "https://s.example/", " https://s.example/api/v1/ "])
 async def test_an_address_is_taken_as_people_write_it(typed: str) -> None:
     assert prodsys.base(typed) == "https://s.example"
+
+
+async def test_an_answer_of_a_newer_version_is_read_as_far_as_we_know_its_words(ours: Prodsys) -> None:
+    heard = await ours.changes(None)
+
+    assert isinstance(heard, Changes)
+    [change] = heard.items
+    assert change.answered is not None
+    [line] = change.answered.lines
+    assert (line.unit_price, line.reason_code, line.deliveries[0].date) == (UnitPrice("1.50"), ReasonCode.OTHER, dt.date(2026, 12, 1))
+
+
+async def test_a_despatch_that_cannot_be_read_does_not_hide_what_else_was_said(ours: Prodsys) -> None:
+    heard = await ours.changes(None)
+
+    assert isinstance(heard, Changes)
+    assert (heard.items[0].despatch, heard.items[0].is_cut, heard.items[0].acceptance) == (None, True, "consecrated")
+
+
+async def test_our_words_about_an_order_travel_with_its_trace(ours: Prodsys, theirs: TheirProdsys) -> None:
+    told = [
+        await ours.accept("sd_1", '{"answer":2,"accepts":true,"reason":""}', TRACEPARENT),
+        await ours.cancel("sd_1", '{"reason":"Not needed"}', TRACEPARENT),
+        await ours.say("sd_1", '{"id":"ms_1","text":"Hello","line_id":"","author":"Kari"}', TRACEPARENT),
+    ]
+
+    assert told == [Told(acceptance="agreed", answer=2)] * 3
+    assert theirs.paths() == [f"/purchase-orders/sd_1/{word}" for word in ("acceptance", "cancellation", "messages")]
+    assert {asked.headers["traceparent"] for asked in theirs.asked} == {TRACEPARENT}
+
+
+async def test_accepting_an_answer_that_has_been_replaced_is_refused(ours: Prodsys) -> None:
+    told = await ours.accept("sd_1", '{"answer":1,"accepts":true,"reason":""}')
+
+    assert isinstance(told, Refused)
+    assert told.problem.code == "answer_superseded"

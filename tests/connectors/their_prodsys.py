@@ -94,7 +94,13 @@ class TheirProdsys:
                 if "after=gone" in asked.query:
                     return problem(410, "cursor_gone", "This cursor belongs to another life of this instance.")
                 change = {"position": 1, "kind": "order.blessed", "at": "2026-11-21T10:15:00Z", "acceptance": "consecrated", "answer": 1}
-                return 200, {"items": [change | {"id": "sd_1", "number": "PO-1", "revision": 1}], "next": "later"}
+                line = {"line_id": "10", "action": "3", "unit_price": "1.50", "reason_code": "moon", "warranty": "2 years"}
+                line["deliveries"] = [{"quantity": "5", "date": "2026-12-01", "lorry": "red"}]
+                answered = {"answer": 1, "code": "CA", "at": "2026-11-21T10:15:00Z", "lines": [line], "signed": True}
+                more = {"answered": answered, "despatch": {"id": "sp_1", "colour": "blue"}}
+                return 200, {"items": [change | more | {"id": "sd_1", "number": "PO-1", "revision": 1}], "next": "later"}
+            case "POST", path if path.startswith("/purchase-orders/sd_"):
+                return self._heard(path, asked.json)
             case "GET", "/articles":
                 return 200, {"items": [{"id": "ar_1", "number": "A-100", "is_active": True, "price": "12.50"}], "next": None}
             case "POST", "/articles/match":
@@ -113,6 +119,12 @@ class TheirProdsys:
                 return 200, order | {"acceptance": "approved", "order_number": "SO-1"}
             case _:
                 return problem(404, "not_found", "There is nothing here that you may see under this address.")
+
+    def _heard(self, path: str, word: dict[str, Any]) -> Reply:
+        if path.endswith("/acceptance") and word["answer"] < 2:
+            return problem(409, "answer_superseded", "The supplier has given a newer answer meanwhile.")
+        status = 201 if path.endswith("/messages") else 202 if path.endswith("/cancellation") else 200
+        return status, {"acceptance": "agreed", "answer": 2, "mood": "good"}
 
     def _claimed(self, asked: Asked) -> Reply:
         if self.claim is None or asked.json["claim"] != self.claim:

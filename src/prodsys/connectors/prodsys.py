@@ -16,7 +16,20 @@ import msgspec
 from msgspec import Meta
 
 from prodsys import documents
-from prodsys.documents import Address, Issue, Party, Person
+from prodsys.documents import (
+    Address,
+    AnswerLine,
+    Despatch,
+    DespatchLine,
+    Issue,
+    Message,
+    OrderAnswer,
+    Party,
+    Person,
+    PromisedDelivery,
+    ReasonCode,
+    Substitute,
+)
 from prodsys.kit import outbound
 from prodsys.kit.outbound import Answered, Call, Fine, Later, Misconfigured, Outbound, Problem, Refused, Trust
 from prodsys.kit.vault import Secret
@@ -87,6 +100,7 @@ class Company(msgspec.Struct, frozen=True, kw_only=True):
     modules: frozenset[str] | None = None
     """Their extensions that are switched on; None when they do not say."""
     clock: dt.datetime | None = None
+    etag: str = ""
 
 
 class Claimed(msgspec.Struct, frozen=True, kw_only=True):
@@ -166,6 +180,11 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     order_number: str | None = None
     reason: str | None = None
     answer: int = 0
+    answered: OrderAnswer | None = None
+    despatch: Despatch | None = None
+    said: Message | None = None
+    is_cut: bool = False
+    """Whether it came with an answer, despatch or message that we cannot read, so that only its states are known."""
 
 
 class Changes(msgspec.Struct, frozen=True, kw_only=True):
@@ -173,6 +192,13 @@ class Changes(msgspec.Struct, frozen=True, kw_only=True):
 
     items: list[Change]
     next: str | None = None
+
+
+class Told(msgspec.Struct, frozen=True, kw_only=True):
+    """They have heard a word of ours about an order. `acceptance` is how it stands there now, empty where they do not say."""
+
+    acceptance: str = ""
+    answer: int = 0
 
 
 class Article(msgspec.Struct, frozen=True, kw_only=True):
@@ -222,6 +248,29 @@ class TheirOrder(msgspec.Struct, frozen=True, kw_only=True):
     reason: str | None = None
 
 
+class Record(msgspec.Struct, frozen=True, kw_only=True):
+    """The card they keep of us, and the ETag of its state."""
+
+    id: str
+    card: Party
+    etag: str
+
+
+class Offered(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of a card we offered: `open` waits for a person there, `taken` holds, `unchanged` was so already."""
+
+    state: str = "open"
+    taken: list[str] = []
+
+
+class Same(msgspec.Struct, frozen=True):
+    """Nothing has changed since the ETag we named."""
+
+
+class Stale(msgspec.Struct, frozen=True):
+    """It has changed since the ETag we named; read it again."""
+
+
 class CursorGone(msgspec.Struct, frozen=True):
     """The cursor belongs to another life of theirs, or what it points to has been purged: list again and reconcile (rulings.md, 8)."""
 
@@ -241,9 +290,16 @@ class Prodsys:
 
     async def company(self) -> Company | Trouble:
         """Who they are, and what our token is worth there."""
-        verdict = await self._ask("GET", "/company")
+        company = await self.company_since("")
+        return _not_prodsys("It answers that nothing has changed, though we named nothing.") if isinstance(company, Same) else company
+
+    async def company_since(self, etag: str) -> Company | Same | Trouble:
+        """The same, unless it is as it was when it bore this ETag."""
+        verdict = await self._ask("GET", "/company", headers={"if-none-match": etag} if etag else {})
         if not isinstance(verdict, Fine):
             return verdict
+        if verdict.answer.status == 304:
+            return Same()
         read = _read(verdict.answer.content, _company)
         if read is None:
             return _not_prodsys("It does not say which company it belongs to.")
@@ -255,6 +311,7 @@ class Prodsys:
             document_versions=[outbound.plain(str(version), 40) for version in read.document_versions[:50]],
             modules=_modules_on(read.modules),
             clock=_clock(verdict.answer),
+            etag=_etag(verdict.answer),
         )
 
     async def send(self, orders: Sequence[Sending]) -> list[Sent]:
@@ -302,12 +359,25 @@ class Prodsys:
         verdict = await self._ask("GET", "/purchase-orders/changes", query={"limit": "500"} | ({"after": after} if after else {}))
         if isinstance(verdict, Refused) and (verdict.problem.status == 410 or verdict.problem.code == "cursor_gone"):
             return CursorGone()
-        return self._document(verdict, _changes, "Its feed of our orders cannot be read.")
+        read = self._document(verdict, _wire_changes, "Its feed of our orders cannot be read.")
+        return Changes(items=[_change(one) for one in read.items], next=read.next) if isinstance(read, _WireChanges) else read
 
     async def order(self, id: str) -> TheirOrder | Trouble:
         """One of our orders as it stands there, by the id of its Receipt."""
         verdict = await self._ask("GET", f"/purchase-orders/{quote(id, safe='')}")
         return self._document(verdict, _order, "Its answer about our order cannot be read.")
+
+    async def accept(self, id: str, word: str, traceparent: str = "") -> Told | Trouble:
+        """Accept or dispute an answer to one of our orders; `word` is {answer, accepts, reason} as JSON."""
+        return await self._tell(f"/purchase-orders/{quote(id, safe='')}/acceptance", word, traceparent)
+
+    async def cancel(self, id: str, word: str, traceparent: str = "") -> Told | Trouble:
+        """Ask them to cancel one of our orders; `word` is {reason} as JSON."""
+        return await self._tell(f"/purchase-orders/{quote(id, safe='')}/cancellation", word, traceparent)
+
+    async def say(self, id: str, word: str, traceparent: str = "") -> Told | Trouble:
+        """Say something about one of our orders; `word` is {id, text, line_id, author} as JSON, and its id makes it safe to repeat."""
+        return await self._tell(f"/purchase-orders/{quote(id, safe='')}/messages", word, traceparent)
 
     async def articles(self, after: str | None) -> Articles | CursorGone | Trouble:
         """What has changed in the catalogue offered to us since this cursor; None begins with all of it."""
@@ -327,6 +397,36 @@ class Prodsys:
         verdict = await self._ask("POST", "/contacts/match", documents.write(card))
         return self._document(verdict, _contact, "Its answer about our card cannot be read.")
 
+    async def record(self, id: str = "", etag: str = "") -> Record | Same | Trouble | None:
+        """The card they keep of us, unless it is as it was when it bore this ETag; None while they have none."""
+        known = id
+        if not known:
+            verdict = await self._ask("GET", "/contacts", query={"limit": "1"})
+            listed = self._document(verdict, _records, "Its list of contacts cannot be read.")
+            if not isinstance(listed, _Records):
+                return listed
+            if not listed.items:
+                return None
+            known = listed.items[0].id
+        since = {"if-none-match": etag} if id and etag else {}
+        verdict = await self._ask("GET", f"/contacts/{quote(known, safe='')}", headers=since)
+        if isinstance(verdict, Fine) and verdict.answer.status == 304:
+            return Same()
+        if isinstance(verdict, Refused) and verdict.problem.status == 404:
+            return None
+        read = self._document(verdict, _record, "Its contact cannot be read.")
+        if not isinstance(read, _WireRecord):
+            return read
+        return Record(id=outbound.plain(read.id, 100), card=_party(read), etag=_etag(verdict.answer) if isinstance(verdict, Fine) else "")
+
+    async def offer_card(self, id: str, card: Party, etag: str) -> Offered | Stale | Trouble:
+        """Ask them to keep this card of us in place of the one we have read with this ETag."""
+        path = f"/contacts/{quote(id, safe='')}"
+        verdict = await self._ask("PUT", path, documents.write(card), {"if-match": etag} if etag else {})
+        if isinstance(verdict, Refused) and verdict.problem.status == 412:
+            return Stale()
+        return self._document(verdict, _offered, "Its answer about our card cannot be read.")
+
     async def claim(self, code: Secret) -> Claimed | Trouble:
         """Exchange a bundle's code for the token, once; a lost answer costs the supplier a new bundle."""
         verdict = await self._ask("POST", "/claims", msgspec.json.encode({"claim": code.reveal()}))
@@ -343,6 +443,10 @@ class Prodsys:
         if not isinstance(read, _WireClaimed):
             return read
         return Rotated(token=Secret(read.token), scopes=read.scopes, expires_at=read.expires_at)
+
+    async def _tell(self, path: str, word: str, traceparent: str) -> Told | Trouble:
+        verdict = await self._ask("POST", path, word.encode(), {"traceparent": traceparent} if traceparent else {})
+        return self._document(verdict, _told, "Its answer to our word about an order cannot be read.")
 
     async def _send_together(self, group: "Sequence[_Parcel]", until: float) -> list[Sent] | Later | Misconfigured | None:
         """One call for many orders; None when each of them has to be asked about alone."""
@@ -455,11 +559,43 @@ class _WireCompany(_WireParty, frozen=True, kw_only=True):
     modules: Any = None
 
 
+class _WireRecord(_WireParty, frozen=True, kw_only=True):
+    id: Annotated[str, Meta(min_length=1, max_length=100)]
+
+
+class _Records(msgspec.Struct, frozen=True):
+    items: list[_WireRecord]
+
+
 class _WireClaimed(msgspec.Struct, frozen=True, kw_only=True):
     token: Annotated[str, Meta(min_length=1, max_length=500)]
     scopes: list[str]
     expires_at: Annotated[dt.datetime, Meta(tz=True)]
     company: _WireParty | None = None
+
+
+class _WireChange(msgspec.Struct, frozen=True, kw_only=True):
+    position: int
+    kind: str
+    id: str
+    number: str
+    revision: int
+    at: dt.datetime | None = None
+    delivery: str = ""
+    validation: str = ""
+    acceptance: str = ""
+    fulfilment: str = ""
+    order_number: str | None = None
+    reason: str | None = None
+    answer: int = 0
+    answered: msgspec.Raw = msgspec.Raw(b"null")
+    despatch: msgspec.Raw = msgspec.Raw(b"null")
+    said: msgspec.Raw = msgspec.Raw(b"null")
+
+
+class _WireChanges(msgspec.Struct, frozen=True, kw_only=True):
+    items: list[_WireChange]
+    next: str | None = None
 
 
 class _Items(msgspec.Struct, frozen=True):
@@ -487,8 +623,13 @@ _claimed = msgspec.json.Decoder(_WireClaimed)
 _raw_items = msgspec.json.Decoder(_Items)
 _wire_report = msgspec.json.Decoder(Report)
 _batch = msgspec.json.Decoder(_Batch)
-_changes = msgspec.json.Decoder(Changes)
+_wire_changes = msgspec.json.Decoder(_WireChanges)
+_told = msgspec.json.Decoder(Told)
+_document = msgspec.json.Decoder(dict[str, Any])
 _articles = msgspec.json.Decoder(Articles)
+_record = msgspec.json.Decoder(_WireRecord)
+_records = msgspec.json.Decoder(_Records)
+_offered = msgspec.json.Decoder(Offered)
 _matched_numbers = msgspec.json.Decoder(_MatchedNumbers)
 _contact = msgspec.json.Decoder(ReportContact)
 _order = msgspec.json.Decoder(TheirOrder)
@@ -587,6 +728,51 @@ def _without_issues(raw: msgspec.Raw) -> bytes:
     return msgspec.json.encode(members)
 
 
+def _change(wire: _WireChange) -> Change:
+    parts: dict[str, Any] = {"answered": _known_part(wire.answered, OrderAnswer), "despatch": _known_part(wire.despatch, Despatch)}
+    parts["said"] = _known_part(wire.said, Message)
+    same = {field: getattr(wire, field) for field in wire.__struct_fields__ if field not in parts}
+    is_cut = any(parts[name] is None and bytes(getattr(wire, name)).strip() != b"null" for name in parts)
+    reason = None if wire.reason is None else outbound.plain(wire.reason)
+    return Change(**(same | {"reason": reason}), **parts, is_cut=is_cut)
+
+
+def _known_part(raw: msgspec.Raw, kind: type[T]) -> T | None:
+    """What a change came with, in our words: members we do not know are passed over, texts are harmless; None when we cannot use it."""
+    told = _read(bytes(raw), _document)
+    if told is None:
+        return None
+    try:
+        return msgspec.convert(_as_known(told, kind), kind, dec_hook=documents.read_exact)
+    except (msgspec.MsgspecError, RecursionError):
+        return None
+
+
+_REASONS = frozenset(ReasonCode)
+_INSIDE: Mapping[str, type[Any]] = {"deliveries": PromisedDelivery, "substitute": Substitute}
+_LINES: Mapping[type[Any], type[Any]] = {OrderAnswer: AnswerLine, Despatch: DespatchLine}
+
+
+def _as_known(told: Any, kind: type[Any]) -> Any:
+    if isinstance(told, list):
+        return [_as_known(one, kind) for one in told]
+    if not isinstance(told, dict):
+        return told
+    known: dict[str, Any] = {}
+    for name in kind.__struct_fields__:
+        if name not in told:
+            continue
+        value, within = told[name], _LINES.get(kind) if name == "lines" else _INSIDE.get(name)
+        if within is not None:
+            value = _as_known(value, within)
+        elif isinstance(value, str):
+            value = "\n".join(outbound.plain(line) for line in value.splitlines()[:200])[:4000]
+        known[name] = value
+    if "reason_code" in known and known["reason_code"] not in _REASONS:
+        known["reason_code"] = ReasonCode.OTHER.value if known["reason_code"] else None
+    return known
+
+
 def _read(content: bytes | str, decoder: "msgspec.json.Decoder[T]") -> T | None:
     try:
         return decoder.decode(content)
@@ -625,6 +811,12 @@ def _modules_on(modules: Any) -> frozenset[str] | None:
     if not isinstance(modules, list):
         return None
     return frozenset(outbound.plain(name, 100) for name in modules[:100] if isinstance(name, str))
+
+
+def _etag(answer: Answered) -> str:
+    """The strong ETag of an answer; empty where there is none we could send back."""
+    etag = answer.headers.get("etag", "").strip()
+    return etag if len(etag) <= 200 and etag.isascii() and etag.isprintable() and etag.startswith('"') else ""
 
 
 def _clock(answer: Answered) -> dt.datetime | None:

@@ -29,6 +29,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     undo_seconds: Annotated[int, Meta(ge=0, le=3600, description="How long an answer can be taken back before the buyer sees it.")] = 10
     give_up_after_days: Annotated[int, Meta(ge=1, le=90, description="How long an undeliverable promise is tried.")] = 7
     answers_every_seconds: Annotated[int, Meta(ge=1, description="How often partners are asked for answers.")] = 60
+    alerts_every_seconds: Annotated[int, Meta(ge=1, description="How often the logs are read for what people want to hear.")] = 10
+    smtp_host: Annotated[str, Meta(description="The mail server; empty: no mail is sent.")] = ""
+    smtp_port: Annotated[int, Meta(ge=1, le=65_535)] = 587
+    smtp_user: Annotated[str, Meta(description="Empty: no sign-in.")] = ""
+    smtp_password: str = ""
+    smtp_password_file: Annotated[str, Meta(description="A file with the password, as a systemd credential, instead of it.")] = ""
+    smtp_tls: Annotated[str, Meta(pattern="^(starttls|tls|none)$", description="none only for a mail server on this machine.")] = "starttls"
+    mail_from: Annotated[str, Meta(description="Whom our mails come from, as ProdSys <prodsys@fjord.example>.")] = ""
+    contacts_every_seconds: Annotated[int, Meta(ge=60, description="How often cards are compared with suppliers.")] = 86_400
+    catalogue_every_seconds: Annotated[int, Meta(ge=60, description="How often suppliers' catalogues are read on.")] = 3_600
     requests_a_minute: Annotated[int, Meta(ge=1, description="Per token.")] = 600_000
     database_threads: Annotated[int, Meta(ge=1, le=64, description="PostgreSQL connections of this process.")] = 8
     log_bodies_days: Annotated[int, Meta(ge=0)] = 14

@@ -227,15 +227,34 @@ def learn(
 
 
 def undo(tx: Tx, caller: Caller, id: str) -> store.MappingKept:
-    """Let a learned mapping no longer hold; raises NotFound, WrongState when it was undone or replaced before."""
+    """Let a learned mapping no longer hold; raises NotFound, WrongState when it was undone or replaced before.
+
+    Drafts that were matched by it stay as they are: what a person sees of an order never changes under his eyes.
+    """
     mapping = store.mapping(tx, id)
     if mapping is None:
         raise errors.NotFound("There is no mapping with this id.")
-    if not store.undo_mapping(tx, id):
+    if not store.undo_mapping(tx, id, by=caller.name):
         raise errors.WrongState("This mapping no longer holds; it was undone or replaced.")
-    text = f"{caller.name} undid that number {mapping.their_number} means article {mapping.article_number}."
-    tell(tx, Entry(code="mapping.undone", message=text, partner=partner_key(tx, mapping.partner), subject=id, actor=caller.name))
+    partner = partner_key(tx, mapping.partner)
+    effect = effect_of(open_lines(tx, mapping))
+    text = f"{caller.name} undid that number {mapping.their_number} means article {mapping.article_number}. {effect}"
+    tell(tx, Entry(code="mapping.undone", message=text, partner=partner, subject=id, actor=caller.name))
     return store.mapping(tx, id) or mapping
+
+
+def open_lines(tx: Tx, mapping: store.MappingKept) -> store.OpenLines:
+    """What waits for an answer and was matched by this mapping."""
+    return store.open_lines(tx, partner_key(tx, mapping.partner), mapping.their_number, found(tx, mapping.article).pk)
+
+
+def effect_of(lines: store.OpenLines) -> str:
+    """What undoing a mapping means for the drafts that wait, in a sentence."""
+    if not lines.lines:
+        return "No open draft was matched by it; orders that arrive from now on are matched without it."
+    drafts = "1 open draft" if lines.drafts == 1 else f"{lines.drafts} open drafts"
+    matched = f"{lines.lines} line{'s' if lines.lines != 1 else ''} of {drafts} {'was' if lines.lines == 1 else 'were'} matched by it"
+    return f"{matched} and stay as they are: correct them there if they are wrong. Orders that arrive from now on are matched without it."
 
 
 def _sound(draft: Draft) -> Draft:

@@ -152,6 +152,9 @@ class Mapping(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     created_at: dt.datetime
     unit: CodeWord = ""
     undone_at: dt.datetime | None = None
+    undone_by: Annotated[str, Meta(description="Who undid it, or taught something else instead.")] = ""
+    open_drafts: Annotated[int | None, Meta(description="Drafts that wait and were matched by it; told of one mapping alone.")] = None
+    effect: Annotated[str, Meta(description="What undoing it means for them, in a sentence.")] = ""
 
 
 @get(
@@ -417,7 +420,10 @@ async def import_agreed_prices(
     "/mappings",
     operation_id="list_mappings",
     summary="What was learned of partners' numbers",
-    description="With `partner` those that hold, by number; otherwise all there ever were, oldest first.",
+    description=(
+        "With `partner` those that hold, by number; with `their_number` too, everything ever taught about that number, oldest first;"
+        " otherwise all there ever were, oldest first."
+    ),
     tags=["mappings"],
     **allows(Scope.ARTICLES_READ),
 )
@@ -426,15 +432,41 @@ async def list_mappings(
     limit: Limit = 50,
     after: After = None,
     partner: Annotated[str | None, QueryParameter(description="Only those of this partner that hold, by its id.")] = None,
+    their_number: Annotated[str | None, QueryParameter(max_length=200, description="The history of this number; needs `partner`.")] = None,
+    q: Annotated[str | None, QueryParameter(max_length=200, description="Their number begins so; needs `partner`.")] = None,
 ) -> Page[Mapping]:
+    if partner is None and (their_number is not None or q is not None):
+        raise errors.Invalid("A number means something at one partner; say which.")
+
     def read(tx: Tx) -> list[store.MappingKept]:
         start = ("", 0) if after is None else decode_cursor(after, "mappings", str, int)
         of_partner = None if partner is None else actions.partner_key(tx, partner, "/query/partner")
-        return store.mappings_after(tx, of_partner, (start[0], start[1]), limit + 1)
+        if of_partner is not None and their_number is not None:
+            return store.mapping_history(tx, of_partner, plain(their_number), start[1], limit + 1)
+        return store.mappings_after(tx, of_partner, (start[0], start[1]), limit + 1, starts_with=plain(q or ""))
 
     kept = await db.read(read)
     more = encode_cursor("mappings", kept[limit - 1].their_number, kept[limit - 1].pk) if len(kept) > limit else None
     return Page(items=[_mapping(mapping) for mapping in kept[:limit]], next=more)
+
+
+@get(
+    "/mappings/{id:str}",
+    operation_id="get_mapping",
+    summary="One learned mapping",
+    description="Who taught it when, and what undoing it would mean for open drafts.",
+    responses=answers(errors.NotFound),
+    tags=["mappings"],
+    **allows(Scope.ARTICLES_READ),
+)
+async def get_mapping(id: FromPath[str], db: NamedDependency[Database]) -> Mapping:
+    def read(tx: Tx) -> Mapping:
+        kept = store.mapping(tx, id)
+        if kept is None:
+            raise errors.NotFound("There is no mapping with this id.")
+        return _explained(tx, kept)
+
+    return await db.read(read)
 
 
 @post(
@@ -442,12 +474,16 @@ async def list_mappings(
     status_code=200,
     operation_id="undo_mapping",
     summary="Undo a learned mapping",
+    description="Orders that arrive from now on are matched without it; drafts it has matched stay as they are, and are counted.",
     responses=answers(errors.NotFound, errors.WrongState),
     tags=["mappings"],
     **allows(Scope.ARTICLES_WRITE),
 )
 async def undo_mapping(id: FromPath[str], caller: NamedDependency[Caller], db: NamedDependency[Database]) -> Mapping:
-    return _mapping(await db.write(actions.undo, caller, id))
+    def write(tx: Tx) -> Mapping:
+        return _explained(tx, actions.undo(tx, caller, id))
+
+    return await db.write(write)
 
 
 routes = [
@@ -465,6 +501,7 @@ routes = [
     delete_agreed_price,
     import_agreed_prices,
     list_mappings,
+    get_mapping,
     undo_mapping,
 ]
 
@@ -621,4 +658,10 @@ def _mapping(kept: store.MappingKept) -> Mapping:
         created_at=kept.created_at,
         unit=kept.unit,
         undone_at=kept.undone_at,
+        undone_by=kept.undone_by,
     )
+
+
+def _explained(tx: Tx, kept: store.MappingKept) -> Mapping:
+    lines = actions.open_lines(tx, kept)
+    return msgspec.structs.replace(_mapping(kept), open_drafts=lines.drafts, effect=actions.effect_of(lines))

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, bindparam, delete, insert, select, tuple_, update
+from sqlalchemy import ColumnElement, bindparam, delete, func, insert, select, tuple_, update
 
 from prodsys.articles import model
 from prodsys.articles.model import Agreed, Draft, Found, Known, Learned, Offer, Wanted
@@ -14,7 +14,18 @@ from prodsys.documents import Suggestion, plain
 from prodsys.kit.clock import now
 from prodsys.kit.db import Hot, Tx, hot, in_ints, in_texts, insert_new, insert_or_ignore, insert_or_update
 from prodsys.kit.ids import new_id
-from prodsys.tables import agreed_prices, article_offers, articles, company, counters, mappings, partners, supplier_numbers
+from prodsys.tables import (
+    agreed_prices,
+    article_offers,
+    articles,
+    company,
+    counters,
+    mappings,
+    partners,
+    sales_lines,
+    sales_orders,
+    supplier_numbers,
+)
 
 EVERYTHING = tuple(Draft.__struct_fields__)
 FEW_OFFERED = 1_000
@@ -650,6 +661,14 @@ class MappingKept(msgspec.Struct, frozen=True, kw_only=True):
     author: str
     created_at: dt.datetime
     undone_at: dt.datetime | None
+    undone_by: str
+
+
+class OpenLines(msgspec.Struct, frozen=True, kw_only=True):
+    """How much of what waits for an answer was matched by a mapping."""
+
+    drafts: int
+    lines: int
 
 
 _kept_mappings = (
@@ -665,6 +684,7 @@ _kept_mappings = (
         mappings.c.author,
         mappings.c.created_at,
         mappings.c.undone_at,
+        mappings.c.undone_by,
     )
     .join_from(mappings, partners, partners.c.pk == mappings.c.partner)
     .join(articles, articles.c.pk == mappings.c.article)
@@ -677,6 +697,35 @@ _mappings_of = hot(
     ).order_by(mappings.c.their_number),
     MappingKept,
 )
+_mappings_beginning = hot(
+    _kept_mappings.where(
+        mappings.c.partner == bindparam("of"),
+        mappings.c.undone_at.is_(None),
+        mappings.c.their_number > bindparam("after_number"),
+        mappings.c.their_number >= bindparam("start"),
+        mappings.c.their_number < bindparam("end"),
+    ).order_by(mappings.c.their_number),
+    MappingKept,
+)
+_history_of = hot(
+    _kept_mappings.where(
+        mappings.c.partner == bindparam("of"), mappings.c.their_number == bindparam("number"), mappings.c.pk > bindparam("after")
+    ).order_by(mappings.c.pk),
+    MappingKept,
+)
+# Drafts that wait are few; a partner's orders of all time are not.
+_open_lines = hot(
+    select(func.count(sales_orders.c.pk.distinct()).label("drafts"), func.count().label("lines"))
+    .join_from(sales_orders, sales_lines, sales_lines.c.order == sales_orders.c.pk)
+    .where(
+        sales_orders.c.acceptance == "open",
+        sales_orders.c.partner == bindparam("of"),
+        sales_lines.c.how == "learned",
+        sales_lines.c.article == bindparam("article"),
+        sales_lines.c.article_number == bindparam("number"),
+    ),
+    OpenLines,
+)
 _mapping = hot(_kept_mappings.where(mappings.c.id == bindparam("id")), MappingKept)
 _in_force = hot(
     select(mappings.c.id, mappings.c.article, mappings.c.unit, mappings.c.factor).where(
@@ -687,7 +736,7 @@ _learn = hot(insert_or_ignore(mappings))
 _undo = hot(
     update(mappings)
     .where(mappings.c.id == bindparam("mapping"), mappings.c.undone_at.is_(None))
-    .values(undone_at=bindparam("at", type_=mappings.c.undone_at.type))
+    .values(undone_at=bindparam("at", type_=mappings.c.undone_at.type), undone_by=bindparam("by"))
 )
 
 
@@ -703,7 +752,7 @@ def learn(tx: Tx, partner: int, their_number: str, article: int, *, their_unit: 
             return str(earlier.id)
         at = now()
         if earlier:
-            _undo.run(tx, {"mapping": earlier.id, "at": at})
+            _undo.run(tx, {"mapping": earlier.id, "at": at, "by": author})
         mapping_id = new_id("mp")
         lesson = {"partner": partner, "their_number": number, "article": article, "unit": their_unit, "factor": factor}
         # Nothing is made when another process taught something in between: look again.
@@ -711,9 +760,14 @@ def learn(tx: Tx, partner: int, their_number: str, article: int, *, their_unit: 
             return mapping_id
 
 
-def undo_mapping(tx: Tx, id: str) -> bool:
+def undo_mapping(tx: Tx, id: str, *, by: str) -> bool:
     """Let a mapping no longer hold; False when it does not hold anyway."""
-    return _undo.run(tx, {"mapping": id, "at": now()}) == 1
+    return _undo.run(tx, {"mapping": id, "at": now(), "by": by}) == 1
+
+
+def open_lines(tx: Tx, partner: int, their_number: str, article: int) -> OpenLines:
+    """What waits for an answer and was matched because this number was learned."""
+    return _open_lines.first(tx, {"of": partner, "number": their_number, "article": article}) or OpenLines(drafts=0, lines=0)
 
 
 def mapping(tx: Tx, id: str) -> MappingKept | None:
@@ -721,7 +775,14 @@ def mapping(tx: Tx, id: str) -> MappingKept | None:
     return _mapping.first(tx, {"id": id, "limit": 1})
 
 
-def mappings_after(tx: Tx, partner: int | None, after: tuple[str, int], limit: int) -> list[MappingKept]:
+def mappings_after(tx: Tx, partner: int | None, after: tuple[str, int], limit: int, *, starts_with: str = "") -> list[MappingKept]:
     """Mappings by the page, after (their_number, pk): those of one partner that hold, by number; or all there ever were, by age."""
     given = {"of": partner, "after_number": after[0], "after": after[1], "limit": limit}
+    if partner is not None and starts_with:
+        return _mappings_beginning.all(tx, given | {"start": starts_with, "end": starts_with + _LAST})
     return (_every_mapping if partner is None else _mappings_of).all(tx, given)
+
+
+def mapping_history(tx: Tx, partner: int, their_number: str, after: int, limit: int) -> list[MappingKept]:
+    """Everything that was ever taught about one number of a partner, oldest first."""
+    return _history_of.all(tx, {"of": partner, "number": their_number, "after": after, "limit": limit})

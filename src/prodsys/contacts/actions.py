@@ -24,7 +24,7 @@ from prodsys.contacts.model import (
     Similar,
 )
 from prodsys.contacts.store import Link, New, Rewritten, Role, Stored
-from prodsys.documents import Issue, Party
+from prodsys.documents import Issue, Party, plain
 from prodsys.kit.clock import now
 from prodsys.kit.db import Tx
 from prodsys.kit.sheets import Table
@@ -64,6 +64,9 @@ def recognise(
     """
     wanted = model.keys_of(buyer)
     issues = model.number_issues(buyer, at)
+    if not plain(buyer.name):
+        message = "The buyer has no name; send your own card."
+        issues.append(Issue(code="buyer_name_missing", message=message, pointer=f"{at}/name", blocks=True))
     is_us = us is not None and model.shares_identifier(wanted, model.keys_of(us))
     if is_us:
         issues.append(model.is_us_issue(at))

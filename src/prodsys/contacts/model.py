@@ -622,7 +622,7 @@ def without_gaps(kept: Party, other: Party) -> Party:
     return msgspec.structs.replace(kept, **given)
 
 
-def said(card: Party, member: Member) -> str:
+def member_in_words(card: Party, member: Member) -> str:
     """One member of a card as a person reads it."""
     match member:
         case "address":
@@ -648,7 +648,7 @@ def shared(one: Keys, other: Keys) -> list[SharedValue]:
 
 def differences(recorded: Party, proposed: Party) -> list[Difference]:
     """What a person sees before accepting a proposed card, member by member, spelling included."""
-    pairs = [(member, said(recorded, member), said(proposed, member)) for member in MEMBERS]
+    pairs = [(member, member_in_words(recorded, member), member_in_words(proposed, member)) for member in MEMBERS]
     return [Difference(field=field, recorded=ours, proposed=theirs) for field, ours, theirs in pairs if ours != theirs]
 
 

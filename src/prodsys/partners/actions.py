@@ -1,7 +1,7 @@
 """Connect with a partner, find out whether he can be traded with, and speak to him."""
 
 import datetime as dt
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Literal
 
@@ -9,16 +9,18 @@ import msgspec
 from msgspec import UNSET
 from rapidfuzz import fuzz
 
-from prodsys import errors
-from prodsys.connectors.prodsys import Claimed, Company, Prodsys, Rotated, base
+from prodsys import documents, errors
+from prodsys.connectors.prodsys import Claimed, Company, MatchedNumber, Offered, Prodsys, Record, Rotated, Same, Stale, base
 from prodsys.contacts import actions as contacts
 from prodsys.contacts import store as contact_store
 from prodsys.contacts.model import (
+    MEMBERS,
     NEAR,
     BelongsToOther,
     ContactForm,
     ContactPatch,
     Found,
+    Member,
     Several,
     Unknown,
     climb,
@@ -27,11 +29,13 @@ from prodsys.contacts.model import (
     evidence_issues,
     keys_of,
     likeness,
+    member_in_words,
     name_key,
     organisation_key,
+    with_members,
 )
 from prodsys.documents import Issue, Party
-from prodsys.exchange import outbox
+from prodsys.exchange import outbox, timetable
 from prodsys.exchange.outbox import LaneTurn
 from prodsys.kit import outbound
 from prodsys.kit.clock import now
@@ -43,7 +47,24 @@ from prodsys.logs.model import Entry
 from prodsys.logs.store import tell
 from prodsys.modules.store import is_on
 from prodsys.partners import model, store
-from prodsys.partners.model import Check, Checklist, Comparison, Lane, Look, Partner, Rules, Supplier
+from prodsys.partners.model import (
+    AutoConfirm,
+    About,
+    Changed,
+    Check,
+    Checklist,
+    Comparison,
+    Disagreement,
+    Lane,
+    Look,
+    Partner,
+    Rules,
+    Settlement,
+    Supplier,
+    Synced,
+    SyncState,
+    Two,
+)
 from prodsys.partners.store import Row
 from prodsys.scopes import PRODSYS_MODULE, Caller, Scope, widened
 from prodsys.settings import Settings
@@ -52,6 +73,10 @@ from prodsys.tokens import model as token_model
 from prodsys.tokens.actions import Handover
 from prodsys.tokens.model import Bundle, Created
 
+CONTACTS = "contacts"
+"""The kind of task that compares cards with a supplier."""
+CATALOGUE_IS_FRESH = dt.timedelta(hours=3)
+_CLOCK = "timetable"
 _FORGOTTEN = VaultLocked.__doc__ or ""
 
 
@@ -62,6 +87,8 @@ class Way(msgspec.Struct, frozen=True, kw_only=True):
     vault: Vault
     networks: tuple[Network, ...] = ()
     timeout: float = 30.0
+    clock: Mapping[str, int] = {}
+    """What is asked of every connected supplier by the clock: kind of task, and seconds between."""
 
 
 class NewPartner(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,7 +101,11 @@ class NewPartner(msgspec.Struct, frozen=True, kw_only=True):
 def way(out: Outbound, vault: Vault, settings: Settings) -> Way:
     """The way to partners with these settings."""
     return Way(
-        out=out, vault=vault, networks=model.networks_of(settings.allowed_networks), timeout=settings.delivery_timeout_seconds
+        out=out,
+        vault=vault,
+        networks=model.networks_of(settings.allowed_networks),
+        timeout=settings.delivery_timeout_seconds,
+        clock={CONTACTS: settings.contacts_every_seconds, "catalogue": settings.catalogue_every_seconds},
     )
 
 
@@ -104,9 +135,7 @@ def look(bundle: str) -> Look:
     )
 
 
-async def add_with_bundle(
-    db: Database, way: Way, caller: Caller, bundle: str, *, name: str = "", confirmed: bool = False
-) -> Partner:
+async def add_with_bundle(db: Database, way: Way, caller: Caller, bundle: str, *, name: str = "", confirmed: bool = False) -> Partner:
     """Exchange a supplier's bundle for his token and keep both, with his card as a contact of ours.
 
     Everything we can object to is looked at before the code is used up. Raises Invalid, SimilarExists unless `confirmed`, ClaimUnknown,
@@ -125,9 +154,7 @@ async def add_with_token(
     return await db.write(await adding_with_token(way, caller, url, token, name=name, confirmed=confirmed))
 
 
-async def adding_with_bundle(
-    db: Database, way: Way, caller: Caller, bundle: str, *, name: str, confirmed: bool
-) -> Callable[[Tx], Partner]:
+async def adding_with_bundle(db: Database, way: Way, caller: Caller, bundle: str, *, name: str, confirmed: bool) -> Callable[[Tx], Partner]:
     """The call of `add_with_bundle`, and the unit that keeps what it brought."""
     read, trust = await _openable(way, bundle)
     await db.read(_must_be_new, name or read.company, (), base(read.url), confirmed=confirmed)
@@ -136,9 +163,7 @@ async def adding_with_bundle(
     return partial(_add_supplier, caller=caller, offer=offer, name=name, confirmed=True)
 
 
-async def adding_with_token(
-    way: Way, caller: Caller, url: str, token: Secret, *, name: str, confirmed: bool
-) -> Callable[[Tx], Partner]:
+async def adding_with_token(way: Way, caller: Caller, url: str, token: Secret, *, name: str, confirmed: bool) -> Callable[[Tx], Partner]:
     """The call of `add_with_token`, and the unit that keeps what it brought."""
     offer = await _typed(way, url, token, needs_card=not name)
     return partial(_add_supplier, caller=caller, offer=offer, name=name, confirmed=confirmed)
@@ -215,14 +240,19 @@ def change(tx: Tx, caller: Caller, id: str, rules: Rules, *, if_match: str | Non
     given = {name: value for name in Rules.__struct_fields__ if (value := getattr(rules, name)) is not UNSET}
     if "identifiers" in given:
         given["identifiers"] = list(model.tidied(given["identifiers"]))
+    if "lets_through" in given:
+        given["lets_through"] = sorted(set(given["lets_through"]))
     changed = {name: value for name, value in given.items() if value != getattr(before, name)}
     if not changed:
         return shown(tx, id)
     values: dict[str, Any] = dict(changed)
     if "contact" in changed:
         values["contact"] = _contact_to_link(tx, row, changed["contact"])
-    if "identifiers" in changed:
-        values["identifiers"] = " ".join(changed["identifiers"])
+    for listed in ("identifiers", "lets_through"):
+        if listed in changed:
+            values[listed] = " ".join(changed[listed])
+    if changed.get("auto_confirm") is not None:
+        values["auto_confirm"] = documents.write(changed["auto_confirm"]).decode()
     store.change(tx, row.pk, values)
     steps = "; ".join(f"{name}: {_told(getattr(before, name))} → {_told(value)}" for name, value in changed.items())
     tell(
@@ -261,8 +291,21 @@ async def test(db: Database, way: Way, id: str) -> Checklist:
     if Scope.CONTACTS_READ in carried:
         checks.append(model.check_known(await prodsys.contacts_match(ours) if ours else None))
     if Scope.ARTICLES_READ in carried:
-        checks.append(model.check_articles(numbers, await prodsys.match_articles(numbers) if numbers else None))
+        checks.append(await _articles_checked(db, prodsys, supplier, numbers))
     return await db.write(_keep_test, supplier, model.checklist(at, checks), company)
+
+
+async def _articles_checked(db: Database, prodsys: Prodsys, supplier: Supplier, numbers: Sequence[str]) -> Check:
+    """How many of our numbers match: by the catalogue we have read, where that is fresh, so that only the doubtful ones are asked about."""
+    read = await db.read(store.numbers_not_in_catalogue, supplier.pk, now() - CATALOGUE_IS_FRESH)
+    if read is None:
+        return model.check_articles(numbers, await prodsys.match_articles(numbers) if numbers else None)
+    count, missing = read
+    answer: list[MatchedNumber] | Later | Misconfigured | Refused | None = [] if count else None
+    if missing:
+        # He may have been taught what such a number means, which no catalogue tells.
+        answer = await prodsys.match_articles(missing)
+    return model.check_articles(missing, answer, known=count - len(missing))
 
 
 async def renew_token(db: Database, way: Way, id: str) -> Partner:
@@ -303,11 +346,88 @@ def complete(tx: Tx, rows: Sequence[Row]) -> list[Partner]:
 
 
 def compare(tx: Tx, id: str) -> Comparison:
-    """Our contact's card beside the card his instance showed last. Raises NotFound."""
+    """Our contact's card beside the card his instance showed last, and our own card beside his record of us. Raises NotFound."""
     row = store.by_id(tx, id)
+    state, fault = store.sync_state(tx, row.pk)
+    them, us = _cards(tx, row, state)
     ours = None if row.contact is None else contacts.linked_card(tx, row.contact)
     theirs = store.their_card(tx, row.pk)
-    return Comparison(ours=ours, theirs=theirs, differences=differences(ours, theirs) if ours and theirs else [])
+    return Comparison(
+        ours=ours,
+        theirs=theirs,
+        differences=differences(ours, theirs) if ours and theirs else [],
+        our_card=contact_store.our_card(tx),
+        their_record=state.record,
+        disagreements=sorted(
+            [*_disagreements(tx, row, "them", them, state), *_disagreements(tx, row, "us", us, state)],
+            key=lambda one: one.changed != "both",
+        ),
+        compared_at=state.at,
+        fault=fault,
+    )
+
+
+async def sync_contacts(db: Database, way: Way, id: str, *, actor: str = _CLOCK, offer: bool = False) -> Synced:
+    """Compare cards with a supplier in both directions, by ETag (product.md, A4).
+
+    What he changed on his own card becomes a proposed change of our contact; what we changed on ours is offered to him. What both sides
+    have changed since they last agreed is a conflict: it is shown, and nothing of it is written anywhere until `settle`. With `offer`
+    everything his record of us differs in is offered, whoever changed it. Raises NotFound.
+    """
+    row = await db.read(store.by_id, id)
+    supplier, (state, _) = row.supplier, await db.read(store.sync_state, row.pk)
+    prodsys = speak(way, supplier)
+    if isinstance(prodsys, Misconfigured):
+        return await db.write(_not_compared, supplier, prodsys)
+    if not await db.read(is_on, PRODSYS_MODULE) or not supplier.is_active:
+        return Synced(fault=f"Nothing is asked of {supplier.name} while the module or the partner is switched off.")
+    company = await prodsys.company_since(state.company_etag)
+    if not isinstance(company, Company | Same):
+        return await db.write(_not_compared, supplier, company)
+    record: Record | Same | None = None
+    if _may(supplier, Scope.CONTACTS_READ):
+        read = await prodsys.record(state.record_id, state.record_etag)
+        if read is None and state.record_id:
+            read = await prodsys.record()
+        if not (read is None or isinstance(read, Record | Same)):
+            return await db.write(_not_compared, supplier, read)
+        record = read
+    found, wish = await db.write(_compared, supplier, company, record, actor, offer=offer)
+    if wish is None or not _may(supplier, Scope.CONTACTS_WRITE):
+        return found
+    answer = await prodsys.offer_card(wish.record.id, wish.card, wish.record.etag)
+    return await db.write(_offered, supplier, found, wish, answer, actor)
+
+
+async def settle(db: Database, way: Way, caller: Caller, id: str, wish: Settlement) -> Comparison:
+    """End a disagreement over some members by saying whose spelling holds; a person's word, logged with what it was.
+
+    About them, `theirs` is written into our contact. About us, `ours` is offered to them. The other two let both sides stand as they are,
+    until one of them changes again. Raises NotFound, WrongState when the cards have not been compared yet, PartnerNotReady,
+    PartnerUnreachable.
+    """
+    comparison = await db.write(_settle, caller, id, wish)
+    if wish.about == "them" or wish.hold == "theirs":
+        return comparison
+    found = await sync_contacts(db, way, id, actor=caller.name)
+    if found.fault:
+        raise errors.PartnerNotReady(found.fault)
+    return await db.read(compare, id)
+
+
+def plan(tx: Tx, clock: Mapping[str, int]) -> None:
+    """Put what is asked of every connected supplier on the timetable."""
+    for supplier in store.connected(tx):
+        _plan(tx, supplier.id, clock)
+
+
+def tasks(db: Database, way: Way) -> dict[str, Callable[[str], Awaitable[None]]]:
+    """What this room does by the clock, by kind of task."""
+
+    async def compare_cards(partner: str) -> None:
+        await sync_contacts(db, way, partner)
+
+    return {CONTACTS: compare_cards}
 
 
 def tag(row: Row) -> str:
@@ -345,6 +465,7 @@ class _Offer(msgspec.Struct, frozen=True, kw_only=True):
     scopes: tuple[str, ...]
     card: Party | None
     said_name: str
+    clock: Mapping[str, int]
     epoch: str = ""
 
 
@@ -422,6 +543,7 @@ def _offer(way: Way, read: Bundle, trust: Trust, claimed: Claimed) -> _Offer:
         scopes=tuple(claimed.scopes),
         card=claimed.card,
         said_name=outbound.plain(read.company, 200),
+        clock=way.clock,
     )
 
 
@@ -443,13 +565,14 @@ async def _typed(way: Way, url: str, token: Secret, *, needs_card: bool) -> _Off
             scopes=tuple(company.token.scopes),
             card=company.card,
             said_name=company.card.name,
+            clock=way.clock,
             epoch=company.epoch,
         )
     # What may pass by itself, or be mended over there, is no reason not to note the address; a wrong token is.
     may_pass = isinstance(company, Later) or (isinstance(company, Misconfigured) and company.reason in ("module_off", "insufficient_scope"))
     if needs_card or not may_pass:
         raise _refusal(company)
-    return _Offer(endpoint=endpoint, trust="admin", sealed=sealed, expires_at=None, scopes=(), card=None, said_name="")
+    return _Offer(endpoint=endpoint, trust="admin", sealed=sealed, expires_at=None, scopes=(), card=None, said_name="", clock=way.clock)
 
 
 def _refusal(trouble: Later | Misconfigured | Refused) -> errors.Refusal:
@@ -531,7 +654,13 @@ def _connect(tx: Tx, caller: Caller, id: str, offer: _Offer) -> Partner:
         ),
     )
     outbox.probe_soon(tx, id)
+    _plan(tx, id, offer.clock)
     return shown(tx, id)
+
+
+def _plan(tx: Tx, id: str, clock: Mapping[str, int]) -> None:
+    for kind, seconds in clock.items():
+        timetable.plan(tx, f"{kind}:{id}", kind=kind, subject=id, every=dt.timedelta(seconds=seconds))
 
 
 def _link_supplier(tx: Tx, caller: Caller, row: Row, card: Party) -> None:
@@ -559,6 +688,231 @@ def _link_supplier(tx: Tx, caller: Caller, row: Row, card: Party) -> None:
                     issues=evidence_issues(evidence(wanted, hits, row.pk)),
                 ),
             )
+
+
+class _Wish(msgspec.Struct, frozen=True, kw_only=True):
+    """Our card as we would have them keep it, in place of the record we have read."""
+
+    card: Party
+    record: Record
+    members: list[Member]
+
+
+def _may(supplier: Supplier, scope: Scope) -> bool:
+    """Whether the token they gave us carries a scope, as far as we know; where we do not, asking tells."""
+    carried = frozenset(known for known in Scope if known in supplier.token_scopes)
+    return not supplier.token_scopes or scope in widened(carried)
+
+
+def _cards(tx: Tx, row: Row, state: SyncState) -> tuple[Two | None, Two | None]:
+    """The two cards of them, and the two of us, as they stand now."""
+    contact = None if row.contact is None else contacts.linked_card(tx, row.contact)
+    theirs, ours = store.their_card(tx, row.pk), contact_store.our_card(tx)
+    them = Two(ours=contact, theirs=theirs) if contact and theirs else None
+    return them, Two(ours=ours, theirs=state.record) if ours and state.record else None
+
+
+def _disagreements(tx: Tx, row: Row, about: About, two: Two | None, state: SyncState) -> list[Disagreement]:
+    """What differs between two cards, and who changed it when."""
+    if two is None:
+        return []
+    base = (state.them if about == "them" else state.us) or model.first_base(about, two)
+    found: dict[Member, Changed] = model.changes(base, two)
+    by = store.changed_by(tx, "company.changed", "") if about == "us" else store.changed_by(tx, "contact.changed", row.shown.contact or "")
+    return [
+        Disagreement(
+            about=about,
+            member=member,
+            ours=member_in_words(two.ours, member),
+            theirs=member_in_words(two.theirs, member),
+            changed=changed,
+            ours_changed_at=by[0] if by and changed in ("ours", "both") else None,
+            ours_changed_by=by[1] if by and changed in ("ours", "both") else "",
+            theirs_changed_at=state.noticed.get(f"{about}.{member}"),
+        )
+        for member, changed in found.items()
+    ]
+
+
+def _compared(
+    tx: Tx, supplier: Supplier, company: Company | Same, record: Record | Same | None, actor: str, *, offer: bool
+) -> tuple[Synced, _Wish | None]:
+    """Keep what was read, propose here what they changed, and say what is to be offered there."""
+    row = store.by_id(tx, supplier.id, lock=True)
+    state, _ = store.sync_state(tx, row.pk)
+    noticed = dict(state.noticed)
+    if isinstance(company, Company):
+        _notice(noticed, "them", store.their_card(tx, row.pk), company.card)
+        store.keep_card(tx, row.pk, company.card, company.epoch)
+        store.keep_token_facts(tx, row.pk, supplier.sealed, company.token.expires_at, company.token.scopes)
+        state = msgspec.structs.replace(state, company_etag=company.etag)
+    match record:
+        case Record():
+            _notice(noticed, "us", state.record, record.card)
+            state = msgspec.structs.replace(state, record_id=record.id, record_etag=record.etag, record=record.card)
+        case None:
+            state = msgspec.structs.replace(state, record_id="", record_etag="", record=None, us=None)
+        case Same():
+            pass
+    state = msgspec.structs.replace(state, noticed=noticed, at=now())
+    them, us = _cards(tx, row, state)
+    proposed: list[Member] = []
+    taken: list[Member] = []
+    if them is not None:
+        base = state.them or model.first_base("them", them)
+        proposed = [member for member, changed in model.changes(base, them).items() if changed == "theirs"]
+        if proposed:
+            taken = _propose(tx, row, them, proposed, actor)
+        state = msgspec.structs.replace(state, them=model.settled(base, _cards(tx, row, state)[0] or them, theirs=proposed))
+    members: list[Member] = []
+    if us is not None:
+        base = state.us or model.first_base("us", us)
+        found = model.changes(base, us)
+        members = [member for member, changed in found.items() if offer or changed == "ours"]
+        state = msgspec.structs.replace(state, us=model.settled(base, us))
+    conflicts = _conflicts(tx, row, state)
+    _tell_conflicts(tx, row, [one for one in conflicts if f"{one.about}.{one.member}" not in state.conflicts], actor)
+    state = msgspec.structs.replace(state, conflicts=[f"{one.about}.{one.member}" for one in conflicts])
+    store.keep_sync(tx, row.pk, state)
+    done = Synced(proposed=[one for one in proposed if one not in taken], taken=taken, conflicts=conflicts)
+    if us is None or not members:
+        return done, None
+    kept = Record(id=state.record_id, card=us.theirs, etag=state.record_etag)
+    return done, _Wish(card=with_members(us.theirs, us.ours, members), record=kept, members=members)
+
+
+def _notice(noticed: dict[str, dt.datetime], about: About, before: Party | None, after: Party) -> None:
+    """Note when we saw a member change on their side."""
+    if before is not None:
+        noticed |= {f"{about}.{difference.field}": now() for difference in differences(before, after)}
+
+
+def _propose(tx: Tx, row: Row, them: Two, members: Sequence[Member], actor: str) -> list[Member]:
+    """Let what they changed on their own card wait for a person here, or pass where they are let through; what has passed."""
+    link, contact = contact_store.link_of(tx, row.pk), contact_store.by_key(tx, row.contact or 0, lock=True)
+    if link is None or contact is None:
+        return []
+    waiting = contact_store.open_proposal(tx, contact.pk, row.pk)
+    card = with_members(contact.card, them.theirs, members)
+    if waiting is not None:
+        still = [member for member in MEMBERS if model.same(member, waiting[1], them.theirs)]
+        card = with_members(card, them.theirs, still)
+    done = contacts.wish_for(tx, link, contact, card, actor=actor)
+    return [member for member in members if member in done.taken]
+
+
+def _conflicts(tx: Tx, row: Row, state: SyncState) -> list[Disagreement]:
+    them, us = _cards(tx, row, state)
+    found = [*_disagreements(tx, row, "them", them, state), *_disagreements(tx, row, "us", us, state)]
+    return [one for one in found if one.changed == "both"]
+
+
+def _tell_conflicts(tx: Tx, row: Row, conflicts: Sequence[Disagreement], actor: str) -> None:
+    if not conflicts:
+        return
+    members = ", ".join(f"{one.member} ({'our own card' if one.about == 'us' else 'the contact'})" for one in conflicts)
+    tell(
+        tx,
+        Entry(
+            code="contact.conflict",
+            message=f"{row.shown.name} and we have both changed {members}; nothing was written, compare the cards and settle it.",
+            level="warning",
+            partner=row.pk,
+            subject=row.shown.contact or row.shown.id,
+            actor=actor,
+            issues=[
+                Issue(
+                    code="card_conflict",
+                    message=f"We say {one.ours or 'nothing'}, they say {one.theirs or 'nothing'}.",
+                    params={"about": one.about, "member": one.member, "ours": one.ours, "theirs": one.theirs},
+                    pointer=f"/{one.member}",
+                )
+                for one in conflicts
+            ],
+        ),
+    )
+
+
+def _offered(
+    tx: Tx, supplier: Supplier, found: Synced, wish: _Wish, answer: Offered | Stale | Later | Misconfigured | Refused, actor: str
+) -> Synced:
+    """Note that our card was offered; what we offered is ours to have said, and is not offered again unless we change it."""
+    state, _ = store.sync_state(tx, supplier.pk)
+    if isinstance(answer, Stale):
+        # Somebody there has just changed it: the next comparison sees what.
+        store.keep_sync(tx, supplier.pk, msgspec.structs.replace(state, record_etag=""))
+        return msgspec.structs.replace(found, fault=f"{supplier.name} has changed its record of us meanwhile; compare again.")
+    if not isinstance(answer, Offered):
+        fault = f"Our card could not be offered to {supplier.name}: {model.said(answer)}"
+        store.keep_sync(tx, supplier.pk, state, fault)
+        return msgspec.structs.replace(found, fault=fault)
+    ours = contact_store.our_card(tx)
+    if state.us is not None and state.record is not None and ours is not None:
+        base = Two(
+            ours=with_members(state.us.ours, wish.card, wish.members),
+            theirs=with_members(state.us.theirs, wish.record.card, wish.members),
+        )
+        store.keep_sync(tx, supplier.pk, msgspec.structs.replace(state, us=base))
+    waits = "it holds there" if answer.state in ("taken", "unchanged") else "a person there decides"
+    tell(
+        tx,
+        Entry(
+            code="contact.card_offered",
+            message=f"Our own card was offered to {supplier.name} ({', '.join(wish.members)}); {waits}.",
+            direction="out",
+            partner=supplier.pk,
+            subject=supplier.id,
+            actor=actor,
+        ),
+    )
+    return msgspec.structs.replace(found, offered=wish.members)
+
+
+def _not_compared(tx: Tx, supplier: Supplier, trouble: Later | Misconfigured | Refused) -> Synced:
+    """Keep why cards could not be compared, and tell it once for each cause."""
+    fault = f"Cards could not be compared with {supplier.name}: {model.said(trouble)}"
+    state, before = store.sync_state(tx, supplier.pk)
+    store.keep_sync(tx, supplier.pk, state, fault)
+    if fault[:500] != before and not isinstance(trouble, Later):
+        entry = Entry(
+            code="contact.not_compared", message=fault, level="warning", direction="out", partner=supplier.pk, subject=supplier.id
+        )
+        tell(tx, entry)
+    return Synced(fault=fault)
+
+
+def _settle(tx: Tx, caller: Caller, id: str, wish: Settlement) -> Comparison:
+    row = store.by_id(tx, id, lock=True)
+    state, fault = store.sync_state(tx, row.pk)
+    two = _cards(tx, row, state)[0 if wish.about == "them" else 1]
+    if two is None:
+        raise errors.WrongState("These cards have not been compared yet: one of them is missing.")
+    base = (state.them if wish.about == "them" else state.us) or model.first_base(wish.about, two)
+    whose = "our contact" if wish.about == "them" else "our own card"
+    what = "; ".join(
+        f"{member}: ours {member_in_words(two.ours, member) or 'nothing'}, theirs {member_in_words(two.theirs, member) or 'nothing'}"
+        for member in wish.members
+    )
+    match wish.about, wish.hold:
+        case "them", "theirs":
+            given: dict[str, Any] = {member: getattr(two.theirs, member) for member in wish.members}
+            contacts.patch(tx, row.shown.contact or "", ContactPatch(**given), if_match="*", actor=caller.name)
+            base = model.settled(base, two, ours=wish.members, theirs=wish.members)
+            state = msgspec.structs.replace(state, them=base)
+        case "them", "ours":
+            state = msgspec.structs.replace(state, them=model.settled(base, two, ours=wish.members, theirs=wish.members))
+        case "us", "theirs":
+            state = msgspec.structs.replace(state, us=model.settled(base, two, ours=wish.members, theirs=wish.members))
+        case _:
+            # Theirs counts as seen and ours as new: so the next comparison offers it.
+            before = Two(ours=with_members(base.ours, two.theirs, wish.members), theirs=base.theirs)
+            state = msgspec.structs.replace(state, us=model.settled(before, two, theirs=wish.members))
+    settled = {f"{wish.about}.{member}" for member in wish.members}
+    state = msgspec.structs.replace(state, conflicts=[one for one in state.conflicts if one not in settled])
+    store.keep_sync(tx, row.pk, state, fault)
+    message = f"{caller.name} settled with {row.shown.name} over {whose}: {wish.hold} hold. {what}."
+    tell(tx, Entry(code="contact.settled", message=message, partner=row.pk, subject=row.shown.contact or id, actor=caller.name))
+    return compare(tx, id)
 
 
 def _asked_about(tx: Tx, supplier: int) -> tuple[Party | None, Sequence[str]]:
@@ -609,9 +963,11 @@ def _renew(tx: Tx, supplier: Supplier, sealed: str, expires_at: dt.datetime, sco
 def _contact_to_link(tx: Tx, row: Row, id: str | None) -> int | None:
     if id is None:
         return None
-    contact = contact_store.key_of(tx, id)
-    if contact is None:
-        message = f"There is no contact {id[:40]}."
+    found = contact_store.by_id(tx, id, lock=True)
+    contact = None if found is None else found.pk
+    if found is None or contact is None or found.merged_into is not None:
+        gone = f" It was merged into {found.merged_into}." if found else ""
+        message = f"There is no contact {id[:40]}.{gone}"
         raise errors.Invalid(message, issues=[Issue(code="contact_unknown", message=message, pointer="/contact", blocks=True)])
     other = store.partner_of_contact(tx, contact)
     if other not in (None, row.shown.id):
@@ -625,6 +981,8 @@ def _lane(turn: LaneTurn | None) -> Lane | None:
 
 def _told(value: object) -> str:
     match value:
+        case AutoConfirm():
+            return documents.write(value).decode()
         case bool():
             return "yes" if value else "no"
         case list():

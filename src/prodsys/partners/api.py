@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import msgspec
 from litestar import Request, Response, get, patch, post, put
 from litestar.di import NamedDependency
-from litestar.params import FromPath, JSONBody
+from litestar.params import FromPath, JSONBody, QueryParameter
 from msgspec import Meta
 
 from prodsys import errors
@@ -34,7 +34,7 @@ from prodsys.kit.web import (
 )
 from prodsys.partners import actions, store
 from prodsys.partners.actions import NewPartner
-from prodsys.partners.model import Checklist, Comparison, Look, Partner, Rules
+from prodsys.partners.model import Checklist, Comparison, Look, Partner, Rules, Settlement, Synced
 from prodsys.scopes import GUIDE_SCOPES, PARTNER_SCOPES, Caller, Scope, allows
 from prodsys.settings import Settings
 from prodsys.tokens.actions import Handover
@@ -42,6 +42,7 @@ from prodsys.tokens.actions import Handover
 BundleText = Annotated[str, Meta(max_length=5_000, description="The connection bundle, `prodsys1:…`, as the supplier handed it over.")]
 Url = Annotated[str, Meta(max_length=500, description="Address of the partner's instance.", examples=["https://orders.fjord.example"])]
 TokenText = Annotated[str, Meta(max_length=200, description="The token the partner gave us, `pst_…`.")]
+OfferAll = Annotated[bool, QueryParameter(description="Offer them our own card wherever their record of us differs, whoever changed it.")]
 Confirmed = Annotated[bool, Meta(description="Another company is meant than the similar ones there are.")]
 
 
@@ -301,6 +302,50 @@ async def compare_partner_cards(id: FromPath[str], db: NamedDependency[Database]
     return await db.read(actions.compare, id)
 
 
+@post(
+    "/partners/{id:str}/sync",
+    operation_id="sync_partner_cards",
+    summary="Compare cards with a partner now",
+    status_code=200,
+    responses=answers(errors.NotFound),
+    tags=["partners"],
+    **allows(Scope.PARTNERS_WRITE),
+)
+async def sync_partner_cards(
+    id: FromPath[str],
+    caller: NamedDependency[Caller],
+    db: NamedDependency[Database],
+    outbound: NamedDependency[Outbound],
+    vault: NamedDependency[Vault],
+    settings: NamedDependency[Settings],
+    offer: OfferAll = False,
+) -> Synced:
+    """As happens by itself once a day: what they changed is proposed here, what we changed is offered there, conflicts are only shown."""
+    return await actions.sync_contacts(db, actions.way(outbound, vault, settings), id, actor=caller.name, offer=offer)
+
+
+@post(
+    "/partners/{id:str}/settle",
+    operation_id="settle_partner_cards",
+    summary="Say whose spelling holds",
+    status_code=200,
+    responses=answers(errors.NotFound, errors.WrongState, errors.PartnerNotReady),
+    tags=["partners"],
+    **allows(Scope.PARTNERS_WRITE),
+)
+async def settle_partner_cards(
+    id: FromPath[str],
+    data: JSONBody[Settlement],
+    caller: NamedDependency[Caller],
+    db: NamedDependency[Database],
+    outbound: NamedDependency[Outbound],
+    vault: NamedDependency[Vault],
+    settings: NamedDependency[Settings],
+) -> Comparison:
+    """Theirs is written into our contact; ours of our own card is offered to them; otherwise both sides stand as they are."""
+    return await actions.settle(db, actions.way(outbound, vault, settings), caller, id, data)
+
+
 routes = [
     list_partners,
     add_partner,
@@ -312,6 +357,8 @@ routes = [
     set_partner_token,
     renew_partner_token,
     compare_partner_cards,
+    sync_partner_cards,
+    settle_partner_cards,
 ]
 
 

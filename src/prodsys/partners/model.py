@@ -11,8 +11,18 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from prodsys.connectors.prodsys import Company, MatchedNumber, ReportContact
-from prodsys.contacts.model import Difference
-from prodsys.documents import Issue, Name, Party, Percent, plain
+from prodsys.contacts.model import (
+    MEMBERS,
+    Difference,
+    Member,
+    email_key,
+    gln_key,
+    member_in_words,
+    organisation_key,
+    vat_key,
+    with_members,
+)
+from prodsys.documents import Issue, Name, Party, Percent, Quantity, UnitPrice, plain
 from prodsys.kit.outbound import Forbidden, Later, Misconfigured, Network, Refused, Trust, read_address
 from prodsys.scopes import GUIDE_SCOPES, PRODSYS_MODULE, Scope, widened
 
@@ -23,12 +33,28 @@ DOCUMENT_VERSION = "1"
 MOST_NUMBERS = 1_000
 
 WhenUnknown = Literal["refuse", "hold"]
+LetThrough = Literal["phone", "persons"]
+"""What a partner may change in its own contact without being asked about: never e-mail, VAT or organisation number (product.md, A4)."""
+About = Literal["them", "us"]
+Changed = Literal["ours", "theirs", "both", "neither"]
 Offers = Literal["all", "chosen"]
 Identifier = Annotated[str, Meta(min_length=1, max_length=80, description="Organisation number, VAT number or GLN.")]
 Days = Annotated[int, Meta(ge=1, le=90)]
 
 _SCOPES = frozenset(scope.value for scope in Scope)
 _BLANKS = re.compile(r"\s+")
+
+
+class AutoConfirm(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Within which limits an order is approved without a person (product.md, A14). Everything outside them waits for one."""
+
+    is_on: bool
+    only_clean: Annotated[bool, Meta(description="Nothing at all may be remarked; otherwise prices may differ within the tolerance.")] = True
+    price_tolerance: Annotated[Percent, Meta(description="Percent by which a price may differ where not only clean orders pass.")] = Percent(0)
+    value_ceiling: Annotated[UnitPrice | None, Meta(description="Most an order may come to, in its currency; null: no ceiling.")] = None
+    currency: Annotated[str, Meta(max_length=3, description="Currency of the ceiling.")] = ""
+    quantity_ceiling: Annotated[Quantity | None, Meta(description="Most one line may ask for; null: no ceiling.")] = None
+    only_linked_contact: bool = True
 
 
 class Buyer(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,6 +72,7 @@ class Buyer(msgspec.Struct, frozen=True, kw_only=True):
     offers_all: bool
     show_prices: bool
     is_active: bool
+    auto_confirm: AutoConfirm | None = None
 
 
 class Supplier(msgspec.Struct, frozen=True, kw_only=True):
@@ -118,6 +145,8 @@ class Partner(msgspec.Struct, frozen=True, kw_only=True):
     offers: Offers
     show_prices: bool
     may_rotate: Annotated[bool, Meta(description="Whether he may renew the token we gave him by himself.")]
+    auto_confirm: Annotated[AutoConfirm | None, Meta(description="Null: a person answers every order.")]
+    lets_through: Annotated[list[LetThrough], Meta(description="What he may change in his contact without being asked about.")]
     endpoint: Annotated[str, Meta(description="The address of his instance; empty while he is only our buyer.")]
     has_token: bool
     token_expires_at: dt.datetime | None
@@ -141,6 +170,8 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     offers: Offers | UnsetType = UNSET
     show_prices: bool | UnsetType = UNSET
     may_rotate: bool | UnsetType = UNSET
+    auto_confirm: AutoConfirm | UnsetType | None = UNSET
+    lets_through: Annotated[list[LetThrough], Meta(max_length=2)] | UnsetType = UNSET
     give_up_after_days: Days | UnsetType = UNSET
 
 
@@ -154,12 +185,70 @@ class Look(msgspec.Struct, frozen=True, kw_only=True):
     is_expired: bool
 
 
+class Disagreement(msgspec.Struct, frozen=True, kw_only=True):
+    """A member of a card that two companies keep differently, and who changed it since they were last compared."""
+
+    about: Annotated[About, Meta(description="`them`: our contact of the partner and its own card. `us`: our card and its record of us.")]
+    member: Member
+    ours: str
+    theirs: str
+    changed: Annotated[Changed, Meta(description="`both` is a conflict: nothing is written until a person has settled it.")]
+    ours_changed_at: dt.datetime | None = None
+    ours_changed_by: str = ""
+    theirs_changed_at: Annotated[dt.datetime | None, Meta(description="When we noticed.")] = None
+
+
 class Comparison(msgspec.Struct, frozen=True, kw_only=True):
-    """Our contact's card beside the card their instance shows."""
+    """Our contact's card beside the card their instance shows, and our own card beside the record they keep of us."""
 
     ours: Party | None
     theirs: Party | None
     differences: list[Difference]
+    our_card: Party | None = None
+    their_record: Annotated[Party | None, Meta(description="What they have noted of us, as last read.")] = None
+    disagreements: Annotated[list[Disagreement], Meta(description="Everything that differs, conflicts first.")] = []
+    compared_at: dt.datetime | None = None
+    fault: Annotated[str, Meta(description="Why the last comparison could not be made; empty when it could.")] = ""
+
+
+class Synced(msgspec.Struct, frozen=True, kw_only=True):
+    """What comparing cards with a partner came to."""
+
+    proposed: Annotated[list[Member], Meta(description="Changed there, and now waiting for a person here.")] = []
+    taken: Annotated[list[Member], Meta(description="Changed there, and let through.")] = []
+    offered: Annotated[list[Member], Meta(description="Changed by us on our own card, and offered to them.")] = []
+    conflicts: Annotated[list[Disagreement], Meta(description="Changed on both sides; nothing was written.")] = []
+    fault: Annotated[str, Meta(description="Why it could not be done, or not wholly.")] = ""
+
+
+class Settlement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Whose spelling of some members holds. About us, `ours` offers them our card; nothing of our own card is taken from others."""
+
+    about: About
+    members: Annotated[list[Member], Meta(min_length=1, max_length=8)]
+    hold: Literal["ours", "theirs"]
+
+
+class Two(msgspec.Struct, frozen=True, kw_only=True):
+    """A card as two companies keep it."""
+
+    ours: Party
+    theirs: Party
+
+
+class SyncState(msgspec.Struct, frozen=True, kw_only=True):
+    """What we remember of the last comparison: which states were read, and the cards up to which everything is settled."""
+
+    company_etag: str = ""
+    record_id: str = ""
+    record_etag: str = ""
+    record: Party | None = None
+    them: Two | None = None
+    us: Two | None = None
+    noticed: dict[str, dt.datetime] = {}
+    """When we saw a member change on their side, under `about.member`."""
+    conflicts: list[str] = []
+    at: dt.datetime | None = None
 
 
 class Named(msgspec.Struct, frozen=True, kw_only=True):
@@ -169,6 +258,54 @@ class Named(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     endpoint: str
     numbers: frozenset[str]
+
+
+def same(member: Member, one: Party, other: Party) -> bool:
+    """Whether two cards say the same in one member; codes and e-mail are compared without their dress."""
+    match member:
+        case "organisation_number":
+            return organisation_key(one.organisation_number) == organisation_key(other.organisation_number)
+        case "vat_number":
+            keys = [vat_key(card.vat_number, card.address.country) if card.vat_number else "" for card in (one, other)]
+            return keys[0] == keys[1]
+        case "gln":
+            return gln_key(one.gln) == gln_key(other.gln)
+        case "email":
+            return email_key(one.email) == email_key(other.email)
+        case _:
+            return member_in_words(one, member) == member_in_words(other, member)
+
+
+def changes(base: Two, now: Two) -> dict[Member, Changed]:
+    """The members two companies keep differently, and who changed them since the base."""
+    found: dict[Member, Changed] = {}
+    for member in MEMBERS:
+        if same(member, now.ours, now.theirs):
+            continue
+        by_us, by_them = not same(member, base.ours, now.ours), not same(member, base.theirs, now.theirs)
+        found[member] = "both" if by_us and by_them else "ours" if by_us else "theirs" if by_them else "neither"
+    return found
+
+
+def first_base(about: About, now: Two) -> Two:
+    """What two cards count as having been when they are compared for the first time.
+
+    About them: what we lack is theirs to tell, and what differs is only shown. About us: what differs is ours to offer, if we say anything.
+    """
+    if about == "them":
+        lacking = [member for member in MEMBERS if not member_in_words(now.ours, member)]
+        return Two(ours=now.ours, theirs=with_members(now.theirs, now.ours, lacking))
+    told = [member for member in MEMBERS if member_in_words(now.ours, member)]
+    return Two(ours=with_members(now.ours, now.theirs, told), theirs=now.theirs)
+
+
+def settled(base: Two, now: Two, *, ours: Iterable[Member] = (), theirs: Iterable[Member] = ()) -> Two:
+    """The base moved on: by what is the same on both sides, and by these members of ours and theirs."""
+    agreed = [member for member in MEMBERS if same(member, now.ours, now.theirs)]
+    return Two(
+        ours=with_members(base.ours, now.ours, [*agreed, *ours]),
+        theirs=with_members(base.theirs, now.theirs, [*agreed, *theirs]),
+    )
 
 
 def ready(supplier: Supplier, module_on: bool, now: dt.datetime) -> list[Issue]:
@@ -295,21 +432,26 @@ def check_known(answer: ReportContact | Later | Misconfigured | Refused | None) 
             return _open("company_known", f"Whether our company is known there could not be asked: {said(answer)}")
 
 
-def check_articles(numbers: Sequence[str], answer: Sequence[MatchedNumber] | Later | Misconfigured | Refused | None) -> Check:
-    """How many of the article numbers we would order by mean something to them; None when we have none."""
+def check_articles(
+    numbers: Sequence[str], answer: Sequence[MatchedNumber] | Later | Misconfigured | Refused | None, known: int = 0
+) -> Check:
+    """How many of the article numbers we would order by mean something to them; None when we have none.
+
+    `known` more than these numbers stand in the catalogue of theirs that we have read.
+    """
     if answer is None:
         return _open("articles_matched", "None of our articles has a number at this supplier yet; enter the supplier article numbers.")
     if isinstance(answer, Later | Misconfigured | Refused):
         return _open("articles_matched", f"Whether our supplier article numbers match could not be asked: {said(answer)}")
     good = {one.number for one in answer if one.how in ("article_number", "learned", "gtin", "matched")}
     unknown = [number for number in numbers if number not in good]
-    params = {"matched": str(len(numbers) - len(unknown)), "asked": str(len(numbers))}
+    params = {"matched": str(known + len(numbers) - len(unknown)), "asked": str(known + len(numbers))}
     if not unknown:
-        sentence = f"All {len(numbers)} of our supplier article numbers match."
+        sentence = f"All {params['asked']} of our supplier article numbers match."
         return Check(code="articles_matched", passed=True, sentence=sentence, params=params)
     some = ", ".join(unknown[:5]) + (" …" if len(unknown) > 5 else "")
     sentence = f"{params['matched']} of {params['asked']} supplier article numbers match; correct these: {some}"
-    return Check(code="articles_matched", passed=None if good else False, sentence=sentence, params=params)
+    return Check(code="articles_matched", passed=None if good or known else False, sentence=sentence, params=params)
 
 
 def said(trouble: Later | Misconfigured | Refused) -> str:

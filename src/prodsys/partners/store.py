@@ -5,20 +5,21 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import Select, bindparam, exists, insert, select, update
+from sqlalchemy import Select, and_, bindparam, exists, func, insert, select, update
 
 from prodsys import documents, errors
-from prodsys.documents import Party, Percent
+from prodsys.documents import Party, Percent, reader
 from prodsys.kit.clock import now
-from prodsys.kit.db import Tx, hot, in_ints
+from prodsys.kit.db import Tx, hot, in_ints, insert_new
 from prodsys.kit.ids import new_id
 from prodsys.kit.outbound import Trust
-from prodsys.partners.model import MOST_NUMBERS, Buyer, Checklist, Named, Partner, Supplier
-from prodsys.tables import contacts, partners, supplier_numbers
+from prodsys.partners.model import MOST_NUMBERS, AutoConfirm, Buyer, Checklist, Named, Partner, Supplier, SyncState
+from prodsys.tables import catalogue_pulls, contact_syncs, contacts, log_entries, partners, supplier_articles, supplier_numbers
 
 _p = partners.c
 _read_checklist = msgspec.json.Decoder(Checklist).decode
 _read_card = msgspec.json.Decoder(Party).decode
+_read_state = msgspec.json.Decoder(SyncState).decode
 _read_scopes = msgspec.json.Decoder(tuple[str, ...]).decode
 
 
@@ -32,17 +33,22 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     contact: int | None
 
 
+_read_rule = reader(AutoConfirm)
+
+
 def _buyer_row(**row: Any) -> Buyer:
     row["identifiers"] = tuple(row["identifiers"].split()) if row["identifiers"] else ()
     row["offers_all"] = row.pop("offers") == "all"
     row["show_prices"] = bool(row["show_prices"])
     row["is_active"] = bool(row["is_active"])
+    row["auto_confirm"] = _read_rule(row["auto_confirm"]) if row["auto_confirm"] else None
     return Buyer(**row)
 
 
 _buyer = hot(
     select(
-        _p.pk, _p.id, _p.name, _p.contact, _p.identifiers, _p.when_unknown, _p.price_tolerance, _p.offers, _p.show_prices, _p.is_active
+        _p.pk, _p.id, _p.name, _p.contact, _p.identifiers, _p.when_unknown, _p.price_tolerance, _p.offers, _p.show_prices, _p.is_active,
+        _p.auto_confirm,
     ).where(_p.pk == bindparam("partner")),
     _buyer_row,
 )  # fmt: skip
@@ -93,8 +99,14 @@ def lock_contact(tx: Tx, partner: int) -> int | None:
 
 
 def link_contact(tx: Tx, partner: int, contact: int) -> None:
-    """Link a partner to his contact. Raises StorageUnavailable when either was linked elsewhere in this moment: sent again, it is seen."""
-    if _link.run(tx, {"partner": partner, "linked": contact}) == 0:
+    """Link a partner to his contact. Raises StorageUnavailable when either was linked elsewhere, or the contact merged, in this moment.
+
+    Sent again, it is seen.
+    """
+    c = contacts.c
+    # A merge holds the contact until it has moved everything that points there; nothing may come to point there behind it.
+    free = select(c.pk).where(c.pk == contact, c.merged_into.is_(None)).with_for_update(read=True, key_share=True)
+    if tx.execute(free).first() is None or _link.run(tx, {"partner": partner, "linked": contact}) == 0:
         raise errors.StorageUnavailable("This contact or partner has just been linked elsewhere; try again.")
 
 
@@ -239,6 +251,43 @@ def contacts_with_number(tx: Tx, key: str) -> list[tuple[int, str, str, str | No
     return [(row.pk, row.id, row.name, row.partner) for row in tx.execute(query)]
 
 
+def sync_state(tx: Tx, partner: int) -> tuple[SyncState, str]:
+    """What we remember of comparing cards with a partner, and why the last comparison failed, if it did."""
+    s = contact_syncs.c
+    row = tx.execute(select(s.state, s.fault).where(s.partner == partner)).first()
+    return (SyncState(), "") if row is None else (_read_state(row.state), row.fault)
+
+
+def keep_sync(tx: Tx, partner: int, state: SyncState, fault: str = "") -> None:
+    """Remember how comparing cards with a partner stands."""
+    values = {"state": msgspec.json.encode(state).decode(), "at": now(), "fault": fault[:500]}
+    if not insert_new(tx, contact_syncs, {"partner": partner, **values}):
+        tx.execute(update(contact_syncs).where(contact_syncs.c.partner == partner).values(values))
+
+
+def changed_by(tx: Tx, code: str, subject: str) -> tuple[dt.datetime, str] | None:
+    """When the logs last told of this, about this, and who did it."""
+    e = log_entries.c
+    row = tx.execute(select(e.at, e.actor).where(e.code == code, e.subject == subject).order_by(e.pk.desc()).limit(1)).first()
+    return None if row is None else (row.at, row.actor)
+
+
+def numbers_not_in_catalogue(tx: Tx, supplier: int, since: dt.datetime) -> tuple[int, Sequence[str]] | None:
+    """How many of our article numbers at a supplier there are, and those his catalogue does not offer, at most 1,000.
+
+    None when his catalogue has not been read to its end since then.
+    """
+    p = catalogue_pulls.c
+    if tx.execute(select(p.partner).where(p.partner == supplier, p.whole_at.is_not(None), p.pulled_at >= since)).first() is None:
+        return None
+    s, theirs = supplier_numbers.c, supplier_articles.c
+    mine = (s.partner == supplier, s.number != "")
+    count = tx.execute(select(func.count(s.number.distinct())).where(*mine)).scalar_one()
+    known = and_(theirs.partner == supplier, theirs.number == s.number, theirs.is_active)
+    missing = select(s.number).distinct().where(*mine, ~exists().where(known)).order_by(s.number).limit(MOST_NUMBERS)
+    return count, tx.execute(missing).scalars().all()
+
+
 def numbers_at(tx: Tx, supplier: int) -> Sequence[str]:
     """The article numbers we would order by at a supplier, at most 1,000."""
     s = supplier_numbers.c
@@ -287,6 +336,8 @@ def _row(row: Any) -> Row:
         offers=row.offers,
         show_prices=bool(row.show_prices),
         may_rotate=bool(row.may_rotate),
+        lets_through=row.lets_through.split(),
+        auto_confirm=_read_rule(row.auto_confirm) if row.auto_confirm else None,
         endpoint=row.endpoint,
         has_token=row.token is not None,
         token_expires_at=row.token_expires_at,

@@ -1,0 +1,87 @@
+"""A real mail server on this machine, that keeps what it is given and refuses what it is told to."""
+
+import contextlib
+import socket
+from collections.abc import Iterator
+from email.message import EmailMessage
+from email.parser import BytesParser
+from email.policy import default
+from typing import Any
+
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import AuthResult, LoginPassword
+
+from prodsys.settings import Settings
+
+USER, PASSWORD = "prodsys", "a mail password"
+
+
+class Mailbox:
+    """What arrived, oldest first, and how the server answers."""
+
+    def __init__(self) -> None:
+        self.mails: list[EmailMessage] = []
+        self.recipients: list[list[str]] = []
+        self.says_to: dict[str, str] = {}
+        self.says_at_end = "250 OK"
+        self.says_to_sender = "250 OK"
+        self.port = 0
+
+    async def handle_MAIL(self, server: Any, session: Any, envelope: Any, address: str, options: list[str]) -> str:  # noqa: N802
+        if self.says_to_sender.startswith("250"):
+            envelope.mail_from = address
+        return self.says_to_sender
+
+    async def handle_RCPT(self, server: Any, session: Any, envelope: Any, address: str, options: list[str]) -> str:  # noqa: N802
+        answer = self.says_to.get(address, "250 OK")
+        if answer.startswith("250"):
+            envelope.rcpt_tos.append(address)
+        return answer
+
+    async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:  # noqa: N802
+        if self.says_at_end.startswith("250"):
+            mail = BytesParser(EmailMessage, policy=default).parsebytes(envelope.content)
+            self.mails.append(mail)
+            self.recipients.append(list(envelope.rcpt_tos))
+        return self.says_at_end
+
+    def settings(self, **more: Any) -> Settings:
+        """Settings that lead to this server."""
+        return Settings(**self.knobs() | {"public_url": "https://fjord.example"} | more)
+
+    def knobs(self) -> dict[str, Any]:
+        """The same as they are set."""
+        return {"smtp_host": "127.0.0.1", "smtp_port": self.port, "smtp_tls": "none", "mail_from": "ProdSys <prodsys@fjord.example>"}
+
+    def to(self, address: str) -> list[EmailMessage]:
+        """What somebody got."""
+        return [mail for mail, names in zip(self.mails, self.recipients, strict=True) if address in names]
+
+
+def words(mail: EmailMessage) -> str:
+    """The plain text of a mail."""
+    body = mail.get_body(("plain",))
+    assert body is not None
+    return str(body.get_content())
+
+
+@contextlib.contextmanager
+def mail_server(*, asks_for_password: bool = False, **more: Any) -> Iterator[Mailbox]:
+    """A mail server that runs until the block ends."""
+    box = Mailbox()
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        box.port = probe.getsockname()[1]
+
+    def authenticator(server: Any, session: Any, envelope: Any, mechanism: str, data: Any) -> AuthResult:
+        fits = isinstance(data, LoginPassword) and (data.login, data.password) == (USER.encode(), PASSWORD.encode())
+        return AuthResult(success=fits, handled=False)
+
+    if asks_for_password:
+        more |= {"authenticator": authenticator, "auth_required": True, "auth_require_tls": False}
+    server = Controller(box, hostname="127.0.0.1", port=box.port, **more)
+    server.start()
+    try:
+        yield box
+    finally:
+        server.stop()

@@ -39,11 +39,12 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True):
 def problem_of(refusal: errors.Refusal) -> Problem:
     """The refusal as its reader sees it, with the trace it happened in."""
     trace = current_trace.get()
+    first = refusal.issues[0].message if refusal.issues else ""
     return Problem(
         type=f"/problems/{refusal.code}",
         title=refusal.title(),
         status=refusal.status,
-        detail=refusal.detail or refusal.title(),
+        detail=refusal.detail or first or refusal.title(),
         code=refusal.code,
         issues=list(refusal.issues),
         trace_id=trace.trace_id if trace else "",

@@ -43,7 +43,7 @@ class Size(msgspec.Struct, frozen=True, kw_only=True):
 
 
 QUICK = Size(
-    seconds=90,
+    seconds=110,
     orders=400,
     articles=20_000,
     catalogues=(1_000, 20_000, 100_000),

@@ -1,5 +1,6 @@
 """What an order costs as it has more lines, and as the catalogue has more articles (d, e)."""
 
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -33,12 +34,15 @@ def of_lines(folder: Path, size: Size) -> Iterator[Row]:
 
 
 def _others(supplier: Supplier, lines: int) -> Row:
-    """How long four clients' usual orders wait while a very large one is taken in."""
-    usual = load.Running(supplier.work(20_000, clients=4).limited(8.0))
-    large = load.Running(supplier.work(4, lines=lines).limited(6.0))
+    """How long eight clients' usual orders wait while a very large one is taken in, once and again with a rest between."""
+    usual = load.Running(supplier.work(20_000, clients=8).limited(12.0))
+    large = [load.Running(supplier.work(1, lines=lines)) for _ in range(6)]
     usual.go()
-    large.go()
-    spans = large.outcome().times
+    spans: list[tuple[float, float]] = []
+    for one in large:
+        time.sleep(0.5)
+        one.go()
+        spans += one.outcome().times
     times = usual.outcome().times
     meanwhile = [took for sent, took in times if any(sent < start + length and sent + took > start for start, length in spans)]
     own = company.middle([length for _, length in spans])

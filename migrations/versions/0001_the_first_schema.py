@@ -352,6 +352,7 @@ def upgrade() -> None:
         sa.Column("offers", Code(), server_default="all", nullable=False, comment="all | chosen: the articles this partner may see"),
         sa.Column("show_prices", sa.Boolean(), server_default=sa.text("(false)"), nullable=False),
         sa.Column("may_rotate", sa.Boolean(), server_default=sa.text("(false)"), nullable=False),
+        sa.Column("auto_confirm", Code(), nullable=True, comment="partners.model.AutoConfirm as JSON; null: a person answers every order"),
         sa.Column("feed_position", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("endpoint", Code(), server_default="", nullable=False),
         sa.Column(

@@ -129,6 +129,7 @@ partners = Table(
     Column("offers", Code, nullable=False, server_default="all", comment="all | chosen: the articles this partner may see"),
     _flag("show_prices"),
     _flag("may_rotate"),
+    Column("auto_confirm", Code, comment="partners.model.AutoConfirm as JSON; null: a person answers every order"),
     _count("feed_position"),
     _text("endpoint"),
     Column("trust", Code, nullable=False, server_default="partner", comment="partner | admin: who gave the endpoint (rulings.md, 29)"),

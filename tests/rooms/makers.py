@@ -24,7 +24,7 @@ from prodsys.kit.db.driver import raw
 from prodsys.kit.ids import new_id
 from prodsys.kit.telemetry import new_trace
 from prodsys.partners import store as partners
-from prodsys.sales import actions as sales
+from prodsys.sales import receiving
 from prodsys.sales.model import Arrival
 from prodsys.scopes import GUIDE_SCOPES, Caller, Scope
 from prodsys.tables import agreed_prices, log_entries
@@ -125,7 +125,7 @@ class Supplier(msgspec.Struct, frozen=True, kw_only=True):
     async def receive(self, *orders: Order, partner: int | None = None) -> list[Outcome]:
         """What becomes of orders that arrive together."""
         caller = a_caller(self.partner if partner is None else partner)
-        return await self.db.write(sales.receive, caller, [an_arrival(order, at) for at, order in enumerate(orders)])
+        return await self.db.write(receiving.receive, caller, [an_arrival(order, at) for at, order in enumerate(orders)])
 
     async def a_draft(self, order: Order | None = None, partner: int | None = None) -> str:
         """The id of an order that was taken."""

@@ -27,7 +27,7 @@ from prodsys.logs import store as logs
 from prodsys.partners import store as partners
 from prodsys.sales import actions as sales
 from prodsys.sales import answers as answering
-from prodsys.sales import api, desk, model, store
+from prodsys.sales import api, desk, model, receiving, store
 from prodsys.sales.books import Books
 from prodsys.sales.feed import AnswerKind
 from prodsys.sales.model import Draft
@@ -526,7 +526,7 @@ async def test_what_cannot_be_stored_sinks_no_other_order_of_its_batch(supplier)
     # No database can hold half a surrogate pair; the door refuses it, so this stands for whatever nobody foresaw.
     arrivals[1] = msgspec.structs.replace(arrivals[1], body="\ud800")
 
-    first, odd, last = await api._receive_all(supplier.db, a_caller(supplier.partner), arrivals)
+    first, odd, last = await api._receive_all(supplier.db, a_caller(supplier.partner), arrivals, receiving.UNDO)
 
     assert isinstance(odd, errors.InternalFault)
     assert placed_or_none(first) is not None
@@ -541,7 +541,7 @@ def placed_or_none(outcome: Any) -> Placed | None:
 async def test_a_nul_that_passed_the_door_harms_nothing_but_its_own_order(supplier):
     arrivals = [an_arrival(an_order("PO-1")), an_arrival(an_order("PO\x002"), 1)]
 
-    good, odd = await api._receive_all(supplier.db, a_caller(supplier.partner), arrivals)
+    good, odd = await api._receive_all(supplier.db, a_caller(supplier.partner), arrivals, receiving.UNDO)
 
     assert isinstance(good, Placed)
     assert isinstance(odd, Placed if supplier.db.dialect == "sqlite" else errors.InternalFault)
@@ -553,7 +553,7 @@ async def test_a_preview_says_what_would_happen_and_stores_nothing(supplier):
     orders = [an_order("PO-1"), an_order("PO-2", article="a-100"), an_order("PO-0"), an_order("PO-0", lines=[a_line(quantity="9")])]
     arrivals = [an_arrival(order, at) for at, order in enumerate(orders)]
 
-    reports = await supplier.db.read(sales.preview, a_caller(supplier.partner), arrivals)
+    reports = await supplier.db.read(receiving.preview, a_caller(supplier.partner), arrivals)
 
     assert [(report.would, [line.how for line in report.lines]) for report in reports] == [
         ("draft", ["article_number"]), ("refused", ["unknown"]), ("draft", ["article_number"]), ("refused", ["article_number"]),
@@ -568,7 +568,7 @@ async def test_a_preview_says_what_would_happen_and_stores_nothing(supplier):
 async def test_a_preview_says_what_the_suppliers_own_rule_will_do(db, when_unknown, would):
     supplier = await a_supplier(db, when_unknown=when_unknown)
 
-    [report] = await db.read(sales.preview, a_caller(supplier.partner), [an_arrival(an_order(article="A-999"))])
+    [report] = await db.read(receiving.preview, a_caller(supplier.partner), [an_arrival(an_order(article="A-999"))])
 
     assert (report.would, report.contact.how) == (would, "would_create")
 
@@ -809,7 +809,7 @@ async def test_receiving_goes_by_index_and_asks_as_much_for_a_hundred_orders_as_
     await supplier.a_draft(an_order("PO-0"))
 
     def receive(tx: Tx, orders: list[Order]) -> None:
-        sales.receive(tx, a_caller(supplier.partner), [an_arrival(order, at) for at, order in enumerate(orders)])
+        receiving.receive(tx, a_caller(supplier.partner), [an_arrival(order, at) for at, order in enumerate(orders)])
 
     one = await plans_of(supplier.db, receive, [an_order("PO-1")])
     many = await plans_of(supplier.db, receive, [an_order(f"PO-{at}") for at in range(2, 102)])

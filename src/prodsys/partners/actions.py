@@ -48,8 +48,8 @@ from prodsys.logs.store import tell
 from prodsys.modules.store import is_on
 from prodsys.partners import model, store
 from prodsys.partners.model import (
-    AutoConfirm,
     About,
+    AutoConfirm,
     Changed,
     Check,
     Checklist,

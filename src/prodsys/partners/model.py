@@ -49,9 +49,11 @@ class AutoConfirm(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """Within which limits an order is approved without a person (product.md, A14). Everything outside them waits for one."""
 
     is_on: bool
-    only_clean: Annotated[bool, Meta(description="Nothing at all may be remarked; otherwise prices may differ within the tolerance.")] = True
-    price_tolerance: Annotated[Percent, Meta(description="Percent by which a price may differ where not only clean orders pass.")] = Percent(0)
-    value_ceiling: Annotated[UnitPrice | None, Meta(description="Most an order may come to, in its currency; null: no ceiling.")] = None
+    only_clean: Annotated[bool, Meta(description="Nothing at all may be remarked; otherwise prices may differ within the tolerance.")] = (
+        True
+    )
+    price_tolerance: Annotated[Percent, Meta(description="How far a price may differ where not only clean orders pass.")] = Percent(0)
+    value_ceiling: Annotated[UnitPrice | None, Meta(description="Most an order may come to; null: no ceiling.")] = None
     currency: Annotated[str, Meta(max_length=3, description="Currency of the ceiling.")] = ""
     quantity_ceiling: Annotated[Quantity | None, Meta(description="Most one line may ask for; null: no ceiling.")] = None
     only_linked_contact: bool = True

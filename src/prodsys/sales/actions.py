@@ -1,6 +1,5 @@
-"""The verbs of the order desk: receive, preview, show, say which article is meant."""
+"""An order draft whole, and the one thing that can be said of it before it is answered: which article a marked line means."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -9,136 +8,25 @@ from prodsys import errors
 from prodsys.articles import actions as article_actions
 from prodsys.articles import store as articles
 from prodsys.articles.model import Found, Wanted
-from prodsys.company import actions as company
 from prodsys.documents import (
     Exact,
-    MatchedContact,
-    MatchReport,
     OrderLine,
     UnitPrice,
     plain,
     write,
 )
-from prodsys.exchange import engine
-from prodsys.exchange.engine import Outcome, Placed, Refused
 from prodsys.kit.clock import now
 from prodsys.kit.db import Tx
-from prodsys.kit.telemetry import Trace
 from prodsys.kit.web import etag, must_match
 from prodsys.logs.model import Entry
 from prodsys.logs.store import tell
 from prodsys.partners import store as partners
 from prodsys.sales import model, store, terms
-from prodsys.sales.books import Books
-from prodsys.sales.model import Arrival, Draft, DraftLine, Examined, PartnerOrder
+from prodsys.sales.model import Draft, DraftLine, PartnerOrder
 from prodsys.scopes import Caller
 
 SUGGESTED_LINES = 20
 """For how many unknown lines suggestions are looked up (rulings.md, 18)."""
-
-
-def receive(tx: Tx, caller: Caller, arrivals: Sequence[Arrival]) -> list[Outcome]:
-    """Take a partner's orders as drafts, each exactly once in effect, and log what happened to every one of them."""
-    assert caller.partner is not None  # noqa: S101  # the door is a partner's door
-    buyer = partners.buyer(tx, caller.partner)
-    outcomes = engine.place(arrivals, Books(tx, buyer, company.card(tx)))
-    tell(tx, *(_received(caller, buyer.pk, arrival, outcome) for arrival, outcome in zip(arrivals, outcomes, strict=True)))
-    return outcomes
-
-
-def _received(caller: Caller, partner: int, arrival: Arrival, outcome: Outcome) -> Entry:
-    order = arrival.order
-    about = Entry(
-        code="order.received",
-        message="",
-        direction="in",
-        partner=partner,
-        number=plain(order.number),
-        trace_id=arrival.trace.trace_id,
-        actor=caller.token,
-        request=arrival.body,
-    )
-    what = f"Order {order.number} revision {order.revision} from {order.buyer.name}"
-    match outcome:
-        case Placed(new=True):
-            return msgspec.structs.replace(
-                about, message=f"{what} arrived as a draft.", subject=outcome.id, response=outcome.answer.decode()
-            )
-        case Placed():
-            return msgspec.structs.replace(
-                about,
-                code="order.repeated",
-                message=f"{what} arrived again and was answered with its first receipt.",
-                subject=outcome.id,
-                response=outcome.answer.decode(),
-            )
-        case Refused():
-            return msgspec.structs.replace(
-                about,
-                code="order.refused",
-                level="error",
-                message=f"{what} was refused: {outcome.title}",
-                issues=outcome.issues,
-            )
-        case _:
-            raise AssertionError("our own books are always within reach")
-
-
-def preview(tx: Tx, caller: Caller, arrivals: Sequence[Arrival]) -> list[MatchReport]:
-    """Say what would happen to these orders if they were sent now; nothing is stored but a log line."""
-    assert caller.partner is not None  # noqa: S101  # the door is a partner's door
-    buyer = partners.buyer(tx, caller.partner)
-    books = Books(tx, buyer, company.card(tx))
-    known = books.find(arrivals)
-    books.match(arrivals)
-    left = SUGGESTED_LINES
-    reports = []
-    for arrival, before in zip(arrivals, known, strict=True):
-        examined, recognised = books.examined(arrival), books.recognised(arrival)
-        lines = []
-        for line in examined.lines:
-            suggestions = []
-            if line.line.kind == "article" and line.found.how in model.UNRESOLVED and left > 0:
-                left -= 1
-                wanted = Wanted(plain(line.line.article_number), plain(line.line.gtin))
-                suggestions = articles.suggest(tx, wanted, line.line.description, partner=buyer.pk, offers_all=buyer.offers_all)
-            lines.append(model.report_line(line, suggestions))
-        issues = list(before.issues) if isinstance(before, Refused) else examined.issues
-        reports.append(
-            MatchReport(
-                number=arrival.order.number,
-                revision=arrival.order.revision,
-                would=_would(examined, before),
-                contact=MatchedContact(how=_would_know(recognised, buyer.contact), similar=recognised.similar),
-                lines=lines,
-                issues=issues,
-            )
-        )
-    return reports
-
-
-def note_preview(tx: Tx, caller: Caller, reports: Sequence[MatchReport], trace: Trace) -> None:
-    """Log that a partner asked what would happen; apart from asking, because the asking runs on a reader."""
-    numbers = ", ".join(report.number for report in reports[:5]) + (" …" if len(reports) > 5 else "")
-    message = f"A dry run of {len(reports)} order(s) was asked for: {numbers}."
-    tell(
-        tx,
-        Entry(code="order.previewed", message=message, direction="in", partner=caller.partner, trace_id=trace.trace_id, actor=caller.token),
-    )
-
-
-def _would(examined: Examined, before: Outcome | None) -> Any:
-    if isinstance(before, Refused) or any(issue.blocks for issue in examined.issues):
-        return "refused"
-    return "held" if any(line.found.how in model.UNRESOLVED for line in examined.lines if line.line.kind == "article") else "draft"
-
-
-def _would_know(recognised: Any, linked: int | None) -> Any:
-    if recognised.how == "ambiguous":
-        return "ambiguous"
-    if recognised.would_create:
-        return "would_create"
-    return "linked" if linked is not None else "matched"
 
 
 def say_which(tx: Tx, caller: Caller, order_id: str, if_match: str | None, line_id: str, article_id: str) -> Draft:

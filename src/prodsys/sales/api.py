@@ -1,5 +1,6 @@
 """The doors partners knock on: with orders, with what they think of our answers, and for what has happened."""
 
+import datetime as dt
 from collections.abc import Sequence
 from typing import Annotated, Any
 
@@ -50,12 +51,13 @@ from prodsys.kit.web import (
 )
 from prodsys.kit.web.problems import problem_of
 from prodsys.kit.web.requests import read_document
-from prodsys.sales import actions, cancelling, store, talking
+from prodsys.sales import actions, cancelling, receiving, store, talking
 from prodsys.sales import answers as answering
 from prodsys.sales.answers import BuyersWord
 from prodsys.sales.model import Arrival, PartnerOrder
 from prodsys.sales.talking import TheirMessage
 from prodsys.scopes import PRODSYS_MODULE, Caller, Scope, allows
+from prodsys.settings import Settings
 
 _REFUSALS: dict[str, type[errors.Refusal]] = {
     refusal.code: refusal for refusal in (errors.OrderRefused, errors.OrderConflict, errors.RevisionSuperseded)
@@ -149,6 +151,7 @@ async def receive_purchase_order(
     data: JSONBody[Order],
     caller: NamedDependency[Caller],
     db: NamedDependency[Database],
+    settings: NamedDependency[Settings],
     idempotency_key: IdempotencyKey = None,
 ) -> Response[Receipt]:
     arrival = _arrival(0, data, await request.body(), _trace())
@@ -165,7 +168,9 @@ async def receive_purchase_order(
             case _:
                 raise AssertionError("our own books are always within reach")
 
-    answered = await once(db, await request_key(request, idempotency_key), answer, actions.receive, caller, [arrival])
+    answered = await once(
+        db, await request_key(request, idempotency_key), answer, receiving.receive, caller, [arrival], undo=_undo(settings)
+    )
     if answered.status >= 300:
         raise _refusal(refused[-1])
     return answered.reply()
@@ -182,7 +187,7 @@ async def receive_purchase_order(
     **allows(Scope.PURCHASE_ORDERS_CREATE, "partner", PRODSYS_MODULE),
 )
 async def receive_purchase_orders(
-    data: JSONBody[OrderBatch], caller: NamedDependency[Caller], db: NamedDependency[Database]
+    data: JSONBody[OrderBatch], caller: NamedDependency[Caller], db: NamedDependency[Database], settings: NamedDependency[Settings]
 ) -> BatchAnswers:
     items: list[BatchAnswer | None] = []
     arrivals: list[Arrival] = []
@@ -199,7 +204,7 @@ async def receive_purchase_orders(
         items.append(None)
     if lines > MAX_BATCH_LINES:
         raise errors.Invalid(f"A batch holds at most {MAX_BATCH_LINES} lines; send fewer orders at once.")
-    for arrival, outcome in zip(arrivals, await _receive_all(db, caller, arrivals), strict=True):
+    for arrival, outcome in zip(arrivals, await _receive_all(db, caller, arrivals, _undo(settings)), strict=True):
         items[arrival.at] = _item(arrival, outcome)
     return BatchAnswers(items=[item for item in items if item is not None])
 
@@ -218,8 +223,8 @@ async def preview_purchase_orders(
 ) -> MatchReports:
     trace = _trace()
     arrivals = [_arrival(at, order, b"", trace) for at, order in enumerate(data.orders)]
-    reports = await db.read(actions.preview, caller, arrivals)
-    await db.write(actions.note_preview, caller, reports, trace)
+    reports = await db.read(receiving.preview, caller, arrivals)
+    await db.write(receiving.note_preview, caller, reports, trace)
     return MatchReports(items=reports)
 
 
@@ -359,12 +364,12 @@ routes = [
 ]
 
 
-async def _receive_all(db: Database, caller: Caller, arrivals: list[Arrival]) -> list[Outcome | errors.Refusal]:
+async def _receive_all(db: Database, caller: Caller, arrivals: list[Arrival], undo: dt.timedelta) -> list[Outcome | errors.Refusal]:
     """All together in one unit of work; when something unforeseen happens, one by one, so that only the odd one fails."""
     if not arrivals:
         return []
     try:
-        return list(await db.write(actions.receive, caller, arrivals))
+        return list(await db.write(receiving.receive, caller, arrivals, undo=undo))
     except errors.StorageUnavailable:
         raise
     except Exception:
@@ -373,7 +378,7 @@ async def _receive_all(db: Database, caller: Caller, arrivals: list[Arrival]) ->
     outcomes: list[Outcome | errors.Refusal] = []
     for arrival in arrivals:
         try:
-            outcomes += await db.write(actions.receive, caller, [arrival])
+            outcomes += await db.write(receiving.receive, caller, [arrival], undo=undo)
         except errors.StorageUnavailable:
             raise
         except Exception:  # noqa: BLE001  # this order's bug is this order's alone
@@ -420,6 +425,10 @@ def _partner(caller: Caller) -> int:
     if caller.partner is None:
         raise errors.NotFound
     return caller.partner
+
+
+def _undo(settings: Settings) -> dt.timedelta:
+    return dt.timedelta(seconds=settings.undo_seconds)
 
 
 def _page(kind: str, rows: Sequence[tuple[int, Any]], limit: int) -> Page[Any]:

@@ -45,6 +45,7 @@ class Books:
         self._newest: dict[str, int] = {}
         self._examined: dict[int, Examined] = {}
         self._recognised: dict[int, Recognised] = {}
+        self._how: dict[int, ContactHow] = {}
 
     def find(self, arrivals: Sequence[Arrival]) -> list[Outcome | None]:
         """What has arrived before: the same is answered with its first receipt, another meaning is a conflict (rulings.md, 14)."""
@@ -145,6 +146,10 @@ class Books:
         """What matching said of this order."""
         return self._examined[arrival.at]
 
+    def known_by(self, arrival: Arrival) -> ContactHow:
+        """By which rung the buyer of a kept order was known."""
+        return self._how[arrival.at]
+
     def recognised(self, arrival: Arrival) -> Recognised:
         """Whom matching took the buyer for."""
         return self._recognised[arrival.at]
@@ -179,6 +184,7 @@ class Books:
         if (late := self._superseded(number, order.revision)) is not None:
             return late
         contact, how = self._contact(arrival)
+        self._how[arrival.at] = how
         receipt = Receipt(
             id=new_id("sd"),
             number=order.number,

@@ -77,7 +77,7 @@ async def open_sqlite(path: Path, *, lock: bool) -> "SqliteDatabase":
     with ExitStack() as opened:
         path = _make_ready(path, opened, lock=lock)
         file = path.as_uri()
-        strands = [Strand(file, _writer_pragmas(is_server=lock)), *(Strand(f"{file}?mode=ro", READER_PRAGMAS) for _ in range(READERS))]
+        strands = [Strand(file, _writer_pragmas(path, is_server=lock)), *(Strand(f"{file}?mode=ro", READER_PRAGMAS) for _ in range(READERS))]
         try:
             for strand in strands:
                 await strand.open()
@@ -94,10 +94,12 @@ async def open_sqlite(path: Path, *, lock: bool) -> "SqliteDatabase":
     return db
 
 
-def _writer_pragmas(*, is_server: bool) -> dict[str, Any]:
+def _writer_pragmas(path: Path, *, is_server: bool) -> dict[str, Any]:
+    # Before WAL, afterwards a new file would stay without it for ever (rulings.md, 2). On any other file it only writes, which needs room.
+    of_a_new_file = {"auto_vacuum": "INCREMENTAL"} if path.stat().st_size == 0 else {}
     return {
         "busy_timeout": BUSY_MILLISECONDS,
-        "auto_vacuum": "INCREMENTAL",  # before WAL, afterwards a new file would stay without it for ever (rulings.md, 2)
+        **of_a_new_file,
         "journal_mode": "WAL",
         "synchronous": "FULL",  # an answer given must survive a power cut
         "foreign_keys": "ON",

@@ -7,7 +7,7 @@ from click import ClickException, Context
 from click.exceptions import Abort, Exit
 
 import prodsys
-from prodsys.terminal import drafts, files, logs, operating, orders, partners, say, serving, tokens, users
+from prodsys.terminal import drafts, files, logs, mail, operating, orders, partners, say, serving, tokens, users
 
 click.rich_click.TEXT_MARKUP = "rich"
 click.rich_click.SHOW_ARGUMENTS = True
@@ -16,7 +16,7 @@ click.rich_click.COMMAND_GROUPS = {
         {"name": "Begin and run", "commands": ["init", "serve", "worker", "migrate"]},
         {"name": "Who may do what", "commands": ["token", "user", "module"]},
         {"name": "Trade", "commands": ["partner", "articles", "contacts", "order", "export", "draft"]},
-        {"name": "Look after it", "commands": ["logs", "doctor", "backup", "restore", "config", "openapi"]},
+        {"name": "Look after it", "commands": ["logs", "mail", "doctor", "backup", "restore", "config", "openapi"]},
     ]
 }
 
@@ -65,6 +65,7 @@ for command in (
     orders.export,
     drafts.draft,
     logs.logs,
+    mail.mail,
     operating.doctor,
     files.backup,
     files.restore,

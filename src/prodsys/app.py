@@ -17,11 +17,16 @@ from litestar.di import NamedDependency, Provide
 from litestar.openapi import ResponseSpec
 
 import prodsys
+from prodsys.alerts import actions as alerts
+from prodsys.alerts import api as alerts_api
+from prodsys.alerts import mail
+from prodsys.alerts.model import MAIL_LANE, Ending
 from prodsys.articles import api as articles_api
 from prodsys.company import api as company_api
 from prodsys.contacts import api as contacts_api
 from prodsys.exchange import timetable
 from prodsys.exchange.courier import Courier, Kind
+from prodsys.exchange.outbox import LaneTurn
 from prodsys.kit.clock import now
 from prodsys.kit.db import Database, Tx, open_database
 from prodsys.kit.ids import new_id
@@ -34,11 +39,13 @@ from prodsys.modules import api as modules_api
 from prodsys.modules.store import Switchboard
 from prodsys.partners import actions as partners
 from prodsys.partners import api as partners_api
+from prodsys.partners import store as partner_store
 from prodsys.purchasing import abroad, by_the_clock, carrying
 from prodsys.purchasing import api as purchasing_api
 from prodsys.sales import api as sales_api
-from prodsys.sales.answers import AnswerKind
+from prodsys.sales import desk as sales_desk
 from prodsys.sales.api import RawOrders
+from prodsys.sales.feed import AnswerKind
 from prodsys.scopes import Scope, allows, public
 from prodsys.settings import Settings
 from prodsys.tokens import actions as tokens
@@ -56,6 +63,7 @@ DESCRIPTION = (
 
 
 TIDY = dt.timedelta(hours=3)
+LOOK_AFTER_TOKENS = dt.timedelta(hours=6)
 
 
 class Instance(msgspec.Struct, frozen=True, kw_only=True):
@@ -104,6 +112,7 @@ def create_app(instance: Instance) -> Litestar:
         route_handlers=[
             *company_api.routes,
             *sales_api.routes,
+            *sales_desk.routes,
             *purchasing_api.routes,
             *articles_api.routes,
             *contacts_api.routes,
@@ -112,6 +121,7 @@ def create_app(instance: Instance) -> Litestar:
             *users_api.routes,
             *modules_api.routes,
             *logs_api.routes,
+            *alerts_api.routes,
         ],
     )
     known = {
@@ -151,23 +161,54 @@ def _examples() -> dict[str, Any]:
 def courier_of(instance: Instance, metrics: Metrics | None = None) -> Courier:
     """Who carries what this company has promised, each kind to the room that knows how it ends."""
     kinds: dict[str, Kind] = {"order": carrying.OrderKind(instance.db, _reach(instance), metrics), "answer": AnswerKind()}
-    return Courier(instance.db, kinds, _owner(), partners.tell_lane, alone=instance.db.dialect == "sqlite")
+    kinds["mail"] = mail.MailKind(instance.settings)
+    return Courier(instance.db, kinds, _owner(), _tell_lane, alone=instance.db.dialect == "sqlite")
 
 
 async def keep_promises(instance: Instance, courier: Courier) -> None:
     """Deliver what is promised and do what stands on the timetable, until cancelled: in a server, in a worker, or for one command."""
     db = instance.db
     tasks = by_the_clock.tasks(db, _reach(instance), answers_every=instance.settings.answers_every_seconds)
-    await db.write(timetable.plan, "tidy", kind="tidy", subject="", every=TIDY)
+    tasks["tidy"] = partial(_tidy, db)
+    tasks["alerts"] = partial(_tell_people, instance)
+    tasks["tokens"] = partial(_keep_tokens, instance)
+    standing = {
+        "tidy": TIDY,
+        "alerts": dt.timedelta(seconds=instance.settings.alerts_every_seconds),
+        "tokens": LOOK_AFTER_TOKENS,
+    }
     async with asyncio.TaskGroup() as group:
         group.create_task(courier.run())
-        group.create_task(timetable.keep(db, {**tasks, "tidy": partial(_tidy, db)}, _owner(), alone=db.dialect == "sqlite"))
+        group.create_task(timetable.keep(db, tasks, _owner(), alone=db.dialect == "sqlite", standing=standing))
 
 
 async def _tidy(db: Database, _: str) -> None:
     """Forget what has served its time: used Idempotency-Keys, claims nobody took, sign-ins that ended."""
     await db.write(purge)
     await db.write(tokens.tidy)
+
+
+async def _tell_people(instance: Instance, _: str) -> None:
+    await alerts.read_logs(instance.db, has_mail=mail.is_set_up(instance.settings))
+
+
+async def _keep_tokens(instance: Instance, _: str) -> None:
+    async def renew(partner: str) -> None:
+        await partners.renew_token(instance.db, partners.way(instance.outbound, instance.vault, instance.settings), partner)
+
+    await alerts.keep_tokens(instance.db, _held_tokens, renew)
+
+
+def _held_tokens(tx: Tx) -> list[Ending]:
+    return [
+        Ending(id=one.id, name=one.name, is_ours=False, expires_at=one.token_expires_at, partner=one.pk)
+        for one in partner_store.connected(tx)
+        if one.token_expires_at is not None
+    ]
+
+
+def _tell_lane(tx: Tx, turn: LaneTurn) -> None:
+    (alerts if turn.lane == MAIL_LANE else partners).tell_lane(tx, turn)
 
 
 def _reach(instance: Instance) -> abroad.Reach:

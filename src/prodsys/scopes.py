@@ -35,6 +35,8 @@ class Scope(StrEnum):
     MODULES_WRITE = "Modules:Write"
     LOGS_READ = "Logs:Read"
     DELIVERIES_WRITE = "Deliveries:Write"
+    ALERTS_READ = "Alerts:Read"
+    ALERTS_WRITE = "Alerts:Write"
     SETTINGS_READ = "Settings:Read"
     METRICS_READ = "Metrics:Read"
 

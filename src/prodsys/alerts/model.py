@@ -158,6 +158,7 @@ _SUBJECTS = {
     "order.agreed": Subject.ANSWER,
     "order.accepted": Subject.ANSWER,
     "order.disputed": Subject.ANSWER,
+    "order.message": Subject.ANSWER,
     "order.revised": Subject.CHANGE,
     "order.changed": Subject.CHANGE,
     "order.change_proposed": Subject.CHANGE,

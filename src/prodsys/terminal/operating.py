@@ -179,6 +179,8 @@ def _in_force() -> "list[Setting]":
         value = str(getattr(known, field.name))
         if field.name == "database_url" and value:
             value = make_url(value).render_as_string(hide_password=True)
+        elif field.name.endswith("password") and value:
+            value = "***"
         told = [meta.description for meta in get_args(field.type) if isinstance(meta, msgspec.Meta) and meta.description]
         found.append(Setting(name=field.name, variable=variable, value=value, origin=origin, description=" ".join(told)))
     return found

@@ -51,6 +51,8 @@ def main() -> int:
     kind = "Quick run with smaller numbers" if asked.quick else "Full run"
     version = sys.version.split(maxsplit=1)[0]
     print(f"\n{kind}, {time.monotonic() - began:.0f} s, {os.cpu_count()} cores, load {load:.1f} before it began, Python {version}\n")
+    if load > 0.5 * (os.cpu_count() or 1):
+        print("Others were at work on this machine: the figures say little, and a slow disk flatters ratios to the loop.\n")
     print(table.show(found))
     missed = [row.what for row in found if row.met is False]
     print(f"\n{len(missed)} bars missed" + (": " + "; ".join(missed) if missed else ""))

@@ -5,7 +5,7 @@ The docstring of a class is the sentence its reader sees; `code` never changes o
     Refusal
     ├── the caller's: everything of 400-428
     ├── the admin's: ModuleOff, PartnerNotReady, MailNotReady (something is switched off or not connected)
-    ├── nobody's: TooManyRequests, PartnerUnreachable, MailNotTaken, StorageUnavailable (try again)
+    ├── nobody's: TooManyRequests, PartnerUnreachable, StorageUnavailable (try again)
     └── ours: InternalFault (500, no detail, a trace id)
 """
 
@@ -159,6 +159,12 @@ class MailNotReady(Refusal):
     code, status = "mail_not_ready", 409
 
 
+class MailNotTaken(Refusal):
+    """The mail server did not take the mail; what it said stands in the detail."""
+
+    code, status = "mail_not_taken", 409
+
+
 class CursorGone(Refusal):
     """This cursor belongs to another life of this instance, or points to what has been purged; list again and reconcile."""
 
@@ -235,12 +241,6 @@ class PartnerUnreachable(Refusal):
     """The partner's system cannot be reached at the moment; try again later."""
 
     code, status = "partner_unreachable", 502
-
-
-class MailNotTaken(Refusal):
-    """The mail server did not take the mail."""
-
-    code, status = "mail_not_taken", 502
 
 
 class StorageUnavailable(Refusal):

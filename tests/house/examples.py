@@ -2,11 +2,13 @@
 
 import asyncio
 import base64
+import contextlib
 import datetime as dt
 import json
 import re
 import sys
 import tempfile
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +17,11 @@ import msgspec
 from sqlalchemy import update
 
 from prodsys import app, tables
+from prodsys.alerts import actions as alerts
 from prodsys.kit.clock import now
 from prodsys.kit.web import write_openapi
 from prodsys.upkeep import upgrade
+from tests.rooms.mailbox import mail_server
 from tests.stories.company import FJORD, NORDLYS, Company, running
 
 FILE = Path(__file__).parents[2] / "openapi" / "examples.json"
@@ -141,13 +145,21 @@ class Spelling:
         return "2026-11-21T10:15:00Z" if days < 1 else "2027-02-19T10:15:00Z"
 
 
+@contextlib.asynccontextmanager
+async def _mailing(home: Path) -> AsyncIterator[Company]:
+    """The supplier, with a mail server."""
+    with mail_server() as box:
+        async with running(FJORD, f"sqlite:///{home}/fjord/prodsys.db", home / "fjord", **box.knobs()) as fjord:
+            yield fjord
+
+
 async def collected(home: Path) -> dict[str, Any]:
     """Every operation's request and answer, spelled the same each time, by operation id."""
     for name in ("fjord", "nordlys"):
         (home / name).mkdir()
         upgrade.upgrade(f"sqlite:///{home / name / 'prodsys.db'}")
     async with (
-        running(FJORD, f"sqlite:///{home}/fjord/prodsys.db", home / "fjord") as fjord,
+        _mailing(home) as fjord,
         running(NORDLYS, f"sqlite:///{home}/nordlys/prodsys.db", home / "nordlys", undo_seconds=3600) as nordlys,
     ):
         contract = msgspec.json.decode(write_openapi(app.create_app(fjord.instance)))
@@ -176,7 +188,11 @@ async def _our_own_house(r: Recorder, fjord: Company) -> None:
     await r.ask(fjord, "GET", "/modules")
     await r.ask(fjord, "PUT", "/modules/{name}", name="prodsys-to-prodsys", body={"is_on": True})
     person = {"email": "ola@fjord.example", "name": "Ola Fjord", "password": "a long and easy sentence", "scopes": ["SalesOrders:Read"]}
-    await r.ask(fjord, "POST", "/users", body=person)
+    ola = await r.read(fjord, "POST", "/users", body=person)
+    listens = await r.read(fjord, "POST", "/subscriptions", body={"subject": "new_draft", "pace": "daily", "hour": 6, "user": ola["id"]})
+    await r.ask(fjord, "GET", "/subscriptions", query={"user": ola["id"]})
+    await r.ask(fjord, "DELETE", "/subscriptions/{id}", id=listens["id"])
+    await r.ask(fjord, "POST", "/alerts/test-mail", body={"to": ola["email"]})
     await r.ask(fjord, "GET", "/users", query={"limit": 10})
     signed_in = await r.read(fjord, "POST", "/sessions", token=None, body={name: person[name] for name in ("email", "password")})
     await r.ask(fjord, "DELETE", "/sessions/current", token=signed_in["token"])
@@ -361,6 +377,9 @@ async def _look_after_it(r: Recorder, fjord: Company, nordlys: Company, partner:
     await nordlys.db.write(lambda tx: tx.execute(update(tables.deliveries).where(waiting).values(deadline=now())))
     await app.courier_of(nordlys.instance).sweep()
     dead = await r.read(nordlys, "GET", "/deliveries", query={"state": "dead"})
+    await alerts.read_logs(nordlys.db, has_mail=False)
+    trouble = await r.read(nordlys, "GET", "/alerts")
+    await r.ask(nordlys, "POST", "/alerts/{id}/dismiss", id=trouble["items"][0]["id"])
     await fjord.call("PUT", "/modules/prodsys-to-prodsys", json={"is_on": True})
     await r.ask(nordlys, "POST", "/deliveries/{id}/resend", id=dead["items"][0]["id"])
     await r.ask(nordlys, "POST", "/exports/{id}/retry", id=export["id"])

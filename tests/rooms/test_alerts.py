@@ -764,7 +764,7 @@ async def test_a_test_mail_says_what_the_server_said(company, kari, box):
 
     assert own.json() == {"to": "kari@fjord.example", "server": f"127.0.0.1:{box.port}"}
     assert [got["Subject"] for got in box.to("kari@fjord.example")] == ["Fjord Lager AS: test mail"]
-    assert (other.status_code, other.json()["code"], "No such box" in other.json()["detail"]) == (502, "mail_not_taken", True)
+    assert (other.status_code, other.json()["code"], "No such box" in other.json()["detail"]) == (409, "mail_not_taken", True)
 
 
 async def test_open_causes_are_listed_page_by_page_and_dismissed(company, kari):

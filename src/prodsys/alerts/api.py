@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import msgspec
 from litestar import Request, Response, delete, get, post
 from litestar.di import NamedDependency
-from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
+from litestar.params import FromPath, JSONBody, QueryParameter
 from msgspec import Meta
 
 from prodsys import errors
@@ -30,6 +30,9 @@ from prodsys.kit.web import (
 )
 from prodsys.scopes import AnyToken, Caller, Scope, allows
 from prodsys.settings import Settings
+
+
+IsOpen = Annotated[bool, QueryParameter(description="False for those that are over.")]
 
 
 class NewSubscription(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -62,9 +65,7 @@ class TestMailSent(msgspec.Struct, frozen=True, kw_only=True):
     tags=["alerts"],
     **allows(Scope.ALERTS_READ),
 )
-async def list_alerts(
-    db: NamedDependency[Database], limit: Limit = 50, after: After = None, is_open: FromQuery[bool] = True
-) -> Page[Alert]:
+async def list_alerts(db: NamedDependency[Database], limit: Limit = 50, after: After = None, is_open: IsOpen = True) -> Page[Alert]:
     below = None if after is None else decode_cursor(after, "alerts", int)[0]
     found = await db.read(store.page, limit=limit + 1, below=below, is_open=is_open)
     more = encode_cursor("alerts", found[limit - 1][0]) if len(found) > limit else None

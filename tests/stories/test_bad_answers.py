@@ -30,9 +30,6 @@ PAUSED: dict[str, tuple[Fault, str]] = {
     "an overloaded proxy": (http(503, b"<h1>Busy</h1>", "text/html"), "status_503"),
     "a fault of theirs": (http(500, b"{", "application/json"), "status_500"),
     "words that are not HTTP": (b"220 mail.fjord.example ESMTP\r\n\r\n", "protocol"),
-        b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 900\r\nConnection: close\r\n\r\n{",
-        "timeout",
-    ),
 }
 
 

@@ -72,9 +72,9 @@ class Killable:
         headers = {"Authorization": f"Bearer {token}"}
         return httpx2.AsyncClient(base_url=f"{self.url}/api/v1", headers=headers, timeout=30, limits=limits)
 
-    async def start(self, *, largest_file: int = -1) -> None:
+    async def start(self, *, largest_file: int = -1, **settings: str) -> None:
         """Start serving, as the operator's service manager does, and wait until it answers."""
-        self._process = self.spawn("serve", "--port", str(self.port))
+        self._process = self.spawn("serve", "--port", str(self.port), **settings)
         self.limit_files(largest_file)
         async with httpx2.AsyncClient(timeout=2) as http:
             for _ in range(2_000):
@@ -86,8 +86,9 @@ class Killable:
                 await asyncio.sleep(0.02)
         raise AssertionError("The server did not come up.")
 
-    def spawn(self, *words: str, **more: str) -> subprocess.Popen[bytes]:
+    def spawn(self, *words: str, **settings: str) -> subprocess.Popen[bytes]:
         """Run a verb of the command line on this company."""
+        more = {f"PRODSYS_{name.upper()}": setting for name, setting in settings.items()}
         with self.log.open("ab") as log:
             environment = self._environment | more
             return subprocess.Popen([sys.executable, "-m", "prodsys", *words], env=environment, stdout=log, stderr=subprocess.STDOUT)
@@ -200,7 +201,7 @@ async def founded(card: Party, home: Path, database_url: str = "", public_url: s
     if database_url:
         await asyncio.to_thread(upgrade.upgrade, url)
     else:
-        await asyncio.to_thread(shutil.copyfile, _upgraded_file(), home / "prodsys.db")
+        await asyncio.to_thread(shutil.copyfile, upgraded_file(), home / "prodsys.db")
     async with app.opened(Settings(**known), serving=False) as instance:
         token = await instance.db.write(_begin, card)
     environment = {name: text for name, text in os.environ.items() if not name.startswith("PRODSYS_")}
@@ -214,7 +215,8 @@ async def founded(card: Party, home: Path, database_url: str = "", public_url: s
 
 
 @cache
-def _upgraded_file() -> Path:
+def upgraded_file() -> Path:
+    """A SQLite file at this version's schema, to be copied."""
     file = Path(mkdtemp(prefix="prodsys-chaos-")) / "prodsys.db"
     upgrade.upgrade(f"sqlite:///{file}")
     return file

@@ -12,7 +12,7 @@ import msgspec
 from tests.chaos import books
 from tests.chaos.companies import Pair
 from tests.chaos.killable import GONE, Killable, connect, export, in_time, write_orders
-from tests.chaos.proxy import Proxy, Stage
+from tests.chaos.proxy import Proxy, Stage, quiet
 
 STAGES: tuple[Stage, ...] = ("arrived", "delivered", "answered")
 
@@ -109,9 +109,9 @@ async def _strike(victim: Killable, line: Proxy, chance: random.Random) -> str:
             victim.kill()
             struck.set()
 
-    def hear(reached: Stage) -> None:
+    def hear(reached: Stage, _: str) -> None:
         if reached == stage:
-            line.at = lambda _: None
+            line.at = quiet
             if delay:
                 loop.call_later(delay, fall)
             else:
@@ -125,7 +125,7 @@ async def _strike(victim: Killable, line: Proxy, chance: random.Random) -> str:
         stage = "any"
         fall()
     finally:
-        line.at = lambda _: None
+        line.at = quiet
     return stage
 
 

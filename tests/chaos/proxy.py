@@ -22,15 +22,21 @@ _SAID = b"<html><h1>Bad Gateway</h1></html>"
 OWN_502 = b"HTTP/1.1 502 Bad Gateway\r\nContent-Type: text/html\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%b" % (len(_SAID), _SAID)
 
 
+def quiet(_: Stage, __: str) -> None:
+    """Nobody wants to know."""
+
+
 class Proxy:
-    """Passes HTTP on to a port of this machine; `faults` says how well, `at` hears of each stage of every request."""
+    """Passes HTTP on to a port of this machine; `faults` says how well, `at` hears of each stage of every request and its method."""
 
     def __init__(self, upstream: int, seed: int = 1) -> None:
         self.upstream = upstream
         self.faults: dict[Fault, int] = {"none": 1}
         self.too_late = 2.5
         """Seconds after which the caller has given up."""
-        self.at: Callable[[Stage], None] = lambda _: None
+        self.at: Callable[[Stage, str], None] = quiet
+        self.late = (0.01, 0.3)
+        """Seconds between which a late request is late."""
         self.met: Counter[Fault] = Counter()
         self._random = random.Random(seed)
 
@@ -59,7 +65,8 @@ class Proxy:
     async def _pass_on(self, request: bytes, writer: asyncio.StreamWriter) -> None:
         [fault] = self._random.choices(list(self.faults), weights=list(self.faults.values()))
         self.met[fault] += 1
-        self.at("arrived")
+        method = request.partition(b" ")[0].decode("latin-1")
+        self.at("arrived", method)
         match fault:
             case "lose_request":
                 _hang_up(writer)
@@ -73,7 +80,7 @@ class Proxy:
                 _hang_up(writer)
                 return
             case "late":
-                await asyncio.sleep(self._random.uniform(0.01, 0.3))
+                await asyncio.sleep(self._random.uniform(*self.late))
             case _:
                 pass
         if fault == "twice":
@@ -81,7 +88,7 @@ class Proxy:
             _, reply = await asyncio.gather(self._deliver(request), self._deliver(request, after=wait))
         else:
             reply = await self._deliver(request)
-        self.at("answered")
+        self.at("answered", method)
         match fault:
             case _ if not reply:
                 _hang_up(writer)
@@ -113,7 +120,7 @@ class Proxy:
             await writer.drain()
             if cut:
                 return b""
-            self.at("delivered")
+            self.at("delivered", request.partition(b" ")[0].decode("latin-1"))
             return await _message(reader) or b""
         except (OSError, asyncio.IncompleteReadError):
             return b""

@@ -169,6 +169,8 @@ class Books:
         if any(arrival.order.revision > 1 for arrival in arrivals):
             # Waits for this partner's orders under way, so that two revisions cannot both believe to be the newest.
             partners.lock_contact(self._tx, self._buyer.pk)
+            # What was waited for may have been a higher revision.
+            self.find(arrivals)
         outcomes = [self._keep(arrival) for arrival in arrivals]
         store.age(self._tx, self._buyer.pk, sorted({plain(arrival.order.number) for arrival in arrivals}))
         lost = [at for at, outcome in enumerate(outcomes) if outcome is None]

@@ -41,7 +41,7 @@ class Weekend(msgspec.Struct, frozen=True):
         await app.courier_of(self.nordlys.instance).sweep()
 
     async def _is_at_rest(self) -> bool:
-        return await asked(self.nordlys, "SELECT count(*) FROM deliveries WHERE state = 'leased'") == 0
+        return bool(await asked(self.nordlys, "SELECT count(*) FROM deliveries WHERE state = 'leased'") == 0)
 
     async def export(self, count: int) -> str:
         """Write so many orders and export them together; the export's id."""
@@ -51,7 +51,7 @@ class Weekend(msgspec.Struct, frozen=True):
 
     async def all_received(self) -> bool:
         """Whether every order is known to be there."""
-        return await asked(self.nordlys, "SELECT count(*) FROM purchase_orders WHERE delivery <> 'received'") == 0
+        return bool(await asked(self.nordlys, "SELECT count(*) FROM purchase_orders WHERE delivery <> 'received'") == 0)
 
 
 async def asked(company: Company, question: str) -> Any:
@@ -170,7 +170,7 @@ async def test_a_feed_heard_many_times_at_once_and_again_from_its_beginning_is_t
     orders = (await weekend.nordlys.call("GET", "/purchasing/orders"))["items"]
 
     async def all_published() -> bool:
-        return await asked(weekend.fjord, "SELECT count(*) FROM sales_changes") == 4
+        return bool(await asked(weekend.fjord, "SELECT count(*) FROM sales_changes") == 4)
 
     await weekend.fjord.in_time(all_published)
     refreshes = [weekend.nordlys.call("POST", f"/purchasing/orders/{order['id']}/refresh") for order in orders for _ in range(5)]

@@ -100,7 +100,9 @@ async def test_revisions_that_overtake_each_other_leave_the_highest_as_the_newes
 
     assert {answer.status_code for answer in answers} <= {200, 201, 409}
     assert {answer.json()["code"] for answer in answers if answer.status_code == 409} <= {"revision_superseded"}
-    kept = supplier.rows("SELECT revision, is_newest FROM sales_orders")
+    kept = supplier.rows("SELECT revision, is_newest FROM sales_orders ORDER BY pk")
+    changes = [revision for revision, _ in kept if revision > 1]
+    assert changes == sorted(changes)
     assert len(kept) == len(set(kept))
     assert [revision for revision, is_newest in kept if is_newest] == [5]
 

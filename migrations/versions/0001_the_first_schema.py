@@ -252,6 +252,7 @@ def upgrade() -> None:
         batch_op.create_index("log_entries_level", ["level", "pk"], unique=False)
         batch_op.create_index("log_entries_number", ["number", "pk"], unique=False)
         batch_op.create_index("log_entries_partner", ["partner", "pk"], unique=False)
+        batch_op.create_index("log_entries_partner_level", ["partner", "level", "pk"], unique=False)
         batch_op.create_index("log_entries_subject", ["subject", "pk"], unique=False)
         batch_op.create_index("log_entries_trace", ["trace_id"], unique=False)
 
@@ -427,6 +428,7 @@ def upgrade() -> None:
         sa.Column("round", sa.BigInteger(), server_default="1", nullable=False),
         sa.Column("whole_at", Instant(), nullable=True, comment="when a reading first reached the end; null until then"),
         sa.Column("pulled_at", Instant(), nullable=True, comment="when we last were at the end"),
+        sa.Column("mismatches", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("fault", Code(), server_default="", nullable=False),
         sa.ForeignKeyConstraint(["partner"], ["partners.pk"], name=op.f("fk_catalogue_pulls_partner")),
         sa.PrimaryKeyConstraint("partner", name=op.f("pk_catalogue_pulls")),
@@ -526,7 +528,13 @@ def upgrade() -> None:
         sa.Column(
             "agreed_revision", sa.Integer(), server_default="0", nullable=False, comment="what both companies stand by; 0 while nothing"
         ),
-        sa.Column("word", Code(), server_default="", nullable=False, comment="acceptance | cancellation: a word of ours on its way"),
+        sa.Column(
+            "word",
+            Code(),
+            server_default="",
+            nullable=False,
+            comment="id of the promise that carries our word; empty while none is on its way",
+        ),
         sa.Column("stood_at", Code(), server_default="", nullable=False, comment="the acceptance to go back to when that word is refused"),
         sa.Column("due_date", Day(), nullable=True, comment="when the next of it should be here; null when nothing more is expected"),
         sa.Column("is_promised_late", sa.Boolean(), server_default=sa.text("(false)"), nullable=False),
@@ -559,6 +567,8 @@ def upgrade() -> None:
             postgresql_where=sa.text("is_partly_received"),
         )
         batch_op.create_index("purchase_orders_partner", ["partner", "pk"], unique=False)
+        batch_op.create_index("purchase_orders_partner_date", ["partner", "date", "pk"], unique=False)
+        batch_op.create_index("purchase_orders_partner_delivery", ["partner", "delivery", "pk"], unique=False)
         batch_op.create_index(
             "purchase_orders_promised_late",
             ["pk"],
@@ -632,6 +642,7 @@ def upgrade() -> None:
         "supplier_articles",
         sa.Column("pk", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("partner", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("their_id", Code(), nullable=False, comment="how they name the article whatever its number"),
         sa.Column("number", Code(), nullable=False),
         sa.Column("number_key", Code(), nullable=False, comment="folded: no case, no separators"),
         sa.Column("number_reverse", Code(), nullable=False, comment="number_key backwards, so that an end can be looked up"),
@@ -647,7 +658,7 @@ def upgrade() -> None:
         sa.Column("minimum", DecimalText(), nullable=True),
         sa.Column("multiple", DecimalText(), nullable=True),
         sa.Column("round", sa.BigInteger(), nullable=False, comment="the reading of the whole catalogue that saw it last"),
-        sa.Column("changed_at", Instant(), nullable=False),
+        sa.Column("read_at", Instant(), nullable=False),
         sa.ForeignKeyConstraint(["partner"], ["partners.pk"], name=op.f("fk_supplier_articles_partner")),
         sa.PrimaryKeyConstraint("pk", name=op.f("pk_supplier_articles")),
     )
@@ -657,6 +668,7 @@ def upgrade() -> None:
         batch_op.create_index("supplier_articles_number", ["partner", "number"], unique=True)
         batch_op.create_index("supplier_articles_number_key", ["partner", "number_key", "pk"], unique=False)
         batch_op.create_index("supplier_articles_number_reverse", ["partner", "number_reverse"], unique=False)
+        batch_op.create_index("supplier_articles_their_id", ["partner", "their_id"], unique=False)
 
     op.create_table(
         "supplier_numbers",
@@ -947,6 +959,7 @@ def downgrade() -> None:
 
     op.drop_table("supplier_numbers")
     with op.batch_alter_table("supplier_articles", schema=None) as batch_op:
+        batch_op.drop_index("supplier_articles_their_id")
         batch_op.drop_index("supplier_articles_number_reverse")
         batch_op.drop_index("supplier_articles_number_key")
         batch_op.drop_index("supplier_articles_number")
@@ -975,6 +988,8 @@ def downgrade() -> None:
         batch_op.drop_index(
             "purchase_orders_promised_late", sqlite_where=sa.text("is_promised_late"), postgresql_where=sa.text("is_promised_late")
         )
+        batch_op.drop_index("purchase_orders_partner_delivery")
+        batch_op.drop_index("purchase_orders_partner_date")
         batch_op.drop_index("purchase_orders_partner")
         batch_op.drop_index(
             "purchase_orders_partly_received", sqlite_where=sa.text("is_partly_received"), postgresql_where=sa.text("is_partly_received")
@@ -1026,6 +1041,7 @@ def downgrade() -> None:
     with op.batch_alter_table("log_entries", schema=None) as batch_op:
         batch_op.drop_index("log_entries_trace")
         batch_op.drop_index("log_entries_subject")
+        batch_op.drop_index("log_entries_partner_level")
         batch_op.drop_index("log_entries_partner")
         batch_op.drop_index("log_entries_number")
         batch_op.drop_index("log_entries_level")

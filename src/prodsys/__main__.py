@@ -7,7 +7,7 @@ from click import ClickException, Context
 from click.exceptions import Abort, Exit
 
 import prodsys
-from prodsys.terminal import drafts, files, logs, mail, operating, orders, partners, say, serving, tokens, users
+from prodsys.terminal import catalogues, drafts, files, logs, mail, operating, orders, partners, say, serving, tokens, users
 
 click.rich_click.TEXT_MARKUP = "rich"
 click.rich_click.SHOW_ARGUMENTS = True
@@ -15,7 +15,7 @@ click.rich_click.COMMAND_GROUPS = {
     "prodsys": [
         {"name": "Begin and run", "commands": ["init", "serve", "worker", "migrate"]},
         {"name": "Who may do what", "commands": ["token", "user", "module"]},
-        {"name": "Trade", "commands": ["partner", "articles", "contacts", "order", "export", "draft"]},
+        {"name": "Trade", "commands": ["partner", "articles", "contacts", "catalogue", "order", "export", "draft"]},
         {"name": "Look after it", "commands": ["logs", "mail", "doctor", "backup", "restore", "config", "openapi"]},
     ]
 }
@@ -61,6 +61,7 @@ for command in (
     partners.partner,
     files.articles,
     files.contacts,
+    catalogues.catalogue,
     orders.order,
     orders.export,
     drafts.draft,

@@ -22,7 +22,10 @@ from prodsys.alerts import api as alerts_api
 from prodsys.alerts import mail
 from prodsys.alerts.model import MAIL_LANE, Ending
 from prodsys.articles import api as articles_api
+from prodsys.catalogue import actions as catalogue
+from prodsys.catalogue import api as catalogue_api
 from prodsys.company import api as company_api
+from prodsys.contacts import actions as contacts
 from prodsys.contacts import api as contacts_api
 from prodsys.exchange import timetable
 from prodsys.exchange.courier import Courier, Kind
@@ -63,6 +66,7 @@ DESCRIPTION = (
 
 
 TIDY = dt.timedelta(hours=3)
+LOOK_AFTER_SUPPLIERS = dt.timedelta(hours=1)
 LOOK_AFTER_TOKENS = dt.timedelta(hours=6)
 
 
@@ -117,6 +121,7 @@ def create_app(instance: Instance) -> Litestar:
             *articles_api.routes,
             *contacts_api.routes,
             *partners_api.routes,
+            *catalogue_api.routes,
             *tokens_api.routes,
             *users_api.routes,
             *modules_api.routes,
@@ -169,11 +174,15 @@ async def keep_promises(instance: Instance, courier: Courier) -> None:
     """Deliver what is promised and do what stands on the timetable, until cancelled: in a server, in a worker, or for one command."""
     db = instance.db
     tasks = by_the_clock.tasks(db, _reach(instance), answers_every=instance.settings.answers_every_seconds)
+    way = _way(instance)
+    tasks |= partners.tasks(db, way) | catalogue.tasks(db, way)
+    tasks["suppliers"] = partial(_plan_suppliers, instance)
     tasks["tidy"] = partial(_tidy, db)
     tasks["alerts"] = partial(_tell_people, instance)
     tasks["tokens"] = partial(_keep_tokens, instance)
     standing = {
         "tidy": TIDY,
+        "suppliers": LOOK_AFTER_SUPPLIERS,
         "alerts": dt.timedelta(seconds=instance.settings.alerts_every_seconds),
         "tokens": LOOK_AFTER_TOKENS,
     }
@@ -186,6 +195,12 @@ async def _tidy(db: Database, _: str) -> None:
     """Forget what has served its time: used Idempotency-Keys, claims nobody took, sign-ins that ended."""
     await db.write(purge)
     await db.write(tokens.tidy)
+    await db.write(contacts.tidy)
+
+
+async def _plan_suppliers(instance: Instance, _: str) -> None:
+    """Ask every connected supplier by the clock, as often as the settings now say."""
+    await instance.db.write(partners.plan, _way(instance).clock)
 
 
 async def _tell_people(instance: Instance, _: str) -> None:
@@ -194,7 +209,7 @@ async def _tell_people(instance: Instance, _: str) -> None:
 
 async def _keep_tokens(instance: Instance, _: str) -> None:
     async def renew(partner: str) -> None:
-        await partners.renew_token(instance.db, partners.way(instance.outbound, instance.vault, instance.settings), partner)
+        await partners.renew_token(instance.db, _way(instance), partner)
 
     await alerts.keep_tokens(instance.db, _held_tokens, renew)
 
@@ -209,6 +224,10 @@ def _held_tokens(tx: Tx) -> list[Ending]:
 
 def _tell_lane(tx: Tx, turn: LaneTurn) -> None:
     (alerts if turn.lane == MAIL_LANE else partners).tell_lane(tx, turn)
+
+
+def _way(instance: Instance) -> partners.Way:
+    return partners.way(instance.outbound, instance.vault, instance.settings)
 
 
 def _reach(instance: Instance) -> abroad.Reach:

@@ -319,7 +319,7 @@ purchase_orders = Table(
     Column("answered", Code, comment="documents.OrderAnswer as JSON: the newest answer to this revision"),
     Column("answered_at", Instant),
     Column("agreed_revision", Integer, nullable=False, server_default="0", comment="what both companies stand by; 0 while nothing"),
-    Column("word", Code, nullable=False, server_default="", comment="acceptance | cancellation: a word of ours on its way"),
+    Column("word", Code, nullable=False, server_default="", comment="id of the promise that carries our word; empty while none is on its way"),
     Column("stood_at", Code, nullable=False, server_default="", comment="the acceptance to go back to when that word is refused"),
     Column("due_date", Day, comment="when the next of it should be here; null when nothing more is expected"),
     _flag("is_promised_late"),
@@ -331,6 +331,8 @@ purchase_orders = Table(
     Index("purchase_orders_acceptance", "acceptance", "pk"),
     Index("purchase_orders_partner", "partner", "pk"),
     Index("purchase_orders_their_id", "their_id"),
+    Index("purchase_orders_partner_delivery", "partner", "delivery", "pk"),
+    Index("purchase_orders_partner_date", "partner", "date", "pk"),
     Index("purchase_orders_date", "date", "pk"),
     # What somebody has to follow up is little of all there is.
     Index(
@@ -630,6 +632,7 @@ log_entries = Table(
     Index("log_entries_at", "at", "pk"),
     Index("log_entries_trace", "trace_id"),
     Index("log_entries_partner", "partner", "pk"),
+    Index("log_entries_partner_level", "partner", "level", "pk"),
     Index("log_entries_subject", "subject", "pk"),
     Index("log_entries_number", "number", "pk"),
     Index("log_entries_level", "level", "pk"),
@@ -665,6 +668,7 @@ supplier_articles = Table(
     metadata,
     _key(),
     _to("partner", "partners"),
+    Column("their_id", Code, nullable=False, comment="how they name the article whatever its number"),
     Column("number", Code, nullable=False),
     Column("number_key", Code, nullable=False, comment="folded: no case, no separators"),
     Column("number_reverse", Code, nullable=False, comment="number_key backwards, so that an end can be looked up"),
@@ -680,12 +684,13 @@ supplier_articles = Table(
     Column("minimum", DecimalText),
     Column("multiple", DecimalText),
     Column("round", BigInteger, nullable=False, comment="the reading of the whole catalogue that saw it last"),
-    Column("changed_at", Instant, nullable=False),
+    Column("read_at", Instant, nullable=False),
     Index("supplier_articles_number", "partner", "number", unique=True),
     Index("supplier_articles_number_key", "partner", "number_key", "pk"),
     Index("supplier_articles_number_reverse", "partner", "number_reverse"),
     Index("supplier_articles_name_key", "partner", "name_key", "pk"),
     Index("supplier_articles_gtin", "partner", "gtin"),
+    Index("supplier_articles_their_id", "partner", "their_id"),
 )
 
 catalogue_pulls = Table(
@@ -696,6 +701,7 @@ catalogue_pulls = Table(
     _count("round", 1),
     Column("whole_at", Instant, comment="when a reading first reached the end; null until then"),
     Column("pulled_at", Instant, comment="when we last were at the end"),
+    _count("mismatches"),
     _text("fault"),
 )
 
@@ -772,4 +778,51 @@ alert_said = Table(
     Column("key", Code, primary_key=True, comment="what is said once and never again"),
     Column("at", Instant, nullable=False),
     Index("alert_said_at", "at"),
+)
+
+webhooks = Table(
+    "webhooks",
+    metadata,
+    _key(),
+    _id(),
+    _to("partner", "partners", nullable=True),
+    Column("url", Code, nullable=False),
+    Column("events", Code, nullable=False, comment="list of webhooks.model.Event as JSON"),
+    Column("sealed", Code, nullable=False, comment="what signs"),
+    Column("sealed_before", Code, comment="what signed before the last rotation"),
+    Column("before_until", Instant),
+    _flag("is_enabled", on=True),
+    Column("last_delivered_at", Instant),
+    Column("failing_since", Instant),
+    _count("failures"),
+    _text("last_error"),
+    Column("disabled_at", Instant),
+    Column("created_at", Instant, nullable=False),
+    _text("created_by"),
+    # Null partners are all the house, which SQL would take for different ones.
+    UniqueConstraint("partner", "url", name="one_webhook_per_address"),
+)
+
+inbox_registrations = Table(
+    "inbox_registrations",
+    metadata,
+    _key(),
+    _id(),
+    Column("partner", _Key, ForeignKey("partners.pk"), nullable=False, unique=True),
+    Column("sealed", Code, comment="what the supplier signs by; null until he has answered"),
+    _text("their_id"),
+    _text("base"),
+    _text("endpoint"),
+    Column("registered_at", Instant),
+    Column("next_at", Instant, nullable=False, comment="when it is looked after next"),
+    _text("fault"),
+)
+
+inbox_messages = Table(
+    "inbox_messages",
+    metadata,
+    Column("inbox", _Key, ForeignKey("inbox_registrations.pk"), primary_key=True),
+    Column("id", Code, primary_key=True, comment="the sender's webhook-id"),
+    Column("at", Instant, nullable=False),
+    Index("inbox_messages_at", "at"),
 )

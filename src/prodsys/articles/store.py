@@ -108,6 +108,14 @@ def by_id(tx: Tx, id: str) -> Known | None:
     return _by_id.first(tx, {"id": id})
 
 
+_by_ids = hot(select(*_ARTICLE).where(in_texts(articles.c.id, "ids")), Known)
+
+
+def by_ids(tx: Tx, ids: Collection[str]) -> dict[str, Known]:
+    """Articles by their public ids; those that are not there are left out."""
+    return {article.id: article for article in _by_ids.all(tx, {"ids": ids})} if ids else {}
+
+
 _agreed = hot(
     select(*(agreed_prices.c[field] for field in Agreed.__struct_fields__)).where(
         agreed_prices.c.partner == bindparam("partner"), in_ints(agreed_prices.c.article, "articles")

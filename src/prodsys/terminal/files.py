@@ -66,6 +66,54 @@ def import_contacts(file: Any, role: Any) -> None:
     _tell_imported("contacts", guest.visit(story))
 
 
+@contacts.command(epilog="Example: prodsys contacts duplicates")
+@say.as_json
+def duplicates() -> None:
+    """Contacts that may be the same company, the likeliest first, and what speaks for it."""
+    from prodsys.contacts import store
+
+    async def story(instance: "Instance") -> Any:
+        return await instance.db.read(store.duplicates)
+
+    found = guest.visit(story)
+    say.answer(
+        say.listed(found),
+        lambda: say.table(
+            ("SCORE", "SHARED", "ID", "NAME", "PARTNER"),
+            [
+                (group.score, [one.field for one in group.evidence], contact.id, contact.name, contact.partner)
+                for group in found
+                for contact in group.contacts
+            ],
+            "No two contacts share a number, a name or an e-mail address.",
+        ),
+    )
+
+
+@contacts.command(epilog="Example: prodsys contacts merge ct_01KANQ… ct_01KANR… --fill-gaps")
+@click.argument("contact", metavar="CONTACT")
+@click.argument("into", metavar="INTO")
+@click.option("--fill-gaps", is_flag=True, help="Take over what the kept card leaves empty.")
+@say.as_json
+def merge(contact: str, into: str, fill_gaps: bool) -> None:
+    """Let INTO take the place of CONTACT: orders, proposals and the partner's link go there; there is no undo."""
+    from prodsys.contacts import actions
+    from prodsys.contacts.model import Merge
+    from prodsys.scopes import CONSOLE
+
+    async def story(instance: "Instance") -> Any:
+        return await instance.db.write(actions.merge, contact, Merge(into=into, fill_gaps=fill_gaps), actor=CONSOLE.name)
+
+    done = guest.visit(story)
+
+    def words() -> list[str]:
+        moved = ", ".join(f"{count} of {column.partition('.')[0].replace('_', ' ')}" for column, count in done.moved.items()) or "nothing"
+        taken = f" Taken over: {', '.join(done.filled)}." if done.filled else ""
+        return [f"{done.kept.name} ({done.kept.id}) is kept; moved: {moved}.{taken}"]
+
+    say.answer(done, words)
+
+
 def _tell_imported(what: str, came: Any) -> None:
     left_out = f", {came.refused} rows left out" if getattr(came, "refused", 0) else ""
     say.answer(

@@ -1,0 +1,1 @@
+"""The suppliers' catalogues, as their instances offer them to us."""

@@ -462,6 +462,23 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("partner", name=op.f("pk_contact_syncs")),
     )
     op.create_table(
+        "inbox_registrations",
+        sa.Column("pk", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("id", Code(), nullable=False),
+        sa.Column("partner", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("sealed", Code(), nullable=True, comment="what the supplier signs by; null until he has answered"),
+        sa.Column("their_id", Code(), server_default="", nullable=False),
+        sa.Column("base", Code(), server_default="", nullable=False),
+        sa.Column("endpoint", Code(), server_default="", nullable=False),
+        sa.Column("registered_at", Instant(), nullable=True),
+        sa.Column("next_at", Instant(), nullable=False, comment="when it is looked after next"),
+        sa.Column("fault", Code(), server_default="", nullable=False),
+        sa.ForeignKeyConstraint(["partner"], ["partners.pk"], name=op.f("fk_inbox_registrations_partner")),
+        sa.PrimaryKeyConstraint("pk", name=op.f("pk_inbox_registrations")),
+        sa.UniqueConstraint("id", name=op.f("uq_inbox_registrations_id")),
+        sa.UniqueConstraint("partner", name=op.f("uq_inbox_registrations_partner")),
+    )
+    op.create_table(
         "mappings",
         sa.Column("pk", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("id", Code(), nullable=False),
@@ -714,6 +731,29 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_tokens_successor_of"), ["successor_of"], unique=False)
 
     op.create_table(
+        "webhooks",
+        sa.Column("pk", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("id", Code(), nullable=False),
+        sa.Column("partner", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("url", Code(), nullable=False),
+        sa.Column("events", Code(), nullable=False, comment="list of webhooks.model.Event as JSON"),
+        sa.Column("sealed", Code(), nullable=False, comment="what signs"),
+        sa.Column("sealed_before", Code(), nullable=True, comment="what signed before the last rotation"),
+        sa.Column("before_until", Instant(), nullable=True),
+        sa.Column("is_enabled", sa.Boolean(), server_default=sa.text("(true)"), nullable=False),
+        sa.Column("last_delivered_at", Instant(), nullable=True),
+        sa.Column("failing_since", Instant(), nullable=True),
+        sa.Column("failures", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("last_error", Code(), server_default="", nullable=False),
+        sa.Column("disabled_at", Instant(), nullable=True),
+        sa.Column("created_at", Instant(), nullable=False),
+        sa.Column("created_by", Code(), server_default="", nullable=False),
+        sa.ForeignKeyConstraint(["partner"], ["partners.pk"], name=op.f("fk_webhooks_partner")),
+        sa.PrimaryKeyConstraint("pk", name=op.f("pk_webhooks")),
+        sa.UniqueConstraint("id", name=op.f("uq_webhooks_id")),
+        sa.UniqueConstraint("partner", "url", name="one_webhook_per_address"),
+    )
+    op.create_table(
         "claims",
         sa.Column("pk", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("token", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -746,6 +786,17 @@ def upgrade() -> None:
     with op.batch_alter_table("export_orders", schema=None) as batch_op:
         batch_op.create_index("export_orders_delivery", ["delivery"], unique=False)
         batch_op.create_index(batch_op.f("ix_export_orders_order"), ["order"], unique=False)
+
+    op.create_table(
+        "inbox_messages",
+        sa.Column("inbox", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("id", Code(), nullable=False, comment="the sender's webhook-id"),
+        sa.Column("at", Instant(), nullable=False),
+        sa.ForeignKeyConstraint(["inbox"], ["inbox_registrations.pk"], name=op.f("fk_inbox_messages_inbox")),
+        sa.PrimaryKeyConstraint("inbox", "id", name=op.f("pk_inbox_messages")),
+    )
+    with op.batch_alter_table("inbox_messages", schema=None) as batch_op:
+        batch_op.create_index("inbox_messages_at", ["at"], unique=False)
 
     op.create_table(
         "purchase_despatches",
@@ -939,6 +990,10 @@ def downgrade() -> None:
         batch_op.drop_index("purchase_despatches_order")
 
     op.drop_table("purchase_despatches")
+    with op.batch_alter_table("inbox_messages", schema=None) as batch_op:
+        batch_op.drop_index("inbox_messages_at")
+
+    op.drop_table("inbox_messages")
     with op.batch_alter_table("export_orders", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_export_orders_order"))
         batch_op.drop_index("export_orders_delivery")
@@ -948,6 +1003,7 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_claims_token"))
 
     op.drop_table("claims")
+    op.drop_table("webhooks")
     with op.batch_alter_table("tokens", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_tokens_successor_of"))
         batch_op.drop_index(batch_op.f("ix_tokens_person"))
@@ -1010,6 +1066,7 @@ def downgrade() -> None:
         )
 
     op.drop_table("mappings")
+    op.drop_table("inbox_registrations")
     op.drop_table("contact_syncs")
     with op.batch_alter_table("contact_proposals", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_contact_proposals_contact"))

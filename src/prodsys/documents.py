@@ -199,8 +199,8 @@ class OrderLine(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
     @property
     def net(self) -> Decimal | None:
-        """quantity × unit_price ÷ price_quantity × (1 − discount/100), rounded half up; None while a part is missing."""
-        if self.quantity is None or self.unit_price is None:
+        """quantity × unit_price ÷ price_quantity × (1 − discount/100), rounded half up; None while a part is missing, and for a text."""
+        if self.quantity is None or self.unit_price is None or self.kind == "text":
             return None
         # Divided last and once: a third of a price times a discount would otherwise fall just below the half that is to be rounded up.
         gross = _ROOM.multiply(_ROOM.multiply(self.quantity, self.unit_price), 100 - self.discount_percent)

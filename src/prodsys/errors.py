@@ -69,6 +69,12 @@ class SignInFailed(Refusal):
     code, status = "sign_in_failed", 401
 
 
+class SignatureInvalid(Refusal):
+    """This message is not signed as was agreed, or it is older than five minutes."""
+
+    code, status = "signature_invalid", 401
+
+
 class InsufficientScope(Refusal):
     """The token is valid but does not carry the scope this door asks for."""
 
@@ -79,6 +85,12 @@ class ModuleOff(Refusal):
     """The module this door belongs to is switched off here; its admin can switch it on under Admin > Extensions."""
 
     code, status = "module_off", 403
+
+
+class PartnerInactive(Refusal):
+    """This company does not trade with you at the moment; its admin can take up the partnership again."""
+
+    code, status = "partner_inactive", 403
 
 
 class ScopeNotYours(Refusal):
@@ -163,6 +175,12 @@ class MailNotTaken(Refusal):
     """The mail server did not take the mail; what it said stands in the detail."""
 
     code, status = "mail_not_taken", 409
+
+
+class ListTooLong(Refusal):
+    """This list has more than 100,000 rows, more than a workbook should hold; narrow its filter, or take it as text/csv."""
+
+    code, status = "list_too_long", 406
 
 
 class CursorGone(Refusal):

@@ -194,6 +194,7 @@ async def test_every_code_comes_with_its_place_in_the_order(supplier, clock):
         "price_differs": ("/lines/0/unit_price", False, {"lines": [a_line(unit_price="129.51")]}),
         "minimum_not_met": ("/lines/0/quantity", False, {"lines": [a_line(article="A-RULES", quantity="5")]}),
         "multiple_not_met": ("/lines/0/quantity", False, {"lines": [a_line(article="A-RULES", quantity="12")]}),
+        "text_line_priced": ("/lines/1/unit_price", False, {"lines": [a_line(), a_line("20", "", kind="text", description="Zinc")]}),
         "lead_time_short": ("/lines/0/requested_date", False, {"lines": [soon]}),
     }  # fmt: skip
     assert set(orders) == set(re.findall(r'(?:_issue\(\s*|code=)"([a-z_]+)"', inspect.getsource(model)))

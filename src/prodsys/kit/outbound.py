@@ -197,6 +197,7 @@ class Outbound:
             known_as = _meant(address)
             return any(known_as in network for network in allowed_networks)
 
+        self._inside = inside
         # A pool per rule: a connection that an admin's address opened into the company must never serve a partner's.
         rules: dict[tuple[Trust, str], Callable[[Address], bool]] = {
             ("partner", "https"): is_public,
@@ -210,6 +211,15 @@ class Outbound:
             )
             for rule, dialer in self._dialers.items()
         }
+
+    def trust_of(self, url: str) -> Trust:
+        """Whose word an address counts as that a partner gave: an admin's inside a network the operator has opened, else the partner's."""
+        target = read_address(url, "admin")
+        if isinstance(target, Forbidden):
+            return "partner"
+        # Only an address that stands there as such: a name may lead elsewhere tomorrow.
+        literal = _literal("127.0.0.1" if target.host == "localhost" else target.host)
+        return "admin" if literal is not None and self._inside(literal) else "partner"
 
     async def close(self) -> None:
         """Close every kept connection."""
@@ -391,7 +401,7 @@ def _judge_answer(answer: Answered) -> Verdict:
     problem = read_problem(answer)
     if status == 401:
         return Misconfigured(reason="unauthorized", detail="The partner's system does not accept our token.", problem=problem)
-    if problem is not None and problem.code in ("module_off", "insufficient_scope"):
+    if problem is not None and problem.code in ("module_off", "insufficient_scope", "partner_inactive"):
         return Misconfigured(reason=problem.code, detail=problem.detail or problem.title, problem=problem)
     if status == 413:
         # Proxies in front of the partner answer this one in HTML; it is still about this document alone.

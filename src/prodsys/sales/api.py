@@ -28,6 +28,7 @@ from prodsys.documents import (
     Words,
     digest,
     read_exact,
+    write,
 )
 from prodsys.exchange.engine import Outcome, Placed, Refused
 from prodsys.kit.db import Database, Tx
@@ -96,6 +97,16 @@ class BatchAnswer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     number: str = ""
     revision: int = 0
     receipt: Receipt | None = None
+    problem: Problem | None = None
+
+
+class _Told(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A BatchAnswer with its receipt as the bytes they are already."""
+
+    status: int
+    number: str = ""
+    revision: int = 0
+    receipt: msgspec.Raw | None = None
     problem: Problem | None = None
 
 
@@ -188,8 +199,8 @@ async def receive_purchase_order(
 )
 async def receive_purchase_orders(
     data: JSONBody[OrderBatch], caller: NamedDependency[Caller], db: NamedDependency[Database], settings: NamedDependency[Settings]
-) -> BatchAnswers:
-    items: list[BatchAnswer | None] = []
+) -> Response[BatchAnswers]:
+    items: list[_Told | None] = []
     arrivals: list[Arrival] = []
     lines = 0
     for at, part in enumerate(data.orders):
@@ -197,7 +208,7 @@ async def receive_purchase_orders(
         try:
             order = read_document(body, _ORDER)
         except errors.Refusal as refusal:
-            items.append(BatchAnswer(status=refusal.status, problem=problem_of(refusal)))
+            items.append(_Told(status=refusal.status, problem=problem_of(refusal)))
             continue
         lines += len(order.lines)
         arrivals.append(_arrival(at, order, body, parse_traceparent(part.traceparent) or new_trace()))
@@ -206,7 +217,7 @@ async def receive_purchase_orders(
         raise errors.Invalid(f"A batch holds at most {MAX_BATCH_LINES} lines; send fewer orders at once.")
     for arrival, outcome in zip(arrivals, await _receive_all(db, caller, arrivals, _undo(settings)), strict=True):
         items[arrival.at] = _item(arrival, outcome)
-    return BatchAnswers(items=[item for item in items if item is not None])
+    return Response(write({"items": items}), media_type="application/json", status_code=200)  # type: ignore[arg-type]  # it is written already
 
 
 @post(
@@ -387,12 +398,11 @@ async def _receive_all(db: Database, caller: Caller, arrivals: list[Arrival], un
     return outcomes
 
 
-def _item(arrival: Arrival, outcome: Outcome | errors.Refusal) -> BatchAnswer:
+def _item(arrival: Arrival, outcome: Outcome | errors.Refusal) -> _Told:
     number, revision = arrival.order.number, arrival.order.revision
     match outcome:
         case Placed():
-            receipt = store.read_receipt(outcome.answer)
-            return BatchAnswer(number=number, revision=revision, status=201 if outcome.new else 200, receipt=receipt)
+            return _Told(number=number, revision=revision, status=201 if outcome.new else 200, receipt=msgspec.Raw(outcome.answer))
         case Refused():
             refusal = _refusal(outcome)
         case errors.Refusal():
@@ -400,7 +410,7 @@ def _item(arrival: Arrival, outcome: Outcome | errors.Refusal) -> BatchAnswer:
         case _:
             raise AssertionError("our own books are always within reach")
     problem = msgspec.structs.replace(problem_of(refusal), trace_id=arrival.trace.trace_id)
-    return BatchAnswer(number=number, revision=revision, status=refusal.status, problem=problem)
+    return _Told(number=number, revision=revision, status=refusal.status, problem=problem)
 
 
 def _refusal(refused: Refused) -> errors.Refusal:

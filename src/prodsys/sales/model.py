@@ -206,7 +206,10 @@ def examine_line(
     if net is not None and net >= MOST:
         issues.append(_issue("amount_too_large", at, "unit_price", f"Line {line_id} amounts to more than 12 digits.", line=line_id))
     if line.kind == "text":
-        return ExaminedLine(line=line, found=match, net=net), issues
+        if line.unit_price is not None:
+            message = f"Line {line_id} is a text, so its price does not count; send it as an article or a charge."
+            issues.append(_issue("text_line_priced", at, "unit_price", message, blocks=False, line=line_id))
+        return ExaminedLine(line=line, found=match), issues
     issues += _form(at, line, line_id)
     issues += _article(at, line, line_id, match, holds=holds)
     examined = msgspec.structs.replace(_against_ours(order, line, match, agreed), net=net)

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from prodsys import errors
 from prodsys.articles import store as articles
 from prodsys.articles.model import Wanted
 from prodsys.company import actions as company
@@ -34,6 +35,8 @@ def receive(tx: Tx, caller: Caller, arrivals: Sequence[Arrival], *, undo: dt.tim
     """
     assert caller.partner is not None  # noqa: S101  # the door is a partner's door
     buyer = partners.buyer(tx, caller.partner)
+    if not buyer.is_active:
+        raise errors.PartnerInactive
     books = Books(tx, buyer, company.card(tx))
     outcomes = engine.place(arrivals, books)
     tell(tx, *(_received(caller, buyer.pk, arrival, outcome) for arrival, outcome in zip(arrivals, outcomes, strict=True)))

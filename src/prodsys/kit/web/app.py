@@ -12,6 +12,7 @@ from litestar.types import ControllerRouterHandler, Scope
 from prodsys import documents, errors
 from prodsys.documents import Exact
 from prodsys.kit.web.doorway import doorway
+from prodsys.kit.web.lists_as_files import offer_files
 from prodsys.kit.web.openapi import ExactSchema, StructSchema, contract_handlers
 from prodsys.kit.web.problems import exception_handlers
 from prodsys.kit.web.replies import Reply
@@ -60,7 +61,16 @@ def web_app(
     )
     # Outside of everything, so that an unknown path has its trace, its headers and its line too; a middleware would not see it.
     app.asgi_handler = doorway(app.asgi_handler, log_access=log_access)
+    _resolve_one_by_one(app)
+    offer_files(app)
     return app
+
+
+def _resolve_one_by_one(app: Litestar) -> None:
+    """Hand out dependencies one after the other: ours are values, and a task for each of them was a sixth of a request's cost."""
+    for route in app.routes:
+        for _, model in getattr(route, "route_handler_map", {}).values():
+            model.dependency_batches = [{one} for batch in model.dependency_batches for one in batch]
 
 
 def _is_exact(kind: Any) -> bool:

@@ -43,8 +43,9 @@ from prodsys.modules.store import Switchboard
 from prodsys.partners import actions as partners
 from prodsys.partners import api as partners_api
 from prodsys.partners import store as partner_store
-from prodsys.purchasing import abroad, by_the_clock, carrying
+from prodsys.purchasing import abroad, by_the_clock, carrying, following
 from prodsys.purchasing import api as purchasing_api
+from prodsys.purchasing.words import WORDS, WordKind
 from prodsys.sales import api as sales_api
 from prodsys.sales import desk as sales_desk
 from prodsys.sales.api import RawOrders
@@ -167,6 +168,7 @@ def courier_of(instance: Instance, metrics: Metrics | None = None) -> Courier:
     """Who carries what this company has promised, each kind to the room that knows how it ends."""
     kinds: dict[str, Kind] = {"order": carrying.OrderKind(instance.db, _reach(instance), metrics), "answer": AnswerKind()}
     kinds["mail"] = mail.MailKind(instance.settings)
+    kinds |= dict.fromkeys(WORDS, WordKind(instance.db, _reach(instance)))
     return Courier(instance.db, kinds, _owner(), _tell_lane, alone=instance.db.dialect == "sqlite")
 
 
@@ -182,6 +184,7 @@ async def keep_promises(instance: Instance, courier: Courier) -> None:
     tasks["tokens"] = partial(_keep_tokens, instance)
     standing = {
         "tidy": TIDY,
+        following.FOLLOW_UP: following.EVERY,
         "suppliers": LOOK_AFTER_SUPPLIERS,
         "alerts": dt.timedelta(seconds=instance.settings.alerts_every_seconds),
         "tokens": LOOK_AFTER_TOKENS,

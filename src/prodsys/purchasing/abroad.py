@@ -1,9 +1,11 @@
 """How a supplier's instance is reached, and what keeps us from trying."""
 
+import datetime as dt
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from prodsys.connectors.prodsys import Prodsys, Sending
+from prodsys.exchange import timetable
 from prodsys.kit import outbound
 from prodsys.kit.clock import now
 from prodsys.kit.db import Tx
@@ -15,6 +17,9 @@ from prodsys.partners.model import Supplier, ready
 from prodsys.scopes import PRODSYS_MODULE
 from prodsys.settings import Settings
 
+ANSWERS = "answers"
+"""The kind of task that asks a supplier for answers; its subject is the partner's id."""
+
 
 class Abroad(Protocol):
     """A supplier's instance as this room speaks to it; `connectors.prodsys.Prodsys` is one."""
@@ -22,6 +27,9 @@ class Abroad(Protocol):
     async def send(self, orders: Sequence[Sending], /) -> list[Any]: ...
     async def preview(self, orders: Sequence[str], /) -> Any: ...
     async def changes(self, after: str | None, /) -> Any: ...
+    async def accept(self, id: str, word: str, traceparent: str, /) -> Any: ...
+    async def cancel(self, id: str, word: str, traceparent: str, /) -> Any: ...
+    async def say(self, id: str, word: str, traceparent: str, /) -> Any: ...
 
 
 Reach = Callable[[Supplier], Abroad]
@@ -57,3 +65,13 @@ def reachable(tx: Tx, lane: str, stops: Mapping[str, str]) -> tuple[Supplier | N
 
 def said(trouble: Later | Misconfigured | outbound.Refused) -> str:
     return trouble.problem.detail or trouble.problem.title if isinstance(trouble, outbound.Refused) else trouble.detail
+
+
+def plan_answers(tx: Tx, partner: str, every_seconds: int) -> None:
+    """From now on ask this supplier (by id) for answers, by the clock; planning it again changes only how often."""
+    timetable.plan(tx, f"{ANSWERS}:{partner}", kind=ANSWERS, subject=partner, every=dt.timedelta(seconds=every_seconds))
+
+
+def ask_soon(tx: Tx, partner: str) -> None:
+    """Ask this supplier (by id) for answers now instead of at the next minute."""
+    timetable.hurry(tx, f"{ANSWERS}:{partner}")

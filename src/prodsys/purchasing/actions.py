@@ -1,6 +1,7 @@
 """Write purchase orders down, change them, show them."""
 
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import Any
 
 from prodsys import documents, errors
@@ -12,21 +13,27 @@ from prodsys.kit.clock import now
 from prodsys.kit.db import Tx, signal
 from prodsys.kit.web import etag, must_match
 from prodsys.logs.model import Entry
+from prodsys.logs.store import page as log_page
 from prodsys.logs.store import tell
-from prodsys.purchasing import model, store
+from prodsys.purchasing import model, store, terms
 from prodsys.purchasing.model import (
+    AgreedOrder,
     ChangedOrder,
+    Happened,
     NewLine,
     NewOrder,
+    OrderMessage,
     OrderPartner,
+    PurchaseDespatch,
     PurchaseLine,
     PurchaseOrder,
     PurchaseSummary,
     Totals,
 )
-from prodsys.purchasing.store import Filter, ItemRow, Kept, Written
+from prodsys.purchasing.store import Filter, ItemRow, Kept, Shipment, Written
 from prodsys.scopes import Caller
 
+_MOST_HISTORY = 100
 NO_CARD = Party(name="?")
 
 
@@ -48,9 +55,12 @@ def change(tx: Tx, caller: Caller, id: str, changed: ChangedOrder, if_match: str
     row = kept(tx, id, lock=True)
     must_match(if_match, etag(row.id, row.version))
     model.must(row.delivery, "change", row.number)
+    model.must_live(row.acceptance, row.fulfilment, row.number)
     before = store.read_order(row.document)
-    revision = model.next_revision(row.revision, row.delivery, row.validation, store.read_issues(row.issues))
+    revision = model.next_revision(row.newest_revision, row.delivery, row.validation, store.read_issues(row.issues))
     one = _written(tx, row.number, revision, changed, taken=[line.line_id for line in before.lines])
+    if revision != row.revision:
+        store.keep_revision(tx, row.pk)
     if not store.rewrite(tx, row.pk, row.version, one):
         raise errors.Stale
     tell(
@@ -133,7 +143,14 @@ def write(known: Known, number: str, revision: int, content: ChangedOrder, taken
     notes = model.local_issues(order)
     currency = [issue for issue in notes if issue.code == "currency_unknown"]
     return (
-        Written(partner=partner, order=order, lines=lines, issues=notes, validation=Validation.ISSUES if notes else Validation.CLEAN),
+        Written(
+            partner=partner,
+            order=order,
+            lines=lines,
+            issues=notes,
+            validation=Validation.ISSUES if notes else Validation.CLEAN,
+            due_date=terms.due_date(order, None, {}),
+        ),
         [*issues, *currency, *faults],
     )
 
@@ -150,6 +167,10 @@ def shown(tx: Tx, id: str) -> PurchaseOrder:
     row = kept(tx, id)
     order = store.read_order(row.document)
     ours = store.line_articles(tx, row.pk)
+    shipments = store.shipments(tx, [row.pk]).get(row.pk, [])
+    here = store.received(tx, [row.pk]).get(row.pk, {})
+    gone = _despatched(shipments)
+    answer = store.read_answer(row.answered) if row.answered else None
     return PurchaseOrder(
         id=row.id,
         number=row.number,
@@ -167,12 +188,21 @@ def shown(tx: Tx, id: str) -> PurchaseOrder:
         delivery_place=order.delivery_place,
         note=order.note,
         charges=order.charges,
-        lines=[_line(line, ours.get(line.line_id)) for line in order.lines],
+        lines=[_line(line, ours.get(line.line_id), gone, here) for line in order.lines],
         delivery=_travelled(tx, row),
         validation=Validation(row.validation),
         acceptance=Acceptance(row.acceptance),
         fulfilment=Fulfilment(row.fulfilment),
         issues=store.read_issues(row.issues),
+        answer=row.answer,
+        answered=None if answer is None else terms.beside(order, answer, row.acceptance),
+        agreed_revision=row.agreed_revision,
+        agreed=_agreed(tx, row, gone, here),
+        is_word_on_its_way=bool(row.word),
+        due_date=row.due_date,
+        despatches=[_shipped(one) for one in shipments],
+        messages=[_message(one) for one in store.messages(tx, row.pk)],
+        history=_history(tx, row.id),
         their_id=row.their_id,
         their_order_number=row.their_order_number,
         reason=row.reason,
@@ -185,9 +215,51 @@ def shown(tx: Tx, id: str) -> PurchaseOrder:
     )
 
 
-def _line(line: documents.OrderLine, article: str | None) -> PurchaseLine:
-    same = {field: getattr(line, field) for field in PurchaseLine.__struct_fields__ if field not in ("article", "net")}
-    return PurchaseLine(**same, article=article, net=None if line.net is None else documents.Exact(line.net))
+def _line(line: documents.OrderLine, article: str | None, gone: Mapping[str, Decimal], here: Mapping[str, Decimal]) -> PurchaseLine:
+    own = ("article", "net", "despatched", "received")
+    same = {field: getattr(line, field) for field in PurchaseLine.__struct_fields__ if field not in own}
+    return PurchaseLine(
+        **same,
+        article=article,
+        net=None if line.net is None else documents.Exact(line.net),
+        despatched=documents.Exact(gone.get(line.line_id, 0)),
+        received=documents.Exact(here.get(line.line_id, 0)),
+    )
+
+
+def _despatched(shipments: Sequence[Shipment]) -> dict[str, Decimal]:
+    sums: dict[str, Decimal] = {}
+    for one in shipments:
+        for line in one.document.lines:
+            sums[line.line_id] = sums.get(line.line_id, Decimal(0)) + line.quantity
+    return sums
+
+
+def _shipped(one: Shipment) -> PurchaseDespatch:
+    same = {field: getattr(one.document, field) for field in PurchaseDespatch.__struct_fields__ if field not in ("heard_at", "received_at")}
+    return PurchaseDespatch(**same, heard_at=one.heard_at, received_at=one.received_at)
+
+
+def _message(row: Any) -> OrderMessage:
+    return OrderMessage(**{field: getattr(row, field) for field in OrderMessage.__struct_fields__})
+
+
+def _agreed(tx: Tx, row: Kept, gone: Mapping[str, Decimal], here: Mapping[str, Decimal]) -> AgreedOrder | None:
+    if row.agreed_revision in (0, row.revision):
+        return None
+    earlier = store.revision(tx, row.pk, row.agreed_revision)
+    if earlier is None:
+        return None
+    order = store.read_order(earlier.document)
+    lines = [_line(line, None, gone, here) for line in order.lines]
+    return AgreedOrder(revision=row.agreed_revision, date=order.date, net=documents.Exact(order.net), lines=lines)
+
+
+def _history(tx: Tx, id: str) -> list[Happened]:
+    return [
+        Happened(at=one.at, code=one.code, message=one.message, level=one.level, actor=one.actor, trace_id=one.trace_id)
+        for _, one in log_page(tx, before=None, limit=_MOST_HISTORY, subject=id)
+    ]
 
 
 def partner_of(row: Kept | ItemRow) -> OrderPartner | None:
@@ -211,9 +283,13 @@ def listed(tx: Tx, wanted: Filter, after: tuple[Any, ...] | None, limit: int) ->
     """A page of orders, and where the next one begins."""
     rows = store.listed(tx, wanted, after, limit + 1)
     more = store.place(wanted, rows[limit - 1]) if len(rows) > limit else None
-    rows = rows[:limit]
+    return summaries(tx, rows[:limit]), more
+
+
+def summaries(tx: Tx, rows: Sequence[Kept]) -> list[PurchaseSummary]:
+    """Orders as rows of a list."""
     closed = closed_lanes(tx, [row.partner_id for row in rows if row.delivery == "queued"])
-    return [_summary(row, closed) for row in rows], more
+    return [_summary(row, closed) for row in rows]
 
 
 def _summary(row: Kept, closed: Mapping[str, outbox.LaneTurn]) -> PurchaseSummary:
@@ -230,6 +306,9 @@ def _summary(row: Kept, closed: Mapping[str, outbox.LaneTurn]) -> PurchaseSummar
         validation=Validation(row.validation),
         acceptance=Acceptance(row.acceptance),
         fulfilment=Fulfilment(row.fulfilment),
+        answer=row.answer,
+        agreed_revision=row.agreed_revision,
+        due_date=row.due_date,
         issue_count=len(store.read_issues(row.issues)),
         their_order_number=row.their_order_number,
         reason=row.reason,

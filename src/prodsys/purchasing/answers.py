@@ -1,15 +1,15 @@
-"""Hear what suppliers say about our orders."""
+"""Hear what suppliers say about our orders, and let the newest of it stand."""
 
-import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import Literal
 
 import msgspec
 
-from prodsys import errors
+from prodsys import documents, errors
 from prodsys.connectors.prodsys import Change as TheirChange
 from prodsys.connectors.prodsys import Changes, CursorGone
-from prodsys.documents import Acceptance, Delivery, Fulfilment
-from prodsys.exchange import timetable
+from prodsys.documents import Acceptance, Delivery, Despatch, Fulfilment, Message, Order
 from prodsys.kit.db import Database, Tx, signal
 from prodsys.kit.vault import VaultLocked
 from prodsys.logs.model import Entry
@@ -17,20 +17,13 @@ from prodsys.logs.store import tell
 from prodsys.partners import store as partners
 from prodsys.partners.model import Supplier
 from prodsys.purchasing import store
-from prodsys.purchasing.abroad import GONE, STOPS_HEARING, Reach, reachable, said
+from prodsys.purchasing.abroad import GONE, STOPS_HEARING, Reach, reachable
+from prodsys.purchasing.abroad import said as said_of
 from prodsys.purchasing.actions import kept, shown
-from prodsys.purchasing.model import (
-    PurchaseOrder,
-)
-from prodsys.purchasing.store import Heard
-
-ANSWERS = "answers"
-"""The kind of task that asks a supplier for answers; its subject is the partner's id."""
-
-
-def plan_answers(tx: Tx, partner: str, every_seconds: int) -> None:
-    """From now on ask this supplier (by id) for answers, by the clock; planning it again changes only how often."""
-    timetable.plan(tx, f"{ANSWERS}:{partner}", kind=ANSWERS, subject=partner, every=dt.timedelta(seconds=every_seconds))
+from prodsys.purchasing.model import PurchaseOrder, WrittenLine
+from prodsys.purchasing.store import Heard, RevisionHeard
+from prodsys.purchasing.terms import ENDED, STANDS, due_date, is_all_here, is_promised_late
+from prodsys.purchasing.words import cancel_there_too
 
 
 async def pull_answers(db: Database, reach: Reach, partner: str) -> str:
@@ -61,7 +54,7 @@ async def pull_answers(db: Database, reach: Reach, partner: str) -> str:
             case CursorGone():
                 return f"{supplier.name} does not know any cursor of ours, not even the first."
             case _:
-                return said(answer)
+                return said_of(answer)
 
 
 def _begin_again(tx: Tx, supplier: Supplier) -> None:
@@ -72,72 +65,256 @@ def _begin_again(tx: Tx, supplier: Supplier) -> None:
 
 
 def apply(tx: Tx, supplier: Supplier, changes: Sequence[TheirChange], cursor: str | None) -> None:
-    """Apply a page of a supplier's feed in its order, and remember how far we have read."""
-    known = store.heard_of(tx, supplier.pk, {change.number for change in changes})
-    before = dict(known)
-    entries = []
+    """Apply a page of a supplier's feed in its order, and remember how far we have read. A page read before changes nothing."""
+    before = store.heard_of(tx, supplier.pk, {change.number for change in changes})
+    known = dict(before)
+    page = _Page()
     for change in changes:
         order = known.get(change.number)
-        if order is None or change.revision > order.revision:
-            entries.append(_strange(supplier, change))
+        if order is None or change.revision > order.newest_revision:
+            page.entries.append(_strange(supplier, change))
             continue
-        after = note_answer(order, change)
-        if after is order:
+        if change.position <= order.change_seen:
             continue
+        page.bring(order, change)
+        after = _answered(tx, order, change)
+        if after.acceptance == Acceptance.REJECTED and 0 < after.agreed_revision != after.revision:
+            after = _turn_to(tx, after, after.agreed_revision)
+        elif order.acceptance == Acceptance.CANCELLED and after.acceptance not in ENDED:
+            word = cancel_there_too(tx, supplier, order.id, order.trace_id, order.reason)
+            asked = {"acceptance": Acceptance.CANCEL_REQUESTED.value, "word": word, "stood_at": after.acceptance}
+            after = msgspec.structs.replace(after, **asked)
         known[change.number] = after
         if (entry := _told(supplier, order, after, change)) is not None:
-            entries.append(entry)
-    store.hear(tx, [after for number, after in known.items() if after is not before[number]])
+            page.entries.append(entry)
+    page.keep(tx, supplier)
+    moved = [after for number, after in known.items() if after != before[number]]
+    store.hear(tx, recounted(tx, moved))
     if cursor is not None and cursor != supplier.their_cursor:
         partners.keep_cursor(tx, supplier.pk, cursor, supplier.their_epoch)
-    if entries:
-        tell(tx, *entries)
+    if page.entries:
+        tell(tx, *page.entries)
         signal(tx, "orders")
 
 
+class _Page:
+    """What a page of the feed brings beside states: despatches, messages, and what is to be logged."""
+
+    def __init__(self) -> None:
+        self.entries: list[Entry] = []
+        self._despatches: list[tuple[Heard, Despatch, TheirChange]] = []
+        self._messages: list[tuple[Heard, Message, TheirChange]] = []
+
+    def bring(self, order: Heard, change: TheirChange) -> None:
+        """Note what a change comes with; a despatch or message belongs to the order, whichever revision it is told of."""
+        if change.despatch is not None:
+            self._despatches.append((order, change.despatch, change))
+        if change.said is not None:
+            self._messages.append((order, change.said, change))
+
+    def keep(self, tx: Tx, supplier: Supplier) -> None:
+        """Keep it; only what is new is logged."""
+        fresh = store.keep_despatches(tx, [(order.pk, one) for order, one, _ in self._despatches])
+        for order, one, change in self._despatches:
+            if (order.pk, one.id) in fresh:
+                how = f" with {one.carrier}" if one.carrier else ""
+                track = f", tracking number {one.tracking_number}" if one.tracking_number else ""
+                message = f"{supplier.name} despatched {len(one.lines)} lines of order {order.number}{how}{track}."
+                self.entries.append(_entry(supplier, order, "order.despatched", message, change))
+        fresh = store.keep_messages(tx, [(order.pk, one) for order, one, _ in self._messages], "heard")
+        for order, said, change in self._messages:
+            if (order.pk, said.id) in fresh:
+                line = f", line {said.line_id}" if said.line_id else ""
+                message = f"{said.author or supplier.name} says about order {order.number}{line}: {said.text}"
+                self.entries.append(_entry(supplier, order, "order.message", message, change))
+
+
+def _answered(tx: Tx, order: Heard, change: TheirChange) -> Heard:
+    """The order after a change to its present revision, or to another one."""
+    if change.revision == order.revision:
+        return note_answer(order, change)
+    stands = change.acceptance in STANDS
+    if stands and (change.revision > order.revision or order.acceptance in ENDED):
+        return note_answer(_turn_to(tx, order, change.revision), change)
+    heard = RevisionHeard(
+        order=order.pk,
+        revision=change.revision,
+        acceptance=change.acceptance,
+        their_id=change.id,
+        answer=change.answer,
+        answered=None if change.answered is None else documents.write(change.answered).decode(),
+        answered_at=None if change.answered is None else change.answered.at,
+    )
+    store.note_revisions(tx, [heard])
+    # While the newer revision waits for its answer, what was agreed before stands.
+    if stands and change.revision > order.agreed_revision:
+        order = msgspec.structs.replace(order, agreed_revision=change.revision)
+    if stands and change.order_number:
+        order = msgspec.structs.replace(order, their_order_number=change.order_number)
+    return msgspec.structs.replace(order, change_seen=change.position, fulfilment=_fulfilment(order, change))
+
+
 def note_answer(order: Heard, change: TheirChange) -> Heard:
-    """The order after one thing that happened to it there; itself when that is old, or about an earlier revision."""
-    if change.position <= order.change_seen or change.revision < order.revision:
+    """The order after one thing that happened to it there; itself when that is old, or about another revision.
+
+    The newest answer wins. Where a word of ours is on its way, he does not know it yet: what he said before does not undo it.
+    """
+    if change.position <= order.change_seen or change.revision != order.revision:
         return order
+    if change.answer < order.answer:
+        return msgspec.structs.replace(order, change_seen=change.position)
+    answer = {}
+    is_newer = change.answered is not None and change.answered.answer > order.answer
+    if change.answered is not None and is_newer:
+        told = change.answered
+        answer = {"answer": told.answer, "answered": documents.write(told).decode(), "answered_at": told.at}
     acceptance = change.acceptance if change.acceptance in set(Acceptance) else order.acceptance
+    stands = _standing(order, change, acceptance, is_newer=is_newer)
+    agreed = order.agreed_revision
+    if acceptance in STANDS:
+        agreed = order.revision
+    elif acceptance == Acceptance.CANCELLED or (acceptance == Acceptance.REJECTED and agreed == order.revision):
+        agreed = 0
     # Heard of in the feed although its delivery seemed lost: he has it.
     was_lost = order.delivery in ("failed", "unknown") and change.delivery == Delivery.RECEIVED
+    is_beside = change.kind in ("order.message", "order.despatched")
     return msgspec.structs.replace(
         order,
         change_seen=change.position,
         delivery=Delivery.RECEIVED.value if was_lost else order.delivery,
-        acceptance=acceptance,
-        fulfilment=change.fulfilment if change.fulfilment in set(Fulfilment) else order.fulfilment,
+        fulfilment=_fulfilment(order, change),
         their_id=change.id,
-        their_order_number=change.order_number or ("" if acceptance == Acceptance.OPEN else order.their_order_number),
-        reason=change.reason or "",
+        their_order_number=change.order_number or ("" if acceptance == Acceptance.OPEN and not agreed else order.their_order_number),
+        reason=order.reason if is_beside or "acceptance" not in stands else change.reason or "",
+        agreed_revision=agreed,
+        **stands,
+        **answer,
+    )
+
+
+def _standing(order: Heard, change: TheirChange, acceptance: str, *, is_newer: bool) -> dict[str, str]:
+    """Where the order stands after a change, with our own word taken into account while it is on its way."""
+    if not order.word:
+        return {"acceptance": acceptance}
+    if order.acceptance == Acceptance.CANCEL_REQUESTED:
+        knows = change.kind in ("order.cancel_requested", "order.cancelled", "order.cancellation_refused") or acceptance in ENDED
+        return {"acceptance": acceptance, "word": "", "stood_at": ""} if knows else {"stood_at": acceptance}
+    if acceptance == order.stood_at and not is_newer:
+        return {}
+    return {"acceptance": acceptance, "word": "", "stood_at": ""}
+
+
+def _fulfilment(order: Heard, change: TheirChange) -> str:
+    theirs = change.fulfilment if change.fulfilment in set(Fulfilment) else order.fulfilment
+    # He does not know what we have booked in.
+    return order.fulfilment if order.fulfilment == Fulfilment.RECEIVED and change.kind != "order.despatched" else theirs
+
+
+def recounted(tx: Tx, orders: Sequence[Heard]) -> list[Heard]:
+    """Orders with what follows from their lines: when the next of them is due, whether it is promised late, what is partly or all here."""
+    pks = [order.pk for order in orders]
+    said, here, shipped = store.documents_of(tx, pks), store.received(tx, pks), store.shipments(tx, pks)
+    return [
+        _recounted(
+            order,
+            said[order.pk],
+            here.get(order.pk, {}),
+            [one.document for one in shipped.get(order.pk, []) if one.received_at is None],
+        )
+        for order in orders
+    ]
+
+
+def _recounted(order: Heard, document: Order, received: Mapping[str, Decimal], unbooked: Sequence[Despatch]) -> Heard:
+    answer = store.read_answer(order.answered) if order.answered else None
+    taken = answer if order.acceptance not in (Acceptance.DISPUTED, Acceptance.OPEN) else None
+    is_shipped = order.fulfilment in (Fulfilment.SHIPPED, Fulfilment.RECEIVED)
+    is_here = is_all_here(document, taken, received, unbooked, is_shipped=is_shipped)
+    is_over = is_here or order.acceptance in ENDED
+    return msgspec.structs.replace(
+        order,
+        fulfilment=Fulfilment.RECEIVED.value if is_here else order.fulfilment,
+        due_date=None if is_over else due_date(document, taken, received),
+        is_promised_late=not is_over and is_promised_late(document, taken),
+        is_partly_received=not is_over and any(quantity > 0 for quantity in received.values()),
+    )
+
+
+def _turn_to(tx: Tx, order: Heard, revision: int) -> Heard:
+    """The order with another of its revisions as the present one: a change that was refused leaves what was agreed before it."""
+    row = store.revision(tx, order.pk, revision)
+    if row is None:
+        return order
+    store.hear(tx, [order])
+    store.keep_revision(tx, order.pk)
+    document = store.read_order(row.document)
+    ours = store.articles_named(tx, {line.buyer_article_number for line in document.lines if line.buyer_article_number})
+    lines = [
+        WrittenLine(line=line, article=ours[line.buyer_article_number].pk if line.buyer_article_number in ours else None)
+        for line in document.lines
+    ]
+    store.turn_to(tx, order.pk, lines, document)
+    return msgspec.structs.replace(
+        order,
+        revision=revision,
+        delivery=Delivery.RECEIVED.value,
+        acceptance=row.acceptance,
+        their_id=row.their_id,
+        answer=row.answer,
+        answered=row.answered,
+        answered_at=row.answered_at,
+        word="",
+        stood_at="",
     )
 
 
 def _told(supplier: Supplier, before: Heard, after: Heard, change: TheirChange) -> Entry | None:
-    if (before.acceptance, before.fulfilment, before.their_order_number, before.reason) == (
-        after.acceptance, after.fulfilment, after.their_order_number, after.reason,
+    if change.kind in ("order.message", "order.despatched"):
+        return None
+    if change.kind == "order.cancellation_refused":
+        message = f"{supplier.name} did not cancel order {after.number}: {change.reason or 'no reason given'}"
+        return _entry(supplier, after, "order.cancellation_refused", message, change, level="warning")
+    if (before.revision, before.acceptance, before.fulfilment, before.their_order_number, before.reason, before.answer) == (
+        after.revision, after.acceptance, after.fulfilment, after.their_order_number, after.reason, after.answer,
     ):  # fmt: skip
         return None
+    if after.revision != before.revision:
+        message = f"{supplier.name} does not take revision {before.revision} of order {after.number}: {change.reason or 'no reason given'}"
+        message = f"{message} It stands as agreed in revision {after.revision}."
+        return _entry(supplier, after, "order.rejected", message, change, level="warning")
     match after.acceptance:
         case "approved":
             number = f" as their order {after.their_order_number}" if after.their_order_number else ""
             message, level = f"{supplier.name} approved order {after.number}{number}.", "info"
         case "rejected":
             message, level = f"{supplier.name} rejected order {after.number}: {after.reason or 'no reason given'}", "warning"
+        case "changed":
+            message, level = f"{supplier.name} answered order {after.number} with changes, as answer {after.answer}.", "warning"
+        case "agreed":
+            message, level = f"{supplier.name} knows that we accept answer {after.answer} to order {after.number}.", "info"
+        case "disputed":
+            message, level = f"{supplier.name} knows that we dispute answer {after.answer} to order {after.number}.", "info"
+        case "cancelled":
+            message, level = f"{supplier.name} cancelled order {after.number}, as we asked.", "info"
         case word:
             message, level = f"{supplier.name}: order {after.number} is {word}, {after.fulfilment} of it moved.", "info"
+    return _entry(supplier, after, f"order.{after.acceptance}", message, change, level="warning" if level == "warning" else "info")
+
+
+def _entry(
+    supplier: Supplier, order: Heard, code: str, message: str, change: TheirChange, *, level: Literal["info", "warning"] = "info"
+) -> Entry:
     return Entry(
-        code=f"order.{after.acceptance}",
+        code=code,
         message=message,
-        level="warning" if level == "warning" else "info",
+        level=level,
         direction="in",
         partner=supplier.pk,
-        subject=after.id,
-        number=after.number,
-        trace_id=after.trace_id,
+        subject=order.id,
+        number=order.number,
+        trace_id=order.trace_id,
         actor=supplier.name,
-        response=msgspec.json.encode(change).decode(),
+        response=documents.write(change).decode(),
     )
 
 
@@ -150,7 +327,7 @@ def _strange(supplier: Supplier, change: TheirChange) -> Entry:
         partner=supplier.pk,
         number=change.number,
         actor=supplier.name,
-        response=msgspec.json.encode(change).decode(),
+        response=documents.write(change).decode(),
     )
 
 

@@ -40,14 +40,30 @@ from prodsys.kit.web import (
 from prodsys.kit.web import (
     answers as refusals,
 )
-from prodsys.purchasing import abroad, actions, answers, carrying, exporting, importing, model, previewing, store
+from prodsys.purchasing import (
+    abroad,
+    actions,
+    answers,
+    carrying,
+    exporting,
+    following,
+    importing,
+    model,
+    previewing,
+    receiving,
+    store,
+    words,
+)
 from prodsys.purchasing.model import (
     ChangedOrder,
     DeliveryEntry,
     Export,
     ExportSummary,
+    FollowUpCounts,
+    Goods,
     Imported,
     NewOrder,
+    OrderMessage,
     Previewed,
     PurchaseOrder,
     PurchaseSummary,
@@ -81,6 +97,32 @@ class OrderList(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     orders: Annotated[list[str], Meta(min_length=1, max_length=model.MOST_ORDERS)]
 
 
+class AnswerAccepted(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which answer of the supplier is accepted."""
+
+    answer: Annotated[int, Meta(ge=1)]
+
+
+class AnswerDisputed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which answer of the supplier is disputed, and why, in words he will read."""
+
+    answer: Annotated[int, Meta(ge=1)]
+    reason: Annotated[str, Meta(min_length=1, max_length=500)]
+
+
+class WhyCancel(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Why, in words the supplier will read."""
+
+    reason: Annotated[str, Meta(max_length=500)] = ""
+
+
+class NewMessage(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A few words to the supplier."""
+
+    text: Annotated[str, Meta(min_length=1, max_length=4000)]
+    line_id: Annotated[str, Meta(max_length=40, description="The line meant; empty for the whole order.")] = ""
+
+
 @get("/purchasing/orders", operation_id="list_purchase_orders", **allows(Scope.PURCHASE_ORDERS_READ))
 async def list_orders(
     db: NamedDependency[Database],
@@ -104,13 +146,17 @@ async def list_orders(
 def _read_place(after: str, kind: str, wanted: Filter) -> tuple[Any, ...]:
     place = decode_cursor(after, kind, *store.shape(wanted))
     if len(place) == 2:
-        try:
-            dt.date.fromisoformat(place[0])
-        except ValueError:
-            message = "This is not a cursor of this list; begin again without `after`."
-            issue = Issue(code="cursor_invalid", message=message, pointer="/query/after", blocks=True)
-            raise errors.Invalid(issues=[issue]) from None
+        _must_be_a_day(place[0])
     return place
+
+
+def _must_be_a_day(text: str) -> None:
+    try:
+        dt.date.fromisoformat(text)
+    except ValueError:
+        message = "This is not a cursor of this list; begin again without `after`."
+        issue = Issue(code="cursor_invalid", message=message, pointer="/query/after", blocks=True)
+        raise errors.Invalid(issues=[issue]) from None
 
 
 def _filter(
@@ -239,6 +285,128 @@ async def import_orders(
 
 def _read_table(content: bytes) -> sheets.Table | sheets.BadFile:
     return sheets.read_table(content, text_columns=importing.SHEET_CODES, required=importing.SHEET_REQUIRED)
+
+
+@post(
+    "/purchasing/orders/{id:str}/accept",
+    operation_id="accept_answer",
+    status_code=200,
+    responses=refusals(errors.WrongState, errors.AnswerSuperseded, errors.PartnerNotReady, errors.Stale, errors.IfMatchMissing),
+    **allows(Scope.PURCHASE_ORDERS_WRITE),
+)
+async def accept_answer(
+    id: FromPath[str],
+    data: JSONBody[AnswerAccepted],
+    caller: NamedDependency[Caller],
+    db: NamedDependency[Database],
+    if_match: IfMatch = None,
+) -> Response[PurchaseOrder]:
+    """Accept the supplier's changes: the order is agreed here at once, and he is told."""
+    order = await db.write(words.accept, caller, id, data.answer, if_match)
+    return tagged(order, order.etag)
+
+
+@post(
+    "/purchasing/orders/{id:str}/dispute",
+    operation_id="dispute_answer",
+    status_code=200,
+    responses=refusals(errors.WrongState, errors.AnswerSuperseded, errors.PartnerNotReady, errors.Stale, errors.IfMatchMissing),
+    **allows(Scope.PURCHASE_ORDERS_WRITE),
+)
+async def dispute_answer(
+    id: FromPath[str],
+    data: JSONBody[AnswerDisputed],
+    caller: NamedDependency[Caller],
+    db: NamedDependency[Database],
+    if_match: IfMatch = None,
+) -> Response[PurchaseOrder]:
+    """Say no to the supplier's changes, with the reason he will read; he is to answer again."""
+    order = await db.write(words.dispute, caller, id, data.answer, data.reason, if_match)
+    return tagged(order, order.etag)
+
+
+@post(
+    "/purchasing/orders/{id:str}/cancel",
+    operation_id="cancel_purchase_order",
+    status_code=200,
+    responses=refusals(errors.WrongState, errors.PartnerNotReady),
+    **allows(Scope.PURCHASE_ORDERS_WRITE),
+)
+async def cancel_order(
+    id: FromPath[str], data: JSONBody[WhyCancel], caller: NamedDependency[Caller], db: NamedDependency[Database]
+) -> Response[PurchaseOrder]:
+    """Cancel an order: at once when the supplier never had it, else he is asked, and may say that it is too late."""
+    order = await db.write(words.cancel, caller, id, data.reason)
+    return tagged(order, order.etag)
+
+
+@post(
+    "/purchasing/orders/{id:str}/receive",
+    operation_id="receive_goods",
+    status_code=200,
+    responses=refusals(errors.WrongState),
+    **allows(Scope.PURCHASE_ORDERS_WRITE),
+)
+async def receive_goods(
+    request: Request[Any, Any, Any],
+    id: FromPath[str],
+    data: JSONBody[Goods],
+    caller: NamedDependency[Caller],
+    db: NamedDependency[Database],
+    idempotency_key: IdempotencyKey = None,
+) -> Response[PurchaseOrder]:
+    """Book in what came, against a despatch or without one; the order closes when all of it is here."""
+    key = await request_key(request, idempotency_key)
+    return (await once(db, key, _booked, receiving.receive, caller, id, data)).reply()
+
+
+def _booked(order: PurchaseOrder) -> Answered:
+    return answered(order, 200, headers={"ETag": order.etag})
+
+
+@post(
+    "/purchasing/orders/{id:str}/messages",
+    operation_id="say_to_supplier",
+    responses=refusals(errors.WrongState, errors.PartnerNotReady),
+    **allows(Scope.PURCHASE_ORDERS_WRITE),
+)
+async def say_to_supplier(
+    request: Request[Any, Any, Any],
+    id: FromPath[str],
+    data: JSONBody[NewMessage],
+    caller: NamedDependency[Caller],
+    db: NamedDependency[Database],
+    idempotency_key: IdempotencyKey = None,
+) -> Response[OrderMessage]:
+    """Say something to the supplier about an order or one of its lines."""
+    key = await request_key(request, idempotency_key)
+    return (await once(db, key, answered, words.say, caller, id, data.text, data.line_id)).reply()
+
+
+@get("/purchasing/follow-up", operation_id="list_follow_up", **allows(Scope.PURCHASE_ORDERS_READ))
+async def list_follow_up(
+    db: NamedDependency[Database],
+    what: Annotated[store.FollowedUp, QueryParameter(name="filter", description="Which orders somebody should look at.")],
+    limit: Limit = 50,
+    after: After = None,
+) -> Page[PurchaseSummary]:
+    """Orders to follow up, what waits longest first."""
+    kind = f"follow-up-{what}"
+    behind = None if after is None else _read_day(decode_cursor(after, kind, *following.shape(what)), what)
+    found, more = await db.read(following.listed, what, behind, limit)
+    return Page(items=found, next=None if more is None else encode_cursor(kind, *more))
+
+
+def _read_day(place: tuple[Any, ...], what: store.FollowedUp) -> tuple[Any, ...]:
+    if what == "overdue":
+        _must_be_a_day(place[0])
+    return place
+
+
+@get("/purchasing/follow-up/counts", operation_id="count_follow_up", **allows(Scope.PURCHASE_ORDERS_READ))
+async def count_follow_up(db: NamedDependency[Database]) -> FollowUpCounts:
+    """How many orders there are to follow up, each list counted up to a thousand."""
+    return await db.read(following.counts)
 
 
 @post(
@@ -439,6 +607,13 @@ routes = [
     delete_order,
     copy_order,
     import_orders,
+    accept_answer,
+    dispute_answer,
+    cancel_order,
+    receive_goods,
+    say_to_supplier,
+    list_follow_up,
+    count_follow_up,
     refresh_order,
     export,
     preview_export,

@@ -3,9 +3,11 @@
 from collections.abc import Awaitable, Callable
 
 from prodsys.kit.db import Database
-from prodsys.purchasing.abroad import Reach
-from prodsys.purchasing.answers import ANSWERS, pull_answers
+from prodsys.purchasing import following
+from prodsys.purchasing.abroad import ANSWERS, Reach
+from prodsys.purchasing.answers import pull_answers
 from prodsys.purchasing.exporting import EXPORT, go_on
+from prodsys.purchasing.following import FOLLOW_UP
 
 
 def tasks(db: Database, reach: Reach, *, answers_every: int = 60) -> dict[str, Callable[[str], Awaitable[None]]]:
@@ -17,4 +19,7 @@ def tasks(db: Database, reach: Reach, *, answers_every: int = 60) -> dict[str, C
     async def exports(id: str) -> None:
         await go_on(db, id, answers_every=answers_every)
 
-    return {ANSWERS: answers, EXPORT: exports}
+    async def follow_up(_: str) -> None:
+        await following.look(db)
+
+    return {ANSWERS: answers, EXPORT: exports, FOLLOW_UP: follow_up}

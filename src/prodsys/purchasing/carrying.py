@@ -35,6 +35,8 @@ def send_again(tx: Tx, caller: Caller, delivery: str) -> DeliveryEntry:
         raise errors.NotFound
     if row.state != "dead":
         raise errors.WrongState("Only a delivery that died can be sent again as it was; export a refused order anew when it is mended.")
+    if row.kind in ("acceptance", "cancellation"):
+        raise errors.WrongState("The order stands where it stood before this word; say it again at the order.")
     if not row.has_document:
         raise errors.WrongState("What was sent has been purged, so it cannot be sent again as it was; export the order anew.")
     trace = parse_traceparent(row.traceparent)

@@ -20,8 +20,8 @@ from prodsys.modules.store import is_on
 from prodsys.partners import store as partners
 from prodsys.partners.model import ready
 from prodsys.purchasing import model, store
+from prodsys.purchasing.abroad import plan_answers
 from prodsys.purchasing.actions import closed_lanes, partner_of
-from prodsys.purchasing.answers import plan_answers
 from prodsys.purchasing.model import (
     Export,
     ExportedOrder,
@@ -100,7 +100,7 @@ def _promise_some(tx: Tx, export_pk: int, export_id: str, actor: str, most: int,
     for one in going:
         order = store.read_order(one.document)
         supplier_issues = standing.get(one.partner) if one.partner is not None else None
-        issues = model.ready_to_export(order, one.delivery, has_card=ours is not None, supplier_issues=supplier_issues)
+        issues = model.ready_to_export(order, one.delivery, one.acceptance, has_card=ours is not None, supplier_issues=supplier_issues)
         if issues or ours is None or one.partner is None:
             refused.append((one.position, "", "refused", issues))
             entries.append(_not_sent(one, issues, actor))

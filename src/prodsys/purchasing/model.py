@@ -15,6 +15,7 @@ from prodsys.documents import (
     CodeWord,
     Currency,
     DeliveryPlace,
+    DespatchLine,
     Exact,
     Fulfilment,
     Issue,
@@ -32,6 +33,7 @@ from prodsys.documents import (
 )
 from prodsys.exchange.engine import Refused
 from prodsys.exchange.outbox import LaneTurn
+from prodsys.purchasing.terms import AnsweredOrder
 
 E = TypeVar("E", bound=Exact)
 
@@ -126,6 +128,11 @@ class NewOrder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         return ChangedOrder(**{field: getattr(self, field) for field in ChangedOrder.__struct_fields__})
 
 
+DueDate = Annotated[
+    dt.date | None, Meta(description="When the next of it should be here; null when no day is known or nothing more comes.")
+]
+
+
 class OrderPartner(msgspec.Struct, frozen=True, kw_only=True):
     """The supplier an order goes to."""
 
@@ -152,6 +159,8 @@ class PurchaseLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     deliver_to: DeliveryPlace | None = None
     note: str = ""
     net: Exact | None = None
+    despatched: Annotated[Exact, Meta(description="How much of it the supplier says has left.")] = Exact(0)
+    received: Annotated[Exact, Meta(description="How much of it has been booked in here.")] = Exact(0)
 
 
 class PurchaseSummary(msgspec.Struct, frozen=True, kw_only=True):
@@ -168,12 +177,93 @@ class PurchaseSummary(msgspec.Struct, frozen=True, kw_only=True):
     validation: Annotated[Validation, Meta(description="Ours until it is sent, then the supplier's.")]
     acceptance: Acceptance
     fulfilment: Fulfilment
+    answer: Annotated[int, Meta(description="The supplier's newest answer to this revision; 0 while there is none.")]
+    agreed_revision: Annotated[int, Meta(description="The revision both companies stand by; 0 while there is none.")]
+    due_date: DueDate
     issue_count: int
     their_order_number: str
     reason: str
     trace_id: str
     changed_at: dt.datetime
     etag: str
+
+
+class PurchaseDespatch(msgspec.Struct, frozen=True, kw_only=True):
+    """Goods the supplier says are on their way, and whether somebody has booked them in."""
+
+    id: Annotated[str, Meta(description="The supplier's.")]
+    number: str
+    date: dt.date
+    carrier: str
+    tracking_number: str
+    expected_date: dt.date | None
+    is_last: bool
+    lines: list[DespatchLine]
+    heard_at: dt.datetime
+    received_at: dt.datetime | None
+
+
+class OrderMessage(msgspec.Struct, frozen=True, kw_only=True):
+    """A few words about the order or one of its lines, by either company."""
+
+    id: str
+    at: dt.datetime
+    author: str
+    text: str
+    line_id: str
+    state: Annotated[Literal["heard", "queued", "sent", "failed"], Meta(description="`heard` is the supplier's; the others are ours.")]
+
+
+class Happened(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing that happened to an order, as the integration logs have it."""
+
+    at: dt.datetime
+    code: str
+    message: str
+    level: str
+    actor: str
+    trace_id: str
+
+
+class AgreedOrder(msgspec.Struct, frozen=True, kw_only=True):
+    """What both companies stand by while a newer revision waits for its answer."""
+
+    revision: int
+    date: dt.date
+    net: Exact
+    lines: list[PurchaseLine]
+
+
+class GoodsLine(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How much of a line came; a negative quantity was sent back."""
+
+    line_id: Annotated[str, Meta(min_length=1, max_length=40)]
+    quantity: Exact
+    note: Words = ""
+
+
+class Goods(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What came in. With a despatch only the lines that differ from it need be named; without one, all that came."""
+
+    despatch: Annotated[str | None, Meta(description="Id of the supplier's despatch.")] = None
+    lines: Annotated[list[GoodsLine], Meta(max_length=10_000)] = []
+
+
+class FollowUpCount(msgspec.Struct, frozen=True, kw_only=True):
+    """How many orders a list of *Follow-up* holds, counted up to a thousand; `is_more` says that there are more."""
+
+    count: int
+    is_more: bool
+
+
+class FollowUpCounts(msgspec.Struct, frozen=True, kw_only=True):
+    """How many orders somebody should look at, and why."""
+
+    not_answered: FollowUpCount
+    changed_waiting_for_me: FollowUpCount
+    promised_late: FollowUpCount
+    overdue: FollowUpCount
+    partly_received: FollowUpCount
 
 
 class PurchaseOrder(msgspec.Struct, frozen=True, kw_only=True):
@@ -201,9 +291,18 @@ class PurchaseOrder(msgspec.Struct, frozen=True, kw_only=True):
     acceptance: Acceptance
     fulfilment: Fulfilment
     issues: list[Issue]
+    answer: Annotated[int, Meta(description="The supplier's newest answer to this revision; 0 while there is none.")]
+    answered: Annotated[AnsweredOrder | None, Meta(description="That answer beside the order, line by line.")]
+    agreed_revision: Annotated[int, Meta(description="The revision both companies stand by; 0 while there is none.")]
+    agreed: Annotated[AgreedOrder | None, Meta(description="What that revision says, where it is not the present one.")]
+    is_word_on_its_way: Annotated[bool, Meta(description="Our word on the answer, or our cancellation, has not reached the supplier yet.")]
+    due_date: DueDate
+    despatches: list[PurchaseDespatch]
+    messages: list[OrderMessage]
+    history: Annotated[list[Happened], Meta(description="What happened to it, newest first; the latest hundred.")]
     their_id: str | None
     their_order_number: str
-    reason: Annotated[str, Meta(description="The supplier's, when it rejects.")]
+    reason: Annotated[str, Meta(description="Why it was rejected, disputed or not cancelled.")]
     trace_id: str
     created_at: dt.datetime
     created_by: str
@@ -338,6 +437,15 @@ class WrittenLine(msgspec.Struct, frozen=True, kw_only=True):
 def may(state: str, verb: Verb) -> bool:
     """Whether a step fits the state of delivery."""
     return verb in STEPS[state]
+
+
+def must_live(acceptance: str, fulfilment: str, number: str) -> None:
+    """Go on only while the order can still become another. Raises WrongState when it is cancelled, about to be, or all received."""
+    if acceptance in ("cancel_requested", "cancelled"):
+        how = "is cancelled" if acceptance == "cancelled" else "waits for the supplier's word on its cancellation"
+        raise errors.WrongState(f"Order {number} {how}; write a new one instead.")
+    if fulfilment == "received":
+        raise errors.WrongState(f"Order {number} has been received and is closed; write a new one instead.")
 
 
 def must(state: str, verb: Verb, number: str) -> None:
@@ -476,11 +584,16 @@ def _line_issues(at: int, line: OrderLine) -> list[Issue]:
     return issues
 
 
-def ready_to_export(order: Order, delivery: str, *, has_card: bool, supplier_issues: Sequence[Issue] | None) -> list[Issue]:
+def ready_to_export(
+    order: Order, delivery: str, acceptance: str, *, has_card: bool, supplier_issues: Sequence[Issue] | None
+) -> list[Issue]:
     """Why an order cannot leave now; empty when it can. Everything at once, and nothing is sent while anything stands.
 
     `supplier_issues` is what `partners.model.ready` says of the supplier, None when the order names none.
     """
+    if acceptance in ("cancel_requested", "cancelled"):
+        message = f"Order {order.number} is cancelled; write a new one instead."
+        return [_fault("cancelled", message, None, number=order.number)]
     match delivery:
         case "queued" | "sending" | "waiting":
             message = f"Order {order.number} is on its way already; wait for its result."

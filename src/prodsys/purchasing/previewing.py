@@ -75,7 +75,7 @@ def _look(tx: Tx, ids: Sequence[str]) -> _Looked:
         row = rows[order_id]
         order = store.read_order(row.document)
         supplier_issues = standing.get(row.partner) if row.partner is not None else None
-        issues = model.ready_to_export(order, row.delivery, has_card=ours is not None, supplier_issues=supplier_issues)
+        issues = model.ready_to_export(order, row.delivery, row.acceptance, has_card=ours is not None, supplier_issues=supplier_issues)
         document = model.as_document(order, row.revision, ours.card if ours else NO_CARD)
         asked.append(_Asked(row=row, issues=issues, document=documents.write(document).decode()))
     return _Looked(asked=asked, suppliers=suppliers)

@@ -10,17 +10,35 @@ from sqlalchemy import Select, and_, bindparam, case, delete, func, insert, lite
 
 from prodsys import documents
 from prodsys.documents import Issue, Order
-from prodsys.kit.clock import now
-from prodsys.kit.db import Instant, Tx, hot, in_texts, insert_new, insert_or_ignore
+from prodsys.kit.clock import instant, micros, now
+from prodsys.kit.db import Instant, Tx, hot, in_ints, in_texts, insert_new, insert_or_ignore, insert_or_update
 from prodsys.kit.ids import new_id
 from prodsys.kit.telemetry import new_trace_id
 from prodsys.purchasing.model import ItemStatus, OurArticle, WrittenLine
-from prodsys.tables import articles, contacts, counters, deliveries, export_orders, exports, partners, purchase_lines, purchase_orders
+from prodsys.tables import (
+    articles,
+    contacts,
+    counters,
+    deliveries,
+    export_orders,
+    exports,
+    partners,
+    purchase_despatch_lines,
+    purchase_despatches,
+    purchase_lines,
+    purchase_messages,
+    purchase_orders,
+    purchase_receipt_lines,
+    purchase_receipts,
+    purchase_revisions,
+)
 
 FIRST_NUMBER = 100_001
 MOST_COUNTED = 1_000
 
 read_order = documents.reader(Order)
+read_answer = documents.reader(documents.OrderAnswer)
+read_despatch = documents.reader(documents.Despatch)
 read_issues = msgspec.json.Decoder(list[Issue]).decode
 _write_issues = msgspec.json.Encoder().encode
 
@@ -53,6 +71,13 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True):
     their_id: str | None
     their_order_number: str
     reason: str
+    newest_revision: int
+    answer: int
+    answered: str | None
+    agreed_revision: int
+    word: str
+    stood_at: str
+    due_date: dt.date | None
 
 
 class Written(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,6 +88,7 @@ class Written(msgspec.Struct, frozen=True, kw_only=True):
     lines: Sequence[WrittenLine]
     issues: Sequence[Issue]
     validation: str
+    due_date: dt.date | None
 
 
 class Going(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,6 +102,7 @@ class Going(msgspec.Struct, frozen=True, kw_only=True):
     partner: int | None
     document: str
     delivery: str
+    acceptance: str
     trace_id: str
 
 
@@ -154,10 +181,20 @@ _ORDER = (
     purchase_orders.c.their_id,
     purchase_orders.c.their_order_number,
     purchase_orders.c.reason,
+    purchase_orders.c.newest_revision,
+    purchase_orders.c.answer,
+    purchase_orders.c.answered,
+    purchase_orders.c.agreed_revision,
+    purchase_orders.c.word,
+    purchase_orders.c.stood_at,
+    purchase_orders.c.due_date,
 )
 _with_partner = purchase_orders.outerjoin(partners, partners.c.pk == purchase_orders.c.partner)
 # A list shows no lines, and the documents would be most of its bytes.
-_LISTED = tuple(literal_column("''").label("document") if column is purchase_orders.c.document else column for column in _ORDER)
+_LISTED = tuple(
+    literal_column("''").label(column.name) if column in (purchase_orders.c.document, purchase_orders.c.answered) else column
+    for column in _ORDER
+)
 
 _order = hot(select(*_ORDER).select_from(_with_partner).where(purchase_orders.c.id == bindparam("id")), Kept)
 _orders = hot(select(*_ORDER).select_from(_with_partner).where(in_texts(purchase_orders.c.id, "ids")), Kept)
@@ -176,10 +213,33 @@ _rewrite = hot(
     update(purchase_orders)
     .where(purchase_orders.c.pk == bindparam("order_pk"), purchase_orders.c.version == bindparam("seen"))
     .values(
-        {"version": purchase_orders.c.version + 1, "acceptance": "open", "delivery": "not_sent", "reason": ""}
+        {
+            "version": purchase_orders.c.version + 1,
+            "acceptance": "open",
+            "delivery": "not_sent",
+            "reason": "",
+            "answer": 0,
+            "answered": null(),
+            "answered_at": null(),
+            "word": "",
+            "stood_at": "",
+            "is_promised_late": literal_column("false"),
+        }
         | {
             column: bindparam(f"new_{column}", type_=purchase_orders.c[column].type)
-            for column in ("partner", "revision", "date", "currency", "net", "document", "issues", "validation", "changed_at")
+            for column in (
+                "partner",
+                "revision",
+                "newest_revision",
+                "date",
+                "currency",
+                "net",
+                "document",
+                "issues",
+                "validation",
+                "changed_at",
+                "due_date",
+            )
         }
     )
 )
@@ -246,6 +306,8 @@ def insert_orders(tx: Tx, many: Sequence[Written], actor: str) -> list[str]:
             "created_at": at,
             "changed_at": at,
             "created_by": actor,
+            "newest_revision": one.order.revision,
+            "due_date": one.due_date,
         }
         for one in many
     ]
@@ -273,6 +335,8 @@ def rewrite(tx: Tx, pk: int, version: int, one: Written) -> bool:
             "new_issues": _issues(one.issues),
             "new_validation": one.validation,
             "new_changed_at": now(),
+            "new_newest_revision": one.order.revision,
+            "new_due_date": one.due_date,
         },
     )
     if kept:
@@ -432,6 +496,7 @@ _going = hot(
         purchase_orders.c.partner,
         purchase_orders.c.document,
         purchase_orders.c.delivery,
+        purchase_orders.c.acceptance,
         export_orders.c.trace_id,
     )
     .join_from(export_orders, purchase_orders, purchase_orders.c.pk == export_orders.c.order)
@@ -730,9 +795,22 @@ class Heard(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
     trace_id: str
     change_seen: int
+    newest_revision: int
+    answer: int
+    answered: str | None
+    answered_at: dt.datetime | None
+    agreed_revision: int
+    word: str
+    stood_at: str
+    due_date: dt.date | None
+    is_promised_late: bool
+    is_partly_received: bool
 
 
-_HEARD = ("delivery", "acceptance", "fulfilment", "their_id", "their_order_number", "reason", "change_seen")
+_HEARD = (
+    "revision", "delivery", "acceptance", "fulfilment", "their_id", "their_order_number", "reason", "change_seen", "answer", "answered",
+    "answered_at", "agreed_revision", "word", "stood_at", "due_date", "is_promised_late", "is_partly_received",
+)  # fmt: skip
 # By number alone: with the partner in it SQLite would rather read all of a supplier's orders.
 _heard = hot(
     select(*(purchase_orders.c[field] for field in Heard.__struct_fields__))
@@ -757,6 +835,19 @@ def heard_of(tx: Tx, partner: int, numbers: Collection[str]) -> dict[str, Heard]
     return {row.number: row for row in found if row.partner == partner}
 
 
+_heard_one = hot(
+    select(*(purchase_orders.c[field] for field in Heard.__struct_fields__)).where(purchase_orders.c.pk == bindparam("order_pk")), Heard
+)
+
+
+def heard(tx: Tx, pk: int) -> Heard:
+    """One order as the feed may change it. Raises LookupError."""
+    row = _heard_one.first(tx, {"order_pk": pk})
+    if row is None:
+        raise LookupError(pk)
+    return row
+
+
 def hear(tx: Tx, changed: Iterable[Heard]) -> None:
     """Keep what the supplier said."""
     at = now()
@@ -766,7 +857,370 @@ def hear(tx: Tx, changed: Iterable[Heard]) -> None:
 def forget_positions(tx: Tx, partner: int) -> None:
     """Let every position of a supplier's feed count as unseen: it has begun a new life."""
     seen = and_(purchase_orders.c.partner == partner, purchase_orders.c.change_seen > 0)
-    tx.execute(update(purchase_orders).where(seen).values(change_seen=0))
+    # Its answers are counted anew as well.
+    tx.execute(update(purchase_orders).where(seen).values(change_seen=0, answer=0))
+
+
+_documents = hot(select(purchase_orders.c.pk, purchase_orders.c.document).where(in_ints(purchase_orders.c.pk, "pks")))
+_received = hot(
+    select(purchase_receipts.c.order, purchase_receipt_lines.c.line_id, purchase_receipt_lines.c.quantity)
+    .join_from(purchase_receipts, purchase_receipt_lines, purchase_receipt_lines.c.receipt == purchase_receipts.c.pk)
+    .where(in_ints(purchase_receipts.c.order, "pks"))
+)
+_despatches = hot(select(purchase_despatches).where(in_ints(purchase_despatches.c.order, "pks")).order_by(purchase_despatches.c.pk))
+_insert_despatches = hot(insert_or_ignore(purchase_despatches))
+_insert_despatch_lines = hot(insert(purchase_despatch_lines))
+_messages = hot(select(purchase_messages).where(purchase_messages.c.order == bindparam("of")).order_by(purchase_messages.c.pk))
+_message_ids = hot(select(purchase_messages.c.order, purchase_messages.c.id).where(in_ints(purchase_messages.c.order, "pks")))
+_insert_messages = hot(insert_or_ignore(purchase_messages))
+_insert_receipt_lines = hot(insert(purchase_receipt_lines))
+_OF_A_REVISION = ("document", "acceptance", "their_id", "answer", "answered", "answered_at")
+_keep_revision = hot(
+    insert_or_update(purchase_revisions, "order", "revision", only=_OF_A_REVISION).from_select(
+        ["order", "revision", *_OF_A_REVISION],
+        select(purchase_orders.c.pk, purchase_orders.c.revision, *(purchase_orders.c[name] for name in _OF_A_REVISION)).where(
+            purchase_orders.c.pk == bindparam("order_pk")
+        ),
+    )
+)
+_revision = hot(
+    select(purchase_revisions).where(
+        purchase_revisions.c.order == bindparam("of"), purchase_revisions.c.revision == bindparam("wanted_revision")
+    )
+)
+_note_revision = hot(
+    update(purchase_revisions)
+    .where(purchase_revisions.c.order == bindparam("of"), purchase_revisions.c.revision == bindparam("of_revision"))
+    .values(
+        acceptance=bindparam("new_acceptance"),
+        their_id=bindparam("theirs"),
+        answer=bindparam("new_answer"),
+        answered=func.coalesce(bindparam("new_answered", type_=purchase_revisions.c.answered.type), purchase_revisions.c.answered),
+        answered_at=func.coalesce(bindparam("new_at", type_=Instant()), purchase_revisions.c.answered_at),
+    )
+)
+
+
+class Shipment(msgspec.Struct, frozen=True, kw_only=True):
+    """A despatch the supplier told us of, and whether somebody has booked it in."""
+
+    pk: int
+    order: int
+    document: documents.Despatch
+    heard_at: dt.datetime
+    received_at: dt.datetime | None
+
+
+def documents_of(tx: Tx, pks: Collection[int]) -> dict[int, Order]:
+    """What orders say, by their keys."""
+    return {row.pk: read_order(row.document) for row in _documents.all(tx, {"pks": pks})} if pks else {}
+
+
+def received(tx: Tx, pks: Collection[int]) -> dict[int, dict[str, Decimal]]:
+    """How much of each line has been received, by the key of the order and the line's id."""
+    sums: dict[int, dict[str, Decimal]] = {}
+    for row in _received.all(tx, {"pks": pks}) if pks else []:
+        of = sums.setdefault(row.order, {})
+        of[row.line_id] = of.get(row.line_id, Decimal(0)) + row.quantity
+    return sums
+
+
+def shipments(tx: Tx, pks: Collection[int]) -> dict[int, list[Shipment]]:
+    """The despatches of orders, by the key of the order, as they were heard of."""
+    found: dict[int, list[Shipment]] = {}
+    for row in _despatches.all(tx, {"pks": pks}) if pks else []:
+        one = Shipment(pk=row.pk, order=row.order, document=read_despatch(row.document), heard_at=row.heard_at, received_at=row.received_at)
+        found.setdefault(row.order, []).append(one)
+    return found
+
+
+def keep_despatches(tx: Tx, told: Sequence[tuple[int, documents.Despatch]]) -> set[tuple[int, str]]:
+    """Keep despatches (key of the order, despatch); those that are new, by order and the supplier's id."""
+    if not told:
+        return set()
+    orders = {order for order, _ in told}
+    before = {(one.order, one.document.id) for some in shipments(tx, orders).values() for one in some}
+    fresh = {(order, one.id): one for order, one in told if (order, one.id) not in before}
+    at = now()
+    rows = [{"order": order, "id": one.id, "document": documents.write(one).decode(), "heard_at": at} for (order, _), one in fresh.items()]
+    _insert_despatches.many(tx, rows)
+    made = {(one.order, one.document.id): one for some in shipments(tx, orders).values() for one in some}
+    lines = [
+        {"despatch": made[key].pk, "position": position, "line_id": line.line_id, "quantity": line.quantity}
+        for key, one in fresh.items()
+        for position, line in enumerate(one.lines)
+    ]
+    _insert_despatch_lines.many(tx, lines)
+    return set(fresh)
+
+
+def keep_receipt(tx: Tx, order: int, despatch: int | None, lines: Sequence[tuple[str, Decimal, str]], actor: str) -> None:
+    """Keep what was received of an order: (line id, quantity, note); its despatch counts as booked in."""
+    at, name = now(), new_id("gr")
+    tx.execute(insert(purchase_receipts).values(id=name, order=order, despatch=despatch, at=at, actor=actor))
+    pk = int(tx.execute(select(purchase_receipts.c.pk).where(purchase_receipts.c.id == name)).scalar_one())
+    _insert_receipt_lines.many(
+        tx,
+        [
+            {"receipt": pk, "position": position, "line_id": line_id, "quantity": quantity, "note": note}
+            for position, (line_id, quantity, note) in enumerate(lines)
+        ],
+    )
+    if despatch is not None:
+        tx.execute(update(purchase_despatches).where(purchase_despatches.c.pk == despatch).values(received_at=at))
+
+
+def messages(tx: Tx, order: int) -> list[Any]:
+    """What was said about an order, oldest first: rows of id, at, author, text, line_id, state."""
+    return _messages.all(tx, {"of": order})
+
+
+def keep_messages(tx: Tx, told: Sequence[tuple[int, documents.Message]], state: Literal["heard", "queued"]) -> set[tuple[int, str]]:
+    """Keep messages (key of the order, message); those that are new, by order and id."""
+    if not told:
+        return set()
+    before = {(row.order, row.id) for row in _message_ids.all(tx, {"pks": {order for order, _ in told}})}
+    fresh = {(order, one.id): one for order, one in told if (order, one.id) not in before}
+    _insert_messages.many(
+        tx,
+        [
+            {
+                "order": order, "id": one.id, "at": one.at, "author": one.author, "text": one.text, "line_id": one.line_id,
+                "state": state,
+            }
+            for (order, _), one in fresh.items()
+        ],
+    )  # fmt: skip
+    return set(fresh)
+
+
+_end_message = hot(
+    update(purchase_messages)
+    .where(
+        purchase_messages.c.order == select(purchase_orders.c.pk).where(purchase_orders.c.id == bindparam("subject")).scalar_subquery(),
+        purchase_messages.c.id == bindparam("message"),
+    )
+    .values(state=bindparam("ends"))
+)
+
+
+def end_messages(tx: Tx, ended: Sequence[tuple[str, str, str]]) -> None:
+    """What became of messages of ours: (id of the order, id of the message, sent or failed)."""
+    _end_message.many(tx, [{"subject": subject, "message": message, "ends": state} for subject, message, state in ended])
+
+
+def keep_revision(tx: Tx, pk: int) -> None:
+    """Keep what the present revision of an order says and how it stands, before another takes its place."""
+    _keep_revision.run(tx, {"order_pk": pk})
+
+
+def revision(tx: Tx, pk: int, wanted: int) -> Any:
+    """An earlier or later revision of an order: document, acceptance, their_id, answer, answered, answered_at; or None."""
+    return _revision.first(tx, {"of": pk, "wanted_revision": wanted})
+
+
+class RevisionHeard(msgspec.Struct, frozen=True, kw_only=True):
+    """What the supplier said of a revision that is not the present one."""
+
+    order: int
+    revision: int
+    acceptance: str
+    their_id: str
+    answer: int
+    answered: str | None
+    answered_at: dt.datetime | None
+
+
+def note_revisions(tx: Tx, heard: Sequence[RevisionHeard]) -> None:
+    """Keep what the supplier said of revisions that are not the present ones."""
+    _note_revision.many(
+        tx,
+        [
+            {
+                "of": one.order, "of_revision": one.revision, "new_acceptance": one.acceptance, "theirs": one.their_id,
+                "new_answer": one.answer, "new_answered": one.answered, "new_at": one.answered_at,
+            }
+            for one in heard
+        ],
+    )  # fmt: skip
+
+
+_turn_to = hot(
+    update(purchase_orders)
+    .where(purchase_orders.c.pk == bindparam("order_pk"))
+    .values(
+        document=bindparam("new_document"),
+        date=bindparam("new_date", type_=purchase_orders.c.date.type),
+        currency=bindparam("new_currency"),
+        net=bindparam("new_net", type_=purchase_orders.c.net.type),
+        issues="[]",
+        validation="clean",
+        delivery="received",
+    )
+)
+
+
+def turn_to(tx: Tx, pk: int, lines: Sequence[WrittenLine], order: Order) -> None:
+    """Let another revision of an order be the present one: its document, sums and lines; its states are written by `hear`."""
+    row = {
+        "order_pk": pk, "new_document": documents.write(order).decode(), "new_date": order.date, "new_currency": order.currency,
+        "new_net": order.net,
+    }  # fmt: skip
+    _turn_to.run(tx, row)
+    _drop_lines.run(tx, {"order_pk": pk})
+    one = Written(partner=None, order=order, lines=lines, issues=[], validation="clean", due_date=None)
+    _insert_lines.many(tx, list(_line_rows(pk, one)))
+
+
+def change(tx: Tx, pk: int, **values: Any) -> None:
+    """Change columns of an order that is locked; it is a new version then."""
+    fresh = values | {"version": purchase_orders.c.version + 1, "changed_at": now()}
+    tx.execute(update(purchase_orders).where(purchase_orders.c.pk == pk).values(fresh))
+
+
+_their_ids = hot(select(purchase_orders.c.id, purchase_orders.c.their_id).where(in_texts(purchase_orders.c.id, "ids")))
+_carried = hot(
+    select(
+        purchase_orders.c.pk, purchase_orders.c.id, purchase_orders.c.number, purchase_orders.c.revision, purchase_orders.c.partner,
+        partners.c.name.label("partner_name"), purchase_orders.c.acceptance, purchase_orders.c.agreed_revision,
+        purchase_orders.c.word, purchase_orders.c.stood_at, purchase_orders.c.reason,
+        purchase_orders.c.trace_id,
+    )
+    .select_from(_with_partner)
+    .where(in_texts(purchase_orders.c.id, "ids"))
+    .order_by(purchase_orders.c.pk)
+)  # fmt: skip
+_end_word = hot(
+    update(purchase_orders)
+    .where(purchase_orders.c.pk == bindparam("order_pk"), purchase_orders.c.word == bindparam("promise"))
+    .values(
+        acceptance=bindparam("ends"),
+        agreed_revision=bindparam("agreed"),
+        reason=bindparam("why"),
+        due_date=case((bindparam("is_over"), null()), else_=purchase_orders.c.due_date),
+        word="",
+        stood_at="",
+        changed_at=bindparam("at", type_=Instant()),
+        version=purchase_orders.c.version + 1,
+    )
+)
+
+
+def their_ids(tx: Tx, ids: Collection[str]) -> dict[str, str | None]:
+    """What the supplier calls orders, by our ids; None where he never said that he has one."""
+    return {row.id: row.their_id for row in _their_ids.all(tx, {"ids": ids})} if ids else {}
+
+
+def carried(tx: Tx, ids: Collection[str]) -> dict[str, Any]:
+    """Orders a word of ours was about, by their ids."""
+    return {row.id: row for row in _carried.all(tx, {"ids": ids})} if ids else {}
+
+
+class WordEnded(msgspec.Struct, frozen=True, kw_only=True):
+    """What a word of ours came to; `promise` is the one that carried it, and another on its way since then changes nothing."""
+
+    order: int
+    promise: str
+    acceptance: str
+    agreed_revision: int
+    reason: str
+    is_over: bool = False
+
+
+def end_words(tx: Tx, ended: Sequence[WordEnded]) -> None:
+    """Write down what words of ours came to."""
+    at = now()
+    _end_word.many(
+        tx,
+        [
+            {
+                "order_pk": one.order, "promise": one.promise, "ends": one.acceptance, "agreed": one.agreed_revision, "why": one.reason,
+                "is_over": one.is_over, "at": at,
+            }
+            for one in ended
+        ],
+    )  # fmt: skip
+
+
+FollowedUp = Literal["not_answered", "changed_waiting_for_me", "promised_late", "overdue", "partly_received"]
+
+# Written out, not bound: only so do the databases see that the small index of each list serves.
+_UNANSWERED = (
+    purchase_orders.c.delivery == literal_column("'received'"),
+    purchase_orders.c.acceptance == literal_column("'open'"),
+)
+_DUE = (purchase_orders.c.due_date.is_not(None), purchase_orders.c.delivery == literal_column("'received'"))
+
+
+def _followed_up(asked: Select[Any], what: FollowedUp, today: dt.date, before: dt.datetime) -> Select[Any]:
+    match what:
+        case "not_answered":
+            return asked.where(*_UNANSWERED, purchase_orders.c.sent_at <= before)
+        case "changed_waiting_for_me":
+            return asked.where(purchase_orders.c.acceptance == "changed")
+        case "promised_late":
+            return asked.where(purchase_orders.c.is_promised_late)
+        case "overdue":
+            return asked.where(*_DUE, purchase_orders.c.due_date < today)
+        case "partly_received":
+            return asked.where(purchase_orders.c.is_partly_received)
+
+
+def follow_up(
+    tx: Tx, what: FollowedUp, after: tuple[Any, ...] | None, limit: int, *, today: dt.date, before: dt.datetime
+) -> list[tuple[Kept, tuple[str | int, ...]]]:
+    """Orders somebody should look at, what waits longest first, each with its place in the list."""
+    by = {"not_answered": purchase_orders.c.sent_at, "overdue": purchase_orders.c.due_date}.get(what)
+    asked = _followed_up(select(*_LISTED).select_from(_with_partner), what, today, before)
+    if by is None:
+        asked = asked.order_by(purchase_orders.c.pk)
+        asked = asked if after is None else asked.where(purchase_orders.c.pk > after[0])
+    else:
+        asked = asked.order_by(by, purchase_orders.c.pk)
+        if after is not None:
+            place: Any = dt.date.fromisoformat(after[0]) if what == "overdue" else instant(after[0])
+            asked = asked.where((by > place) | and_(by == place, purchase_orders.c.pk > after[1]))
+    rows = [Kept(**row) for row in tx.execute(asked.limit(limit)).mappings()]
+    return [(row, _follow_up_place(what, row)) for row in rows]
+
+
+def _follow_up_place(what: FollowedUp, row: Kept) -> tuple[str | int, ...]:
+    if what == "overdue":
+        return (str(row.due_date), row.pk)
+    return (micros(row.sent_at), row.pk) if what == "not_answered" and row.sent_at else (row.pk,)
+
+
+def follow_up_count(tx: Tx, what: FollowedUp, *, today: dt.date, before: dt.datetime) -> int:
+    """How many such orders there are, counted up to one more than 1,000."""
+    some = _followed_up(select(purchase_orders.c.pk), what, today, before).limit(MOST_COUNTED + 1).subquery()
+    return int(tx.execute(select(func.count()).select_from(some)).scalar_one())
+
+
+def to_tell(tx: Tx, what: Literal["not_answered", "overdue"], most: int, *, today: dt.date, before: dt.datetime) -> list[Any]:
+    """Orders not answered or overdue of which nobody has been told: rows of pk, id, number, revision, due_date, sent_at and partner."""
+    told = (
+        purchase_orders.c.told_unanswered < purchase_orders.c.revision
+        if what == "not_answered"
+        else purchase_orders.c.told_overdue.is_(None) | (purchase_orders.c.told_overdue != purchase_orders.c.due_date)
+    )
+    columns = (
+        purchase_orders.c.pk, purchase_orders.c.id, purchase_orders.c.number, purchase_orders.c.revision, purchase_orders.c.due_date,
+        purchase_orders.c.sent_at, purchase_orders.c.partner, purchase_orders.c.trace_id, partners.c.name.label("partner_name"),
+    )  # fmt: skip
+    asked = _followed_up(select(*columns).select_from(_with_partner), what, today, before).where(told)
+    by = purchase_orders.c.sent_at if what == "not_answered" else purchase_orders.c.due_date
+    return list(tx.execute(asked.order_by(by, purchase_orders.c.pk).limit(most)))
+
+
+_tell_unanswered = hot(
+    update(purchase_orders).where(in_ints(purchase_orders.c.pk, "pks")).values(told_unanswered=purchase_orders.c.revision)
+)
+_tell_overdue = hot(update(purchase_orders).where(in_ints(purchase_orders.c.pk, "pks")).values(told_overdue=purchase_orders.c.due_date))
+
+
+def told(tx: Tx, what: Literal["not_answered", "overdue"], pks: Collection[int]) -> None:
+    """People have been told of these orders."""
+    (_tell_unanswered if what == "not_answered" else _tell_overdue).run(tx, {"pks": pks})
 
 
 _DELIVERY = tuple(deliveries.c[name] for name in DeliveryRow.__struct_fields__ if name != "has_document")

@@ -82,6 +82,7 @@ async def test_an_answer_with_changes_carries_every_line_and_is_not_yet_agreed(s
 
     draft, [news] = await shown(supplier, order_id), await told(supplier)
     assert (draft.summary.acceptance, draft.summary.order_number) == ("changed", None)
+    assert news.answered is not None
     assert (news.kind, news.answered.code, news.answered.answer) == ("order.changed", "CA", 1)
     assert [(line.line_id, line.action) for line in news.answered.lines] == [("10", "5"), ("20", "3")]
 
@@ -105,6 +106,7 @@ async def test_a_dispute_reopens_the_order_and_the_next_answer_is_number_two(sup
     await do(supplier, answers.approve, order_id, undo=AT_ONCE)
 
     draft = await shown(supplier, order_id)
+    assert draft.answered is not None
     assert (draft.summary.acceptance, draft.answer, draft.answered.code) == ("approved", 2, "AP")
 
 

@@ -4,10 +4,26 @@ import datetime as dt
 import json
 from collections.abc import AsyncIterator
 
+import msgspec
 import pytest
 
 from prodsys.company.actions import renew_epoch
-from prodsys.connectors.prodsys import Articles, Changes, Company, CursorGone, Prodsys, ReportContact, Rotated, Sending, Taken, TheirOrder
+from prodsys.connectors.prodsys import (
+    Articles,
+    Changes,
+    Company,
+    CursorGone,
+    Offered,
+    Prodsys,
+    Record,
+    ReportContact,
+    Rotated,
+    Same,
+    Sending,
+    Stale,
+    Taken,
+    TheirOrder,
+)
 from prodsys.documents import Party
 from prodsys.kit.outbound import Refused
 from prodsys.kit.vault import Secret
@@ -106,3 +122,27 @@ async def test_a_token_is_renewed_only_where_the_supplier_allows_it(there: Prods
     assert refused.problem.code == "rotation_not_allowed"
     assert isinstance(rotated, Rotated)
 
+
+async def test_the_record_they_keep_of_us_is_read_once_and_offered_anew_by_its_etag(there: Prodsys, fjord: Ours) -> None:
+    before = await there.record()
+    await there.send([an_order("PO-1")])
+    record = await there.record()
+    assert isinstance(record, Record)
+
+    again = await there.record(record.id, record.etag)
+    offered = await there.offer_card(record.id, msgspec.structs.replace(record.card, phone="+47 51"), record.etag)
+    await fjord.call("PATCH", f"/contacts/{record.id}", etag="*", json={"email": "x@nordlys.example"})
+    stale = await there.offer_card(record.id, record.card, record.etag)
+
+    assert (before, again, stale) == (None, Same(), Stale())
+    assert record.card.organisation_number == "987654325"
+    assert offered == Offered(state="open")
+    assert await there.record("ct_nobody", record.etag) is None
+
+
+async def test_their_card_is_read_only_when_it_has_changed(there: Prodsys) -> None:
+    company = await there.company()
+    assert isinstance(company, Company)
+
+    assert await there.company_since(company.etag) == Same()
+    assert isinstance(await there.company_since('"another"'), Company)

@@ -11,19 +11,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rapidfuzz.distance import OSA
-from sqlalchemy import Insert, select, update
+from sqlalchemy import Insert, insert, select, update
 
 from prodsys import errors
 from prodsys.articles import actions, api, model, store
 from prodsys.articles.model import Agreed, Draft, Found, Known, Learned, Wanted
 from prodsys.documents import plain
 from prodsys.kit.clock import now
-from prodsys.kit.db import Hot
+from prodsys.kit.db import Hot, Tx
 from prodsys.kit.sheets import write_xlsx
-from prodsys.scopes import CONSOLE, Scope
+from prodsys.scopes import CONSOLE, Caller, Scope
 from prodsys.tables import articles as rows
 from prodsys.tables import company as companies
-from prodsys.tables import log_entries, partners
+from prodsys.tables import log_entries, partners, sales_lines, sales_orders
 from tests.rooms.doors import a_partner, company_of, our_card
 
 pytestmark = pytest.mark.anyio
@@ -730,6 +730,47 @@ async def test_a_learned_mapping_is_listed_and_undone(shop, house, buyer):
     assert (undone.status_code, "undone_at" in undone.json()) == (200, True)
     assert (await house.get("/mappings", params={"partner": partner_id})).json()["items"] == []
     assert (await house.post(f"/mappings/{learned}/undo")).status_code == 409
+
+
+async def test_the_history_of_a_number_says_who_taught_and_who_undid(shop, house, buyer):
+    articles = await kept(shop.db, "A-100", "B-200")
+    for author, number in (("Kari", "A-100"), ("Ola", "B-200")):
+        caller = Caller(token="tk_1", name=author, scopes=frozenset(Scope))
+        await shop.db.write(actions.learn, caller, partner=buyer, their_number="4711", article=articles[number].pk)
+    partner_id = await shop.db.read(lambda tx: tx.execute(select(partners.c.id)).scalar_one())
+
+    told = (await house.get("/mappings", params={"partner": partner_id, "their_number": "4711"})).json()["items"]
+    holding = (await house.get("/mappings", params={"partner": partner_id, "q": "47"})).json()["items"]
+    elsewhere = (await house.get("/mappings", params={"partner": partner_id, "q": "48"})).json()["items"]
+
+    assert [(one["article_number"], one["author"], one.get("undone_by")) for one in told] == [
+        ("A-100", "Kari", "Ola"),
+        ("B-200", "Ola", None),
+    ]
+    assert ([one["article_number"] for one in holding], elsewhere) == (["B-200"], [])
+    assert (await house.get("/mappings", params={"q": "47"})).status_code == 422
+
+
+async def test_undoing_says_which_open_drafts_it_had_matched_and_leaves_them(shop, house, buyer):
+    article = (await kept(shop.db, "A-100"))["A-100"]
+    learned = await shop.db.write(actions.learn, CONSOLE, partner=buyer, their_number="4711", article=article.pk)
+
+    def drafts(tx: Tx) -> None:
+        states = {"delivery": "received", "validation": "clean", "fulfilment": "none", "contact_how": "none", "document": "{}"}
+        for number, acceptance in (("PO-1", "open"), ("PO-2", "open"), ("PO-3", "approved")):
+            row = states | {"id": f"sd_{number}", "partner": buyer, "number": number, "revision": 1, "acceptance": acceptance, "digest": ""}
+            row |= {"date": now().date(), "currency": "NOK", "net": Decimal(1), "buyer_key": "", "receipt": "{}", "received_at": now()}
+            key = tx.execute(insert(sales_orders).values(row).returning(sales_orders.c.pk)).scalar_one()
+            line = {"order": key, "article": article.pk, "how": "learned", "article_number": "4711"}
+            tx.execute(insert(sales_lines), [line | {"position": at, "line_id": str(at)} for at in (1, 2)])
+
+    await shop.db.write(drafts)
+
+    read = (await house.get(f"/mappings/{learned}")).json()
+    undone = (await house.post(f"/mappings/{learned}/undo")).json()
+
+    assert (read["open_drafts"], undone["open_drafts"], undone["undone_by"]) == (2, 2, "ops")
+    assert "4 lines of 2 open drafts were matched by it and stay as they are" in undone["effect"]
 
 
 @pytest.mark.parametrize(

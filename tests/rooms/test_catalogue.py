@@ -227,6 +227,7 @@ async def test_the_test_of_a_connection_asks_only_about_what_a_fresh_catalogue_l
     after = await house.db.read(partners.numbers_not_in_catalogue, house.partner, LONG_AGO)
 
     assert before is None
+    assert after is not None
     assert (after[0], list(after[1])) == (2, ["A-9"])
 
 

@@ -3,14 +3,15 @@
 import datetime as dt
 from typing import Any
 
+import msgspec
 import pytest
 from cryptography.fernet import Fernet
 from sqlalchemy import insert, select, update
 
 from prodsys import errors
 from prodsys.contacts import actions as contacts
-from prodsys.contacts.model import ContactForm
-from prodsys.documents import Address, Percent
+from prodsys.contacts.model import ContactForm, Merge
+from prodsys.documents import Address, Party, Percent
 from prodsys.exchange import outbox
 from prodsys.exchange.outbox import LaneTurn
 from prodsys.kit.clock import now
@@ -22,7 +23,7 @@ from prodsys.partners.actions import Way
 from prodsys.partners.model import Rules, Supplier
 from prodsys.scopes import CONSOLE, GUIDE_SCOPES, Caller, Scope
 from prodsys.settings import Settings
-from prodsys.tables import articles, company, lanes, log_entries, partners, supplier_numbers
+from prodsys.tables import articles, company, lanes, log_entries, partners, supplier_numbers, timetable
 from prodsys.tokens import model as tokens
 from prodsys.tokens.actions import Handover
 from tests.connectors.their_prodsys import LOOPBACK, a_way_out, drop, http, running
@@ -604,3 +605,75 @@ async def test_a_partners_lane_is_shown_with_him(db, way, theirs, fjord):
     shown = await db.read(actions.shown, fjord.id)
 
     assert (shown.lane.state, shown.lane.code) == ("paused", "connect")
+
+
+# Cards
+
+
+def two(ours: dict[str, Any], theirs: dict[str, Any]) -> model.Two:
+    return model.Two(ours=Party(name="Fjord", **ours), theirs=Party(name="Fjord", **theirs))
+
+
+@pytest.mark.parametrize(("base", "now_there", "changed"), [
+    (({}, {}), ({}, {}), {}),
+    (({}, {}), ({"phone": "1"}, {}), {"phone": "ours"}),
+    (({}, {}), ({}, {"phone": "1"}), {"phone": "theirs"}),
+    (({}, {}), ({"phone": "1"}, {"phone": "1"}), {}),
+    (({}, {}), ({"phone": "1"}, {"phone": "2"}), {"phone": "both"}),
+    (({"phone": "1"}, {"phone": "2"}), ({"phone": "1"}, {"phone": "2"}), {"phone": "neither"}),
+    (({}, {}), ({"email": "A@x.example"}, {"email": "a@x.example"}), {}),
+    (({}, {}), ({"organisation_number": "987 654 325"}, {"organisation_number": "NO987654325MVA"}), {}),
+])  # fmt: skip
+def test_who_changed_a_card_is_told_from_what_both_were(base, now_there, changed):
+    assert model.changes(two(*base), two(*now_there)) == changed
+
+
+def test_a_first_comparison_takes_from_them_only_what_we_lack_and_offers_all_we_say():
+    them = two({"phone": "1"}, {"phone": "2", "email": "a@x.example"})
+    us = two({"phone": "1"}, {"phone": "2", "email": "a@x.example"})
+
+    assert model.changes(model.first_base("them", them), them) == {"email": "theirs", "phone": "neither"}
+    assert model.changes(model.first_base("us", us), us) == {"email": "neither", "phone": "ours"}
+
+
+async def test_what_a_partner_may_change_himself_is_a_rule_like_the_others(db, house):
+    made = await db.write(a_buyer)
+    path = f"/partners/{made.partner.id}"
+
+    done = await house.patch(path, json={"lets_through": ["phone", "persons", "phone"][:2]}, headers={"If-Match": "*"})
+    never = await house.patch(path, json={"lets_through": ["vat_number"]}, headers={"If-Match": "*"})
+
+    assert (done.json()["lets_through"], never.status_code) == (["persons", "phone"], 422)
+    [entry] = await db.read(logged, "partner.changed")
+    assert "lets_through: none → persons, phone" in entry.message
+
+
+async def test_nobody_is_linked_to_a_contact_that_was_merged(db):
+    gone, kept = await db.write(a_contact), await db.write(a_contact, city="Oslo")
+    made = await db.write(a_buyer, confirmed=True)
+    await db.write(contacts.merge, gone.id, Merge(into=kept.id), actor="test")
+
+    with pytest.raises(errors.Invalid, match=kept.id):
+        await db.write(actions.change, CONSOLE, made.partner.id, Rules(contact=gone.id), if_match="*")
+    with pytest.raises(errors.StorageUnavailable):
+        await db.write(lambda tx: store.link_contact(tx, store.by_id(tx, made.partner.id).pk, gone.pk))
+
+
+async def test_a_supplier_who_cannot_be_asked_is_told_of_once(db, way, theirs, fjord):
+    theirs.token = tokens.mint().token
+
+    first = await actions.sync_contacts(db, way, fjord.id)
+    await actions.sync_contacts(db, way, fjord.id)
+
+    [told] = await db.read(logged, "contact.not_compared")
+    assert (first.fault, told.level) == (told.message, "warning")
+    assert (await db.read(actions.compare, fjord.id)).fault == first.fault
+
+
+async def test_a_connected_supplier_is_asked_by_the_clock(db, way, theirs):
+    clocked = msgspec.structs.replace(way, clock={"contacts": 86_400, "catalogue": 3_600})
+
+    partner = await actions.add_with_bundle(db, clocked, CONSOLE, theirs.bundle())
+
+    planned = await db.read(lambda tx: tx.execute(select(timetable.c.name, timetable.c.every_seconds).order_by(timetable.c.name)).all())
+    assert [tuple(row) for row in planned] == [(f"catalogue:{partner.id}", 3_600), (f"contacts:{partner.id}", 86_400)]

@@ -81,6 +81,19 @@ def upgrade() -> None:
         batch_op.create_index("articles_position", ["position"], unique=True)
 
     op.create_table(
+        "attachments",
+        sa.Column("pk", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("sha256", Code(), nullable=False),
+        sa.Column("size", sa.BigInteger(), nullable=False),
+        sa.Column("media_type", Code(), nullable=False),
+        sa.Column("created_at", Instant(), nullable=False),
+        sa.PrimaryKeyConstraint("pk", name=op.f("pk_attachments")),
+        sa.UniqueConstraint("sha256", name=op.f("uq_attachments_sha256")),
+    )
+    with op.batch_alter_table("attachments", schema=None) as batch_op:
+        batch_op.create_index("attachments_created_at", ["created_at", "pk"], unique=False)
+
+    op.create_table(
         "company",
         sa.Column("pk", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("epoch", Code(), nullable=False, comment="this life of the instance; a restore begins a new one"),
@@ -333,6 +346,34 @@ def upgrade() -> None:
         batch_op.create_index("alert_news_due", ["due_at", "person", "pk"], unique=False)
 
     op.create_table(
+        "attachment_chunks",
+        sa.Column("attachment", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("position", sa.Integer(), nullable=False),
+        sa.Column("content", sa.LargeBinary(), nullable=False, comment="256 KiB of it; the last one less"),
+        sa.ForeignKeyConstraint(["attachment"], ["attachments.pk"], name=op.f("fk_attachment_chunks_attachment")),
+        sa.PrimaryKeyConstraint("attachment", "position", name=op.f("pk_attachment_chunks")),
+    )
+    op.create_table(
+        "attachment_holders",
+        sa.Column("attachment", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column(
+            "partner",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            nullable=False,
+            comment="who has shown that he has it; 0 is the house",
+        ),
+        sa.Column("at", Instant(), nullable=False),
+        sa.ForeignKeyConstraint(["attachment"], ["attachments.pk"], name=op.f("fk_attachment_holders_attachment")),
+        sa.PrimaryKeyConstraint("attachment", "partner", name=op.f("pk_attachment_holders")),
+    )
+    op.create_table(
+        "attachment_uses",
+        sa.Column("attachment", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("order", Code(), nullable=False, comment="id of the order that names it, ours or theirs"),
+        sa.ForeignKeyConstraint(["attachment"], ["attachments.pk"], name=op.f("fk_attachment_uses_attachment")),
+        sa.PrimaryKeyConstraint("attachment", "order", name=op.f("pk_attachment_uses")),
+    )
+    op.create_table(
         "partners",
         sa.Column("pk", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("id", Code(), nullable=False),
@@ -560,6 +601,9 @@ def upgrade() -> None:
         sa.Column(
             "told_unanswered", sa.Integer(), server_default="0", nullable=False, comment="the revision of which people have been told"
         ),
+        sa.Column(
+            "sent_digest", Code(), server_default="", nullable=False, comment="documents.digest of what was sent; empty until something was"
+        ),
         sa.ForeignKeyConstraint(["partner"], ["partners.pk"], name=op.f("fk_purchase_orders_partner")),
         sa.PrimaryKeyConstraint("pk", name=op.f("pk_purchase_orders")),
         sa.UniqueConstraint("id", name=op.f("uq_purchase_orders_id")),
@@ -571,7 +615,7 @@ def upgrade() -> None:
         batch_op.create_index("purchase_orders_delivery", ["delivery", "pk"], unique=False)
         batch_op.create_index(
             "purchase_orders_due",
-            ["due_date", "pk"],
+            ["delivery", "due_date", "pk"],
             unique=False,
             sqlite_where=sa.text("due_date IS NOT NULL AND delivery = 'received'"),
             postgresql_where=sa.text("due_date IS NOT NULL AND delivery = 'received'"),
@@ -596,12 +640,24 @@ def upgrade() -> None:
         batch_op.create_index("purchase_orders_their_id", ["their_id"], unique=False)
         batch_op.create_index(
             "purchase_orders_unanswered",
-            ["sent_at", "pk"],
+            ["delivery", "acceptance", "sent_at", "pk"],
             unique=False,
             sqlite_where=sa.text("delivery = 'received' AND acceptance = 'open'"),
             postgresql_where=sa.text("delivery = 'received' AND acceptance = 'open'"),
         )
 
+    op.create_table(
+        "reconciliations",
+        sa.Column("partner", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("is_due", sa.Boolean(), server_default=sa.text("(false)"), nullable=False),
+        sa.Column("why", Code(), server_default="", nullable=False),
+        sa.Column("asked_at", Instant(), nullable=False),
+        sa.Column("ended_at", Instant(), nullable=True),
+        sa.Column("found", Code(), nullable=True, comment="purchasing.reconciling.Found as JSON: what the last one came to"),
+        sa.Column("fault", Code(), server_default="", nullable=False),
+        sa.ForeignKeyConstraint(["partner"], ["partners.pk"], name=op.f("fk_reconciliations_partner")),
+        sa.PrimaryKeyConstraint("partner", name=op.f("pk_reconciliations")),
+    )
     op.create_table(
         "sales_orders",
         sa.Column("pk", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -853,6 +909,7 @@ def upgrade() -> None:
         sa.Column("answer", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("answered", Code(), nullable=True, comment="documents.OrderAnswer as JSON"),
         sa.Column("answered_at", Instant(), nullable=True),
+        sa.Column("sent_digest", Code(), server_default="", nullable=False),
         sa.ForeignKeyConstraint(["order"], ["purchase_orders.pk"], name=op.f("fk_purchase_revisions_order")),
         sa.PrimaryKeyConstraint("order", "revision", name=op.f("pk_purchase_revisions")),
     )
@@ -1034,6 +1091,7 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_sales_orders_contact"))
 
     op.drop_table("sales_orders")
+    op.drop_table("reconciliations")
     with op.batch_alter_table("purchase_orders", schema=None) as batch_op:
         batch_op.drop_index(
             "purchase_orders_unanswered",
@@ -1080,6 +1138,9 @@ def downgrade() -> None:
     op.drop_table("agreed_prices")
     op.drop_table("subscriptions")
     op.drop_table("partners")
+    op.drop_table("attachment_uses")
+    op.drop_table("attachment_holders")
+    op.drop_table("attachment_chunks")
     with op.batch_alter_table("alert_news", schema=None) as batch_op:
         batch_op.drop_index("alert_news_due")
 
@@ -1139,6 +1200,10 @@ def downgrade() -> None:
 
     op.drop_table("contact_merges")
     op.drop_table("company")
+    with op.batch_alter_table("attachments", schema=None) as batch_op:
+        batch_op.drop_index("attachments_created_at")
+
+    op.drop_table("attachments")
     with op.batch_alter_table("articles", schema=None) as batch_op:
         batch_op.drop_index("articles_position")
         batch_op.drop_index("articles_number_reverse")

@@ -7,7 +7,7 @@ and is what an ETag is made of.
 
 from typing import Any
 
-from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Index, Integer, Table, UniqueConstraint, text
+from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Index, Integer, LargeBinary, Table, UniqueConstraint, text
 
 from prodsys.kit.db import Code, Day, DecimalText, Hundredths, Instant, metadata
 
@@ -326,6 +326,7 @@ purchase_orders = Table(
     _flag("is_partly_received"),
     Column("told_overdue", Day, comment="the due date of which people have been told"),
     Column("told_unanswered", Integer, nullable=False, server_default="0", comment="the revision of which people have been told"),
+    Column("sent_digest", Code, nullable=False, server_default="", comment="documents.digest of what was sent; empty until something was"),
     UniqueConstraint("number", name="one_purchase_order_per_number"),
     Index("purchase_orders_delivery", "delivery", "pk"),
     Index("purchase_orders_acceptance", "acceptance", "pk"),
@@ -334,13 +335,13 @@ purchase_orders = Table(
     Index("purchase_orders_partner_delivery", "partner", "delivery", "pk"),
     Index("purchase_orders_partner_date", "partner", "date", "pk"),
     Index("purchase_orders_date", "date", "pk"),
-    # What somebody has to follow up is little of all there is.
+    # What somebody has to follow up is little of all there is. The words of the condition stand first, or the planner takes a larger index.
     Index(
-        "purchase_orders_unanswered", "sent_at", "pk",
+        "purchase_orders_unanswered", "delivery", "acceptance", "sent_at", "pk",
         sqlite_where=text("delivery = 'received' AND acceptance = 'open'"), postgresql_where=text("delivery = 'received' AND acceptance = 'open'"),
     ),
     Index(
-        "purchase_orders_due", "due_date", "pk",
+        "purchase_orders_due", "delivery", "due_date", "pk",
         sqlite_where=text("due_date IS NOT NULL AND delivery = 'received'"), postgresql_where=text("due_date IS NOT NULL AND delivery = 'received'"),
     ),
     Index(
@@ -378,6 +379,7 @@ purchase_revisions = Table(
     _count("answer"),
     Column("answered", Code, comment="documents.OrderAnswer as JSON"),
     Column("answered_at", Instant),
+    Column("sent_digest", Code, nullable=False, server_default=""),
 )
 
 purchase_despatches = Table(
@@ -825,4 +827,50 @@ inbox_messages = Table(
     Column("id", Code, primary_key=True, comment="the sender's webhook-id"),
     Column("at", Instant, nullable=False),
     Index("inbox_messages_at", "at"),
+)
+
+reconciliations = Table(
+    "reconciliations",
+    metadata,
+    Column("partner", _Key, ForeignKey("partners.pk"), primary_key=True),
+    _flag("is_due"),
+    _text("why"),
+    Column("asked_at", Instant, nullable=False),
+    Column("ended_at", Instant),
+    Column("found", Code, comment="purchasing.reconciling.Found as JSON: what the last one came to"),
+    _text("fault"),
+)
+
+attachments = Table(
+    "attachments",
+    metadata,
+    _key(),
+    Column("sha256", Code, nullable=False, unique=True),
+    Column("size", BigInteger, nullable=False),
+    Column("media_type", Code, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Index("attachments_created_at", "created_at", "pk"),
+)
+
+attachment_chunks = Table(
+    "attachment_chunks",
+    metadata,
+    Column("attachment", _Key, ForeignKey("attachments.pk"), primary_key=True),
+    Column("position", Integer, primary_key=True),
+    Column("content", LargeBinary, nullable=False, comment="256 KiB of it; the last one less"),
+)
+
+attachment_holders = Table(
+    "attachment_holders",
+    metadata,
+    Column("attachment", _Key, ForeignKey("attachments.pk"), primary_key=True),
+    Column("partner", _Key, primary_key=True, comment="who has shown that he has it; 0 is the house"),
+    Column("at", Instant, nullable=False),
+)
+
+attachment_uses = Table(
+    "attachment_uses",
+    metadata,
+    Column("attachment", _Key, ForeignKey("attachments.pk"), primary_key=True),
+    Column("order", Code, primary_key=True, comment="id of the order that names it, ours or theirs"),
 )

@@ -586,13 +586,7 @@ def upgrade() -> None:
         sa.Column(
             "agreed_revision", sa.Integer(), server_default="0", nullable=False, comment="what both companies stand by; 0 while nothing"
         ),
-        sa.Column(
-            "word",
-            Code(),
-            server_default="",
-            nullable=False,
-            comment="id of the promise that carries our word; empty while none is on its way",
-        ),
+        sa.Column("word", Code(), server_default="", nullable=False, comment="id of the promise that carries our word; empty without one"),
         sa.Column("stood_at", Code(), server_default="", nullable=False, comment="the acceptance to go back to when that word is refused"),
         sa.Column("due_date", Day(), nullable=True, comment="when the next of it should be here; null when nothing more is expected"),
         sa.Column("is_promised_late", sa.Boolean(), server_default=sa.text("(false)"), nullable=False),
@@ -622,9 +616,9 @@ def upgrade() -> None:
         )
         batch_op.create_index(
             "purchase_orders_partly_received",
-            ["pk"],
+            ["is_partly_received", "pk"],
             unique=False,
-            sqlite_where=sa.text("is_partly_received"),
+            sqlite_where=sa.text("is_partly_received = 1"),
             postgresql_where=sa.text("is_partly_received"),
         )
         batch_op.create_index("purchase_orders_partner", ["partner", "pk"], unique=False)
@@ -632,9 +626,9 @@ def upgrade() -> None:
         batch_op.create_index("purchase_orders_partner_delivery", ["partner", "delivery", "pk"], unique=False)
         batch_op.create_index(
             "purchase_orders_promised_late",
-            ["pk"],
+            ["is_promised_late", "pk"],
             unique=False,
-            sqlite_where=sa.text("is_promised_late"),
+            sqlite_where=sa.text("is_promised_late = 1"),
             postgresql_where=sa.text("is_promised_late"),
         )
         batch_op.create_index("purchase_orders_their_id", ["their_id"], unique=False)
@@ -1100,13 +1094,15 @@ def downgrade() -> None:
         )
         batch_op.drop_index("purchase_orders_their_id")
         batch_op.drop_index(
-            "purchase_orders_promised_late", sqlite_where=sa.text("is_promised_late"), postgresql_where=sa.text("is_promised_late")
+            "purchase_orders_promised_late", sqlite_where=sa.text("is_promised_late = 1"), postgresql_where=sa.text("is_promised_late")
         )
         batch_op.drop_index("purchase_orders_partner_delivery")
         batch_op.drop_index("purchase_orders_partner_date")
         batch_op.drop_index("purchase_orders_partner")
         batch_op.drop_index(
-            "purchase_orders_partly_received", sqlite_where=sa.text("is_partly_received"), postgresql_where=sa.text("is_partly_received")
+            "purchase_orders_partly_received",
+            sqlite_where=sa.text("is_partly_received = 1"),
+            postgresql_where=sa.text("is_partly_received"),
         )
         batch_op.drop_index(
             "purchase_orders_due",

@@ -319,7 +319,7 @@ purchase_orders = Table(
     Column("answered", Code, comment="documents.OrderAnswer as JSON: the newest answer to this revision"),
     Column("answered_at", Instant),
     Column("agreed_revision", Integer, nullable=False, server_default="0", comment="what both companies stand by; 0 while nothing"),
-    Column("word", Code, nullable=False, server_default="", comment="id of the promise that carries our word; empty while none is on its way"),
+    Column("word", Code, nullable=False, server_default="", comment="id of the promise that carries our word; empty without one"),
     Column("stood_at", Code, nullable=False, server_default="", comment="the acceptance to go back to when that word is refused"),
     Column("due_date", Day, comment="when the next of it should be here; null when nothing more is expected"),
     _flag("is_promised_late"),
@@ -335,22 +335,24 @@ purchase_orders = Table(
     Index("purchase_orders_partner_delivery", "partner", "delivery", "pk"),
     Index("purchase_orders_partner_date", "partner", "date", "pk"),
     Index("purchase_orders_date", "date", "pk"),
-    # What somebody has to follow up is little of all there is. The words of the condition stand first, or the planner takes a larger index.
+    # What somebody has to follow up is little of all there is. The condition's columns stand first, or SQLite takes a larger index.
     Index(
         "purchase_orders_unanswered", "delivery", "acceptance", "sent_at", "pk",
-        sqlite_where=text("delivery = 'received' AND acceptance = 'open'"), postgresql_where=text("delivery = 'received' AND acceptance = 'open'"),
+        sqlite_where=text("delivery = 'received' AND acceptance = 'open'"),
+        postgresql_where=text("delivery = 'received' AND acceptance = 'open'"),
     ),
     Index(
         "purchase_orders_due", "delivery", "due_date", "pk",
-        sqlite_where=text("due_date IS NOT NULL AND delivery = 'received'"), postgresql_where=text("due_date IS NOT NULL AND delivery = 'received'"),
+        sqlite_where=text("due_date IS NOT NULL AND delivery = 'received'"),
+        postgresql_where=text("due_date IS NOT NULL AND delivery = 'received'"),
     ),
     Index(
-        "purchase_orders_promised_late", "pk",
-        sqlite_where=text("is_promised_late"), postgresql_where=text("is_promised_late"),
+        "purchase_orders_promised_late", "is_promised_late", "pk",
+        sqlite_where=text("is_promised_late = 1"), postgresql_where=text("is_promised_late"),
     ),
     Index(
-        "purchase_orders_partly_received", "pk",
-        sqlite_where=text("is_partly_received"), postgresql_where=text("is_partly_received"),
+        "purchase_orders_partly_received", "is_partly_received", "pk",
+        sqlite_where=text("is_partly_received = 1"), postgresql_where=text("is_partly_received"),
     ),
 )  # fmt: skip
 

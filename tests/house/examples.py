@@ -167,16 +167,39 @@ async def collected(home: Path) -> dict[str, Any]:
         await _our_own_house(recorder, fjord)
         token, partner = await _connect(recorder, fjord, nordlys)
         await _catalogue(recorder, fjord, token)
+        await _their_catalogue(recorder, nordlys, partner)
         await _contacts(recorder, fjord, nordlys, token)
         await _buy(recorder, fjord, nordlys, partner)
         await _order_directly(recorder, fjord, token)
         await _wishes(recorder, fjord, token)
         await _sell(recorder, fjord)
+        await _go_on(recorder, fjord, token)
         await _look_after_it(recorder, fjord, nordlys, partner)
         spelling = Spelling(fjord, nordlys)
         missing = sorted(set(recorder.operations.values()) - set(recorder.kept))
         assert not missing, f"No example of {', '.join(missing)}."
         return {name: spelling.of(kept) for name, kept in sorted(recorder.kept.items())}
+
+
+@contextlib.asynccontextmanager
+async def _a_mail_server() -> AsyncIterator[int]:
+    """The port of a mail server that takes every mail and keeps none."""
+
+    async def converse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"220 here\r\n")
+        in_mail = False
+        while said := await reader.readline():
+            word = said.strip().upper()
+            if in_mail and word != b".":
+                continue
+            in_mail = word == b"DATA"
+            writer.write(b"354 go on\r\n" if in_mail else b"221 bye\r\n" if word == b"QUIT" else b"250 yes\r\n")
+            if word == b"QUIT":
+                break
+        writer.close()
+
+    async with await asyncio.start_server(converse, "127.0.0.1", 0) as server:
+        yield server.sockets[0].getsockname()[1]
 
 
 async def _our_own_house(r: Recorder, fjord: Company) -> None:
@@ -207,8 +230,11 @@ async def _connect(r: Recorder, fjord: Company, nordlys: Company) -> tuple[str, 
     await r.ask(nordlys, "POST", "/partners/bundle/look", body={"bundle": bundle})
     added = await r.read(nordlys, "POST", "/partners", body={"bundle": bundle})
     partner = added["id"]
+    await r.ask(nordlys, "POST", "/partners/{id}/sync", id=partner)
     await r.ask(nordlys, "POST", "/partners/{id}/test", id=partner)
     await r.ask(nordlys, "GET", "/partners/{id}/compare", id=partner)
+    settled = {"about": "them", "members": ["phone"], "hold": "theirs"}
+    await r.ask(nordlys, "POST", "/partners/{id}/settle", id=partner, body=settled)
     await r.ask(nordlys, "GET", "/partners", query={"limit": 10})
     asked = await r.ask(fjord, "GET", "/partners/{id}", id=theirs)
     rules = {"may_rotate": True, "when_unknown": "hold", "price_tolerance": "2.5"}
@@ -253,6 +279,22 @@ async def _catalogue(r: Recorder, fjord: Company, token: str) -> None:
     await r.ask(fjord, "POST", "/agreed-prices/import", headers={"Content-Type": _CSV}, body=rows)
 
 
+async def _their_catalogue(r: Recorder, nordlys: Company, partner: str) -> None:
+    ours = await nordlys.call("POST", "/articles", json={"number": "4711", "name": "Bolt M8x40", "unit": "H87"})
+    await nordlys.call("PUT", f"/articles/{ours['id']}/supplier-numbers", json={"numbers": [{"supplier": partner, "number": "A-10"}]})
+    await r.ask(nordlys, "POST", "/catalogue/pull", body={"partner": partner})
+
+    async def was_read() -> Any:
+        return (await nordlys.call("GET", "/catalogue", params={"partner": partner}))["items"]
+
+    await nordlys.in_time(was_read)
+    await r.ask(nordlys, "GET", "/catalogue", query={"partner": partner, "limit": 10})
+    await r.ask(nordlys, "GET", "/catalogue/readings")
+    await r.ask(nordlys, "GET", "/catalogue/mismatches", query={"partner": partner})
+    fix = {"partner": partner, "fixes": [{"article": ours["id"], "number": "A-100"}]}
+    await r.ask(nordlys, "POST", "/catalogue/fix", headers={"Idempotency-Key": "fix-1"}, body=fix)
+
+
 async def _contacts(r: Recorder, fjord: Company, nordlys: Company, token: str) -> None:
     card = {"name": "Havn Bygg AS", "organisation_number": "974760673", "email": "post@havn.example", "is_customer": True}
     made = await r.ask(nordlys, "POST", "/contacts", headers={"Idempotency-Key": "havn"}, body=card)
@@ -270,6 +312,9 @@ async def _contacts(r: Recorder, fjord: Company, nordlys: Company, token: str) -
     rows = "name,organisation_number,email\nHavn Bygg Avd. Nord AS,,nord@havn.example\n"
     await r.ask(nordlys, "POST", "/contacts/import", query={"role": "customer"}, headers={"Content-Type": _CSV}, body=rows)
     await r.ask(nordlys, "GET", "/contacts/duplicates")
+    [branch] = (await r.read(nordlys, "GET", "/contacts", query={"q": "havn bygg avd"}))["items"]
+    await r.ask(nordlys, "GET", "/contacts/{id}/similar", id=contact)
+    await r.ask(nordlys, "POST", "/contacts/{id}/merge", id=branch["id"], body={"into": contact, "fill_gaps": True})
     await r.ask(fjord, "POST", "/contacts/match", token=token, body=msgspec.to_builtins(NORDLYS))
 
 
@@ -345,6 +390,7 @@ async def _sell(r: Recorder, fjord: Company) -> None:
         fjord, "POST", "/sales/drafts/{order_id}/match", order_id=held["id"], headers={"If-Match": held["etag"]}, body=meant
     )
     [mapping] = (await r.read(fjord, "GET", "/mappings"))["items"]
+    await r.ask(fjord, "GET", "/mappings/{id}", id=mapping["id"])
     await r.ask(fjord, "POST", "/mappings/{id}/undo", id=mapping["id"])
     approved = await r.ask(fjord, "POST", "/sales/drafts/{order_id}/approve", order_id=clean["id"], headers={"If-Match": clean["etag"]})
     await r.ask(fjord, "POST", "/sales/drafts/{order_id}/undo", order_id=clean["id"], headers={"If-Match": approved.headers["etag"]})
@@ -359,6 +405,60 @@ async def _sell(r: Recorder, fjord: Company) -> None:
     )
     await r.ask(fjord, "POST", "/sales/drafts/approve", body={"drafts": [{"id": exported["id"], "etag": exported["etag"]}]})
     await r.ask(fjord, "GET", "/sales/orders", query={"limit": 10})
+
+
+async def _go_on(r: Recorder, fjord: Company, token: str) -> None:
+    """What may still happen to an order: another answer, a change, a cancellation, a word, a despatch."""
+    line = {"line_id": "10", "article_number": "A-100", "quantity": "12", "unit": "H87", "unit_price": "1.30"}
+
+    async def sent(number: str, revision: int = 1, quantity: str = "12") -> dict[str, Any]:
+        buyer, lines = msgspec.to_builtins(NORDLYS), [line | {"quantity": quantity}]
+        order = {"number": number, "revision": revision, "date": "2026-11-21", "currency": "NOK", "buyer": buyer, "lines": lines}
+        receipt = await r.read(fjord, "POST", "/purchase-orders", token=token, body=order)
+        draft: dict[str, Any] = (await r.read(fjord, "GET", "/sales/drafts/{order_id}", order_id=receipt["id"]))["summary"]
+        return draft
+
+    async def act(draft: dict[str, Any], what: str, body: Any = None) -> Any:
+        current = (await r.read(fjord, "GET", "/sales/drafts/{order_id}", order_id=draft["id"]))["summary"]["etag"]
+        path = f"/sales/drafts/{{order_id}}/{what}"
+        return await r.read(fjord, "POST", path, order_id=draft["id"], headers={"If-Match": current}, body=body)
+
+    async def has_left(draft: dict[str, Any]) -> Any:
+        async def answered() -> Any:
+            return (await r.read(fjord, "GET", "/purchase-orders/{order_id}", token=token, order_id=draft["id"]))["answer"]
+
+        return await fjord.in_time(answered)
+
+    changed = await sent("PO-2001")
+    less = {"line_id": "10", "action": "3", "deliveries": [{"quantity": "10", "date": "2036-12-05"}], "reason_code": "out_of_stock"}
+    await act(changed, "answer", {"lines": [less], "reason": "The rest is sold out."})
+    word = {"answer": await has_left(changed), "accepts": True}
+    await r.ask(fjord, "POST", "/purchase-orders/{order_id}/acceptance", token=token, order_id=changed["id"], body=word)
+    said = {"id": "ms_01KANQ0000000000000000000A", "text": "Please pack them in one box.", "author": "Kari Nordmann"}
+    await r.ask(fjord, "POST", "/purchase-orders/{order_id}/messages", token=token, order_id=changed["id"], body=said)
+    await r.ask(fjord, "POST", "/sales/drafts/{order_id}/messages", order_id=changed["id"], body={"text": "We will."})
+
+    for number, what, reason in (("PO-2002", "accept", None), ("PO-2003", "refuse", {"reason": "It is packed already."})):
+        draft = await sent(number)
+        why = {"reason": "Ordered twice."}
+        await r.ask(fjord, "POST", "/purchase-orders/{order_id}/cancellation", token=token, order_id=draft["id"], body=why)
+        await r.ask(fjord, "GET", "/sales/cancellations")
+        await act(draft, f"cancellation/{what}", reason)
+
+    for number, what in (("PO-2004", "apply"), ("PO-2005", "keep")):
+        first = await sent(number)
+        await act(first, "approve")
+        await has_left(first)
+        second = await sent(number, 2, "20")
+        await r.ask(fjord, "GET", "/sales/drafts/{order_id}/diff", order_id=second["id"])
+        await act(second, what)
+
+    shipped = await sent("PO-2006")
+    await act(shipped, "approve")
+    await has_left(shipped)
+    parcel = {"lines": [{"line_id": "10", "quantity": "12"}], "carrier": "Posten", "tracking_number": "370722150008"}
+    await r.ask(fjord, "POST", "/sales/orders/{order_id}/despatches", order_id=shipped["id"], body=parcel)
+    await r.ask(fjord, "GET", "/sales/orders/{order_id}/despatches", order_id=shipped["id"])
 
 
 async def _look_after_it(r: Recorder, fjord: Company, nordlys: Company, partner: str) -> None:
@@ -376,6 +476,9 @@ async def _look_after_it(r: Recorder, fjord: Company, nordlys: Company, partner:
     waiting = tables.deliveries.c.state == "ready"
     await nordlys.db.write(lambda tx: tx.execute(update(tables.deliveries).where(waiting).values(deadline=now())))
     await app.courier_of(nordlys.instance).sweep()
+    await alerts.read_logs(nordlys.db, has_mail=True)
+    [alert, *_] = (await r.read(nordlys, "GET", "/alerts", query={"is_open": True, "limit": 10}))["items"]
+    await r.ask(nordlys, "POST", "/alerts/{id}/dismiss", id=alert["id"])
     dead = await r.read(nordlys, "GET", "/deliveries", query={"state": "dead"})
     await alerts.read_logs(nordlys.db, has_mail=False)
     trouble = await r.read(nordlys, "GET", "/alerts")
@@ -383,9 +486,10 @@ async def _look_after_it(r: Recorder, fjord: Company, nordlys: Company, partner:
     await fjord.call("PUT", "/modules/prodsys-to-prodsys", json={"is_on": True})
     await r.ask(nordlys, "POST", "/deliveries/{id}/resend", id=dead["items"][0]["id"])
     await r.ask(nordlys, "POST", "/exports/{id}/retry", id=export["id"])
-    entries = await r.read(fjord, "GET", "/logs", query={"code": "order.received", "limit": 1})
+    entries = await r.read(fjord, "GET", "/logs", query={"code": "order.received", "number": "PO-1042"})
     await r.ask(fjord, "GET", "/logs/{entry_id}", entry_id=entries["items"][0]["id"])
     await r.ask(fjord, "GET", "/metrics")
+    await r.ask(fjord, "POST", "/alerts/test-mail", body={"to": "ola@fjord.example"})
 
 
 def written(examples: dict[str, Any]) -> bytes:

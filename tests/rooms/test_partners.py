@@ -18,10 +18,11 @@ from prodsys.kit.clock import now
 from prodsys.kit.outbound import Later, Misconfigured
 from prodsys.kit.telemetry import new_trace
 from prodsys.kit.vault import Vault
+from prodsys.modules import store as modules
 from prodsys.partners import actions, api, model, store
 from prodsys.partners.actions import Way
 from prodsys.partners.model import Rules, Supplier
-from prodsys.scopes import CONSOLE, GUIDE_SCOPES, Caller, Scope
+from prodsys.scopes import CONSOLE, GUIDE_SCOPES, PRODSYS_MODULE, Caller, Scope
 from prodsys.settings import Settings
 from prodsys.tables import articles, company, lanes, log_entries, partners, supplier_numbers, timetable
 from prodsys.tokens import model as tokens
@@ -660,6 +661,7 @@ async def test_nobody_is_linked_to_a_contact_that_was_merged(db):
 
 
 async def test_a_supplier_who_cannot_be_asked_is_told_of_once(db, way, theirs, fjord):
+    await db.write(modules.set_on, PRODSYS_MODULE, True, "test")
     theirs.token = tokens.mint().token
 
     first = await actions.sync_contacts(db, way, fjord.id)

@@ -12,7 +12,7 @@ import msgspec
 import pytest
 import uvicorn
 from litestar import Litestar, Request, Response, get, post, put
-from litestar.di import NamedDependency
+from litestar.di import NamedDependency, Provide
 from litestar.params import FromPath, FromQuery, JSONBody, RawBody
 from litestar.types import Scope
 from msgspec import Meta
@@ -675,3 +675,18 @@ def references(value: Any) -> set[str]:
             return {found for inner in value for found in references(inner)}
         case _:
             return set()
+
+
+def test_a_routes_dependencies_are_handed_out_one_after_the_other() -> None:
+    @get("/three", **scopes.public())
+    async def three(first: NamedDependency[int], second: NamedDependency[int], third: NamedDependency[int]) -> int:
+        return first + second + third
+
+    given = {name: Provide(lambda: 1, sync_to_thread=False) for name in ("first", "second", "third")}
+    app = web.web_app([three], openapi=web.openapi_config("Test", "1"), dependencies=given)
+
+    [route] = [route for route in app.routes if route.path == "/three"]
+    models = [model for _, model in getattr(route, "route_handler_map", {}).values()]
+
+    assert models
+    assert all(len(batch) == 1 for model in models for batch in model.dependency_batches)

@@ -164,11 +164,10 @@ class Killable:
 
     def hurry(self) -> None:
         """Let the waiting be over that the courier has ahead of it: a minute passes in a moment, nothing else changes."""
-        with contextlib.suppress(sqlite3.OperationalError):
-            self.write(
-                "UPDATE lanes SET probe_at = 1 WHERE state <> 'open'",
-                "UPDATE deliveries SET run_at = 1 WHERE state = 'ready' AND kind = 'order' AND attempts > 0",
-            )
+        # One by one, because together they would take their locks in the courier's opposite order.
+        with contextlib.suppress(sqlite3.OperationalError, psycopg.OperationalError):
+            self.write("UPDATE deliveries SET run_at = 1 WHERE state = 'ready' AND kind = 'order' AND attempts > 0")
+            self.write("UPDATE lanes SET probe_at = 1 WHERE state <> 'open'")
 
     def let_leases_end(self) -> None:
         """On PostgreSQL another process may be alive, so what a dead one held is free only when its lease ends: now."""

@@ -148,7 +148,7 @@ async def in_a_hurry(*companies: Killable) -> AsyncIterator[None]:
 
     async def hurry() -> None:
         while True:
-            await asyncio.sleep(0.4)
+            await asyncio.sleep(0.2)
             for company in companies:
                 if company.is_running:
                     await asyncio.to_thread(company.hurry)

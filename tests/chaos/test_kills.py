@@ -1,10 +1,13 @@
 """Exactly once in effect, although both sides are killed while they work (product.md, A11)."""
 
+import pytest
+
 from tests.chaos.companies import Pair
 from tests.chaos.kills import survive
 
 
+@pytest.mark.timeout(300)
 async def test_no_order_is_lost_or_doubled_when_both_sides_are_killed_again_and_again(pair: Pair) -> None:
-    survived = await survive(pair, kills=10, orders=60, seed=11)
+    survived = await survive(pair, kills=9, orders=54, seed=11)
 
-    assert sum(survived.kills.values()) == 10
+    assert sum(survived.kills.values()) == 9

@@ -59,6 +59,9 @@ from prodsys.upkeep import readiness
 from prodsys.users import api as users_api
 from prodsys.users.actions import Passwords
 from prodsys.users.model import Opened, Sessions
+from prodsys.webhooks import actions as webhooks
+from prodsys.webhooks import api as webhooks_api
+from prodsys.webhooks import inbox, sending
 
 DESCRIPTION = (
     "A company's own instance of ProdSys Exchange. Partners send purchase orders here as drafts; the house's own programs "
@@ -128,6 +131,7 @@ def create_app(instance: Instance) -> Litestar:
             *modules_api.routes,
             *logs_api.routes,
             *alerts_api.routes,
+            *webhooks_api.routes,
         ],
     )
     known = {
@@ -142,6 +146,8 @@ def create_app(instance: Instance) -> Litestar:
         "sessions": sessions(),
         "sign_in_attempts": users_api.new_sign_in_attempts(),
         "claim_attempts": tokens_api.new_claim_attempts(),
+        "webhook_tests": webhooks_api.new_webhook_tests(),
+        "inbox_strangers": inbox.Strangers(),
     }
     return web_app(
         [api, live, ready, read_metrics, security_txt],
@@ -168,6 +174,7 @@ def courier_of(instance: Instance, metrics: Metrics | None = None) -> Courier:
     """Who carries what this company has promised, each kind to the room that knows how it ends."""
     kinds: dict[str, Kind] = {"order": carrying.OrderKind(instance.db, _reach(instance), metrics), "answer": AnswerKind()}
     kinds["mail"] = mail.MailKind(instance.settings)
+    kinds[sending.KIND] = sending.HookKind(instance.db, instance.outbound, instance.vault)
     kinds |= dict.fromkeys(WORDS, WordKind(instance.db, _reach(instance)))
     return Courier(instance.db, kinds, _owner(), _tell_lane, alone=instance.db.dialect == "sqlite")
 
@@ -182,12 +189,14 @@ async def keep_promises(instance: Instance, courier: Courier) -> None:
     tasks["tidy"] = partial(_tidy, db)
     tasks["alerts"] = partial(_tell_people, instance)
     tasks["tokens"] = partial(_keep_tokens, instance)
+    tasks[inbox.TASK] = partial(_keep_inboxes, instance)
     standing = {
         "tidy": TIDY,
         following.FOLLOW_UP: following.EVERY,
         "suppliers": LOOK_AFTER_SUPPLIERS,
         "alerts": dt.timedelta(seconds=instance.settings.alerts_every_seconds),
         "tokens": LOOK_AFTER_TOKENS,
+        inbox.TASK: inbox.EVERY,
     }
     async with asyncio.TaskGroup() as group:
         group.create_task(courier.run())
@@ -198,6 +207,7 @@ async def _tidy(db: Database, _: str) -> None:
     """Forget what has served its time: used Idempotency-Keys, claims nobody took, sign-ins that ended."""
     await db.write(purge)
     await db.write(tokens.tidy)
+    await db.write(webhooks.tidy)
     await db.write(contacts.tidy)
 
 
@@ -208,6 +218,10 @@ async def _plan_suppliers(instance: Instance, _: str) -> None:
 
 async def _tell_people(instance: Instance, _: str) -> None:
     await alerts.read_logs(instance.db, has_mail=mail.is_set_up(instance.settings))
+
+
+async def _keep_inboxes(instance: Instance, _: str) -> None:
+    await inbox.keep(instance.db, instance.outbound, instance.vault, instance.settings)
 
 
 async def _keep_tokens(instance: Instance, _: str) -> None:
@@ -226,6 +240,9 @@ def _held_tokens(tx: Tx) -> list[Ending]:
 
 
 def _tell_lane(tx: Tx, turn: LaneTurn) -> None:
+    if turn.lane.startswith(sending.LANES):
+        sending.tell_lane(tx, turn)
+        return
     (alerts if turn.lane == MAIL_LANE else partners).tell_lane(tx, turn)
 
 

@@ -114,6 +114,11 @@ def public() -> dict[str, Any]:
     return {"opt": {"scope": None, "door": "public", "module": None}, "security": [{}]}
 
 
+def signed() -> dict[str, Any]:
+    """Declare a route whose caller proves himself by a signature over the message instead of a token; the route itself checks it."""
+    return {"opt": {"scope": None, "door": "signed", "module": None}, "security": [{}]}
+
+
 def widened(scopes: frozenset[Scope]) -> frozenset[Scope]:
     """All scopes a set of carried scopes amounts to, implied ones included."""
     return scopes.union(*(_IMPLIED.get(scope, frozenset()) for scope in scopes)) if scopes else scopes

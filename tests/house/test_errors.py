@@ -57,7 +57,7 @@ def test_a_status_that_says_everything_belongs_to_one_refusal():
 
 @each
 def test_a_status_fits_whose_move_is_next(refusal):
-    is_about_a_token = refusal.code.startswith("token_") or refusal.code.startswith("sign_in")
+    is_about_a_token = refusal.code.startswith(("token_", "sign_in", "signature_"))
     asks_to_try_again = "try again" in refusal.title().lower() or "wait as long" in refusal.title()
 
     assert (refusal.status == 401) == is_about_a_token

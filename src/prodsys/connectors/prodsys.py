@@ -120,6 +120,13 @@ class Rotated(msgspec.Struct, frozen=True, kw_only=True):
     expires_at: dt.datetime
 
 
+class Registered(msgspec.Struct, frozen=True, kw_only=True):
+    """Our address as they will call it, and what they sign by."""
+
+    id: str
+    secret: Secret
+
+
 class ReportSuggestion(msgspec.Struct, frozen=True, kw_only=True):
     """An article a person may have meant."""
 
@@ -444,6 +451,25 @@ class Prodsys:
             return read
         return Rotated(token=Secret(read.token), scopes=read.scopes, expires_at=read.expires_at)
 
+    async def register_webhook(self, url: str, events: Sequence[str]) -> Registered | Trouble:
+        """Ask to be told of these events at this address; asked again it gives a new secret."""
+        verdict = await self._ask("POST", "/webhooks", msgspec.json.encode({"url": url, "events": list(events)}))
+        read = self._document(verdict, _wire_registered, "It does not answer a registration with a secret.")
+        return Registered(id=read.webhook.id, secret=Secret(read.secret)) if isinstance(read, _WireRegistered) else read
+
+    async def webhook_is_enabled(self, id: str) -> bool | Trouble:
+        """Whether they still call the address we registered; False also when they do not know of it."""
+        verdict = await self._ask("GET", f"/webhooks/{quote(id, safe='')}")
+        if isinstance(verdict, Refused) and verdict.problem.status == 404:
+            return False
+        read = self._document(verdict, _webhook, "Its answer about our registration cannot be read.")
+        return read.is_enabled if isinstance(read, _WireWebhook) else read
+
+    async def remove_webhook(self, id: str) -> Trouble | None:
+        """Ask not to be told at a registered address any more."""
+        verdict = await self._ask("DELETE", f"/webhooks/{quote(id, safe='')}")
+        return None if isinstance(verdict, Fine) else verdict
+
     async def _tell(self, path: str, word: str, traceparent: str) -> Told | Trouble:
         verdict = await self._ask("POST", path, word.encode(), {"traceparent": traceparent} if traceparent else {})
         return self._document(verdict, _told, "Its answer to our word about an order cannot be read.")
@@ -574,6 +600,16 @@ class _WireClaimed(msgspec.Struct, frozen=True, kw_only=True):
     company: _WireParty | None = None
 
 
+class _WireWebhook(msgspec.Struct, frozen=True, kw_only=True):
+    id: Annotated[str, Meta(min_length=1, max_length=100)]
+    is_enabled: bool = True
+
+
+class _WireRegistered(msgspec.Struct, frozen=True, kw_only=True):
+    webhook: _WireWebhook
+    secret: Annotated[str, Meta(min_length=1, max_length=500)]
+
+
 class _WireChange(msgspec.Struct, frozen=True, kw_only=True):
     position: int
     kind: str
@@ -625,6 +661,8 @@ _wire_report = msgspec.json.Decoder(Report)
 _batch = msgspec.json.Decoder(_Batch)
 _wire_changes = msgspec.json.Decoder(_WireChanges)
 _told = msgspec.json.Decoder(Told)
+_webhook = msgspec.json.Decoder(_WireWebhook)
+_wire_registered = msgspec.json.Decoder(_WireRegistered)
 _document = msgspec.json.Decoder(dict[str, Any])
 _articles = msgspec.json.Decoder(Articles)
 _record = msgspec.json.Decoder(_WireRecord)

@@ -387,6 +387,12 @@ def withdraw(tx: Tx, dedup: str) -> bool:
     return tx.execute(taken_back).rowcount == 1
 
 
+def withdraw_lane(tx: Tx, lane: str) -> int:
+    """Take back everything on a lane that is not under way at the moment; how many promises that were."""
+    waiting = update(deliveries).where(deliveries.c.lane == lane, deliveries.c.state == "ready")
+    return tx.execute(waiting.values(state="done", last_error="withdrawn", settled_at=now())).rowcount
+
+
 def next_due(tx: Tx) -> dt.datetime | None:
     """When there will be something to do next, as far as is known now."""
     at = {"now": now()}

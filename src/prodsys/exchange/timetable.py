@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from types import MappingProxyType
 
 import msgspec
-from sqlalchemy import delete, select, update
+from sqlalchemy import case, delete, literal, select, update
 
 from prodsys.kit.clock import now
 from prodsys.kit.db import Database, Tx, insert_new, signal
@@ -25,6 +25,7 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     kind: str
     subject: str
     every_seconds: int
+    due_at: dt.datetime
 
 
 def plan(tx: Tx, name: str, *, kind: str, subject: str, every: dt.timedelta) -> None:
@@ -54,12 +55,14 @@ def claim(tx: Tx, owner: str, limit: int = 8) -> list[Task]:
     rows = tx.execute(due.with_for_update(skip_locked=True)).all()
     for row in rows:
         tx.execute(update(timetable).where(timetable.c.name == row.name).values(lease_until=at + LEASE, owner=owner))
-    return [Task(name=row.name, kind=row.kind, subject=row.subject, every_seconds=row.every_seconds) for row in rows]
+    return [Task(name=row.name, kind=row.kind, subject=row.subject, every_seconds=row.every_seconds, due_at=row.run_at) for row in rows]
 
 
 def done(tx: Tx, task: Task, owner: str, fault: str = "") -> None:
-    """Plan a task again after it has run, or failed."""
-    again = now() + dt.timedelta(seconds=task.every_seconds)
+    """Plan a task again after it has run, or failed; one that was hurried meanwhile runs again at once."""
+    # Whoever hurried it may know of something that came up behind the run's back.
+    later = literal(now() + dt.timedelta(seconds=task.every_seconds), type_=timetable.c.run_at.type)
+    again = case((timetable.c.run_at == task.due_at, later), else_=timetable.c.run_at)
     tx.execute(
         update(timetable)
         .where(timetable.c.name == task.name, timetable.c.owner == owner)

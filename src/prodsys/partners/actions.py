@@ -72,6 +72,7 @@ from prodsys.tokens import actions as tokens
 from prodsys.tokens import model as token_model
 from prodsys.tokens.actions import Handover
 from prodsys.tokens.model import Bundle, Created
+from prodsys.webhooks import inbox
 
 CONTACTS = "contacts"
 """The kind of task that compares cards with a supplier."""
@@ -655,6 +656,7 @@ def _connect(tx: Tx, caller: Caller, id: str, offer: _Offer) -> Partner:
     )
     outbox.probe_soon(tx, id)
     _plan(tx, id, offer.clock)
+    inbox.look_soon(tx)
     return shown(tx, id)
 
 

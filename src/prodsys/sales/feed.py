@@ -15,6 +15,7 @@ from prodsys.kit.db import Tx
 from prodsys.kit.ids import new_id
 from prodsys.kit.telemetry import Trace
 from prodsys.sales import store
+from prodsys.webhooks import sending
 
 FOR_EVER = dt.timedelta(days=36_500)
 """Nobody has to be reached, so news that waited for us through a long holiday still leave."""
@@ -84,4 +85,6 @@ class AnswerKind:
             assert row is not None  # noqa: S101  # orders are never deleted
             news = _read(claimed.document)
             answered = store.answered(tx, row.pk, news.answer) if news.answer else None
-            store.publish(tx, row, news.kind, answered=answered, despatch=news.despatch, said=news.said, reason=news.reason)
+            at = store.publish(tx, row, news.kind, answered=answered, despatch=news.despatch, said=news.said, reason=news.reason)
+            trace = Trace(row.trace_id, row.trace_id[:16])
+            sending.promise_change(tx, row.partner, news.kind, id=row.id, number=row.number, position=at, trace=trace)

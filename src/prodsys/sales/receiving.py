@@ -23,6 +23,8 @@ from prodsys.sales.actions import SUGGESTED_LINES
 from prodsys.sales.books import Books
 from prodsys.sales.model import Arrival, Examined
 from prodsys.scopes import Caller
+from prodsys.webhooks import sending
+from prodsys.webhooks.model import Event, Happened
 
 UNDO = dt.timedelta(seconds=10)
 """How long an answer can be taken back where nobody says otherwise (product.md, A7)."""
@@ -40,6 +42,12 @@ def receive(tx: Tx, caller: Caller, arrivals: Sequence[Arrival], *, undo: dt.tim
     books = Books(tx, buyer, company.card(tx))
     outcomes = engine.place(arrivals, books)
     tell(tx, *(_received(caller, buyer.pk, arrival, outcome) for arrival, outcome in zip(arrivals, outcomes, strict=True)))
+    drafts = [
+        Happened(id=outcome.id, number=plain(arrival.order.number))
+        for arrival, outcome in zip(arrivals, outcomes, strict=True)
+        if isinstance(outcome, Placed) and outcome.new
+    ]
+    sending.promise(tx, None, Event.DRAFT_RECEIVED, *drafts)
     if buyer.auto_confirm is not None:
         for arrival, outcome in zip(arrivals, outcomes, strict=True):
             if isinstance(outcome, Placed) and outcome.new:

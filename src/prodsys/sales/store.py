@@ -318,8 +318,8 @@ def publish(
     despatch: Despatch | None = None,
     said: Message | None = None,
     reason: str = "",
-) -> None:
-    """Put what happened to an order at the end of its partner's feed.
+) -> int:
+    """Put what happened to an order at the end of its partner's feed; its position there.
 
     The position comes from the partner's own row, so positions have no gaps and appear in the order they are taken (rulings.md, 8).
     """
@@ -349,6 +349,7 @@ def publish(
             partner=row.partner, position=taken[0], order=row.pk, kind=kind, document=write(document).decode(), at=at
         )
     )
+    return int(taken[0])
 
 
 def changes(tx: Tx, partner: int, after: int, limit: int) -> list[Change]:

@@ -58,7 +58,7 @@ def problem_headers(refusal: errors.Refusal) -> dict[str, str]:
     """
     headers = dict(refusal.headers)
     if refusal.status == 401:
-        has_token = refusal.code not in {"token_missing", "sign_in_failed"}
+        has_token = refusal.code not in {"token_missing", "sign_in_failed", "signature_invalid"}
         headers.setdefault("WWW-Authenticate", f'{_BARE_CHALLENGE}, error="invalid_token"' if has_token else _BARE_CHALLENGE)
     elif refusal.code == "insufficient_scope":
         required = refusal.issues[0].params.get("required", "") if refusal.issues else ""

@@ -13,7 +13,7 @@ from prodsys.terminal.partners import meant
 if TYPE_CHECKING:
     from prodsys.app import Instance
     from prodsys.kit.db import Tx
-    from prodsys.purchasing.model import Export, ExportedOrder, Previewed
+    from prodsys.purchasing.model import Export, ExportedOrder, Previewed, PurchaseOrder
 
 LOOK_SECONDS = 0.5
 """How often a watched export is looked at."""
@@ -22,7 +22,7 @@ FAILED = ("refused", "dead")
 
 @click.group()
 def order() -> None:
-    """Purchase orders: bring them in from a file, see them."""
+    """Purchase orders: bring them in from a file, see them, answer what the supplier says, book in what comes."""
 
 
 @order.command("import", epilog="Example: prodsys order import orders.xlsx")
@@ -103,8 +103,10 @@ def show(order: str) -> None:
     async def story(instance: "Instance") -> Any:
         return await instance.db.read(lambda tx: actions.shown(tx, _ids(tx, [order])[0]))
 
-    found = guest.visit(story)
+    _tell_order(guest.visit(story))
 
+
+def _tell_order(found: "PurchaseOrder") -> None:
     def words() -> list[str]:
         to = f" to {found.partner.name}" if found.partner else ""
         return [
@@ -112,9 +114,12 @@ def show(order: str) -> None:
             f"delivery {found.delivery} · validation {found.validation} · acceptance {found.acceptance} · fulfilment {found.fulfilment}",
             *([f"their order number {found.their_order_number}"] if found.their_order_number else []),
             *([f"reason: {found.reason}"] if found.reason else []),
+            *([f"agreed as in revision {found.agreed_revision}"] if found.agreed else []),
+            *([f"due {found.due_date}"] if found.due_date else []),
+            *(["our last word has not reached the supplier yet"] if found.is_word_on_its_way else []),
             *([f"trace {found.trace_id}"] if found.trace_id else []),
             *say.table(
-                ("LINE", "SUPPLIER NUMBER", "OURS", "DESCRIPTION", "QUANTITY", "UNIT", "PRICE", "PER", "NET"),
+                ("LINE", "SUPPLIER NUMBER", "OURS", "DESCRIPTION", "QUANTITY", "UNIT", "PRICE", "PER", "NET", "SENT", "HERE"),
                 [
                     (
                         line.line_id,
@@ -126,14 +131,112 @@ def show(order: str) -> None:
                         line.unit_price,
                         line.price_quantity,
                         line.net,
+                        line.despatched or "",
+                        line.received or "",
                     )
                     for line in found.lines
                 ],
             ),
+            *_answered_words(found),
+            *[
+                f"despatch {one.number} ({one.id}) of {one.date}{', booked in' if one.received_at else ', not booked in'}"
+                for one in found.despatches
+            ],
+            *[f"{one.at:%Y-%m-%d %H:%M} {one.author}: {one.text}" for one in found.messages],
             *say.issues(found.issues),
         ]
 
     say.answer(found, words)
+
+
+def _answered_words(found: "PurchaseOrder") -> list[str]:
+    if found.answered is None or found.answered.code != "CA":
+        return []
+    rows = []
+    for line in found.answered.lines:
+        why = line.reason or (line.reason_code or "")
+        if line.answered is None:
+            rows.append((line.line_id, "not accepted", "", "", why))
+        rows += [(line.line_id, one.member, one.before, one.after, why) for one in line.differences]
+    return [f"answer {found.answer} differs:", *say.table(("LINE", "WHAT", "ORDERED", "ANSWERED", "WHY"), rows, none="in nothing")]
+
+
+@order.command(epilog="Example: prodsys order accept PO-1042 --answer 1")
+@click.argument("order", metavar="ORDER")
+@click.option("--answer", type=click.IntRange(1), required=True, help="The number of the answer you have seen; `order show` tells it.")
+@say.as_json
+def accept(order: str, answer: int) -> None:
+    """Accept the supplier's changes to an order: it is agreed then, and he is told."""
+    from prodsys.purchasing import words
+    from prodsys.scopes import CONSOLE
+
+    async def story(instance: "Instance") -> Any:
+        return await instance.db.write(lambda tx: words.accept(tx, CONSOLE, _ids(tx, [order])[0], answer, "*"))
+
+    _tell_order(guest.visit(story))
+
+
+@order.command(epilog='Example: prodsys order dispute PO-1042 --answer 1 --reason "We need it in May"')
+@click.argument("order", metavar="ORDER")
+@click.option("--answer", type=click.IntRange(1), required=True, help="The number of the answer you have seen; `order show` tells it.")
+@click.option("--reason", required=True, help="Why, in words the supplier will read.")
+@say.as_json
+def dispute(order: str, answer: int, reason: str) -> None:
+    """Say no to the supplier's changes to an order; he is to answer again."""
+    from prodsys.purchasing import words
+    from prodsys.scopes import CONSOLE
+
+    async def story(instance: "Instance") -> Any:
+        return await instance.db.write(lambda tx: words.dispute(tx, CONSOLE, _ids(tx, [order])[0], answer, reason[:500], "*"))
+
+    _tell_order(guest.visit(story))
+
+
+@order.command(epilog='Example: prodsys order cancel PO-1042 --reason "Not needed any more"')
+@click.argument("order", metavar="ORDER")
+@click.option("--reason", default="", help="Why, in words the supplier will read.")
+@say.as_json
+def cancel(order: str, reason: str) -> None:
+    """Cancel an order: at once when the supplier never had it, else he is asked, and may say that it is too late."""
+    from prodsys.purchasing import words
+    from prodsys.scopes import CONSOLE
+
+    async def story(instance: "Instance") -> Any:
+        return await instance.db.write(lambda tx: words.cancel(tx, CONSOLE, _ids(tx, [order])[0], reason[:500]))
+
+    _tell_order(guest.visit(story))
+
+
+@order.command(
+    epilog="Examples: prodsys order receive PO-1042 --despatch D-1007 · prodsys order receive PO-1042 --line 10 40 --line 20 3.5"
+)
+@click.argument("order", metavar="ORDER")
+@click.option("--despatch", help="What came, by the despatch's number or id; then only lines that differ need be named.")
+@click.option("--line", "lines", type=(str, str), multiple=True, metavar="LINE QUANTITY", help="How much of a line came; may be repeated.")
+@say.as_json
+def receive(order: str, despatch: str | None, lines: tuple[tuple[str, str], ...]) -> None:
+    """Book in what came of an order; it closes when all of it is here."""
+    from prodsys.documents import Exact
+    from prodsys.purchasing import receiving
+    from prodsys.purchasing.model import Goods, GoodsLine
+    from prodsys.scopes import CONSOLE
+
+    try:
+        came = [GoodsLine(line_id=line_id, quantity=Exact.read(quantity)) for line_id, quantity in lines]
+    except ValueError as fault:
+        raise click.UsageError(f"--line: {fault}.") from None
+
+    def unit(tx: "Tx") -> Any:
+        from prodsys.purchasing import actions
+
+        meant_order = actions.shown(tx, _ids(tx, [order])[0])
+        by_number = {one.number: one.id for one in meant_order.despatches}
+        return receiving.receive(tx, CONSOLE, meant_order.id, Goods(despatch=by_number.get(despatch or "", despatch), lines=came))
+
+    async def story(instance: "Instance") -> Any:
+        return await instance.db.write(unit)
+
+    _tell_order(guest.visit(story))
 
 
 @click.command(epilog="Examples: prodsys export PO-1042 PO-1043 --watch · prodsys export PO-1042 --dry-run")

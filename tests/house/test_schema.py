@@ -1,5 +1,7 @@
 """The migrations lead to the tables of the page, on both databases."""
 
+from pathlib import Path
+
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import create_engine
@@ -11,7 +13,7 @@ from prodsys.upkeep import upgrade
 from tests import postgres
 
 
-def test_an_empty_sqlite_database_after_all_migrations_equals_the_page_of_tables(tmp_path) -> None:  # type: ignore[no-untyped-def]
+def test_an_empty_sqlite_database_after_all_migrations_equals_the_page_of_tables(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/prodsys.db"
 
     upgrade.upgrade(url)
@@ -26,7 +28,7 @@ def test_an_empty_postgresql_database_after_all_migrations_equals_the_page_of_ta
         assert _differences(url) == []
 
 
-def test_a_second_upgrade_changes_nothing(tmp_path) -> None:  # type: ignore[no-untyped-def]
+def test_a_second_upgrade_changes_nothing(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/prodsys.db"
     upgrade.upgrade(url)
 
@@ -36,6 +38,6 @@ def test_a_second_upgrade_changes_nothing(tmp_path) -> None:  # type: ignore[no-
 def _differences(url: str) -> list[object]:
     engine = create_engine(url)
     with engine.connect() as tx:
-        found = compare_metadata(MigrationContext.configure(tx), metadata)
+        found: list[object] = compare_metadata(MigrationContext.configure(tx), metadata)
     engine.dispose()
     return found

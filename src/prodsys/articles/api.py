@@ -31,6 +31,7 @@ from prodsys.kit.web import (
     decode_cursor,
     encode_cursor,
     etag,
+    etag_of,
     must_match,
     once,
     request_key,
@@ -459,14 +460,15 @@ async def list_mappings(
     tags=["mappings"],
     **allows(Scope.ARTICLES_READ),
 )
-async def get_mapping(id: FromPath[str], db: NamedDependency[Database]) -> Mapping:
+async def get_mapping(id: FromPath[str], db: NamedDependency[Database], if_none_match: IfNoneMatch = None) -> Response[Mapping]:
     def read(tx: Tx) -> Mapping:
         kept = store.mapping(tx, id)
         if kept is None:
             raise errors.NotFound("There is no mapping with this id.")
         return _explained(tx, kept)
 
-    return await db.read(read)
+    mapping = await db.read(read)
+    return tagged(mapping, etag_of(id, mapping), if_none_match)
 
 
 @post(

@@ -29,6 +29,7 @@ from prodsys.kit.outbound import Later, Misconfigured, Outbound, Problem, Refuse
 from prodsys.modules.store import set_on
 from prodsys.partners import store as partners
 from prodsys.purchasing import actions, answers, api, carrying, exporting, importing, model, previewing, store
+from prodsys.purchasing.abroad import Reach
 from prodsys.purchasing.api import news
 from prodsys.purchasing.model import ChangedOrder, Export, NewLine, NewOrder, PurchaseOrder
 from prodsys.purchasing.store import Filter
@@ -129,6 +130,11 @@ def _report(order: dict[str, Any], articles: set[str]) -> wire.Report:
     return wire.Report(number=order["number"], revision=1, would=would, contact=wire.ReportContact(how="linked"), lines=lines)
 
 
+def to(shelf: Any) -> Reach:
+    """The way to a supplier in memory, as far as he has been taught."""
+    return lambda _: shelf
+
+
 class Desk:
     """A buyer with one supplier, and the courier between them."""
 
@@ -136,7 +142,7 @@ class Desk:
         self.db = db
         self.shelf = shelf
         self.turns: list[LaneTurn] = []
-        kind = carrying.OrderKind(db, lambda _: shelf)
+        kind = carrying.OrderKind(db, to(shelf))
         self.courier = Courier(db, {exporting.KIND: kind}, "here", lambda _, turn: self.turns.append(turn), alone=True)
 
     async def order(self, *articles: str, number: str | None = None, **more: Any) -> PurchaseOrder:
@@ -164,7 +170,7 @@ class Desk:
         return await self.db.read(actions.shown, order.id)
 
     async def pull(self) -> str:
-        return await answers.pull_answers(self.db, lambda _: self.shelf, await self.db.read(_partner_id))
+        return await answers.pull_answers(self.db, to(self.shelf), await self.db.read(_partner_id))
 
     async def log(self, code: str) -> list[Any]:
         return await self.db.read(_logged, code)
@@ -541,7 +547,7 @@ async def test_a_preview_asks_the_supplier_once_and_stores_only_a_log_line(desk)
     desk.shelf.articles = {"A-100"}
     orders = [await desk.order("4711"), await desk.order("4712"), await desk.order("4713")]
 
-    found = await previewing.preview(desk.db, lambda _: desk.shelf, KARI, [order.id for order in orders])
+    found = await previewing.preview(desk.db, to(desk.shelf), KARI, [order.id for order in orders])
 
     assert [one.would for one in found] == ["draft", "refused", "refused"]
     assert [issue.code for issue in found[2].issues] == ["article_missing"]
@@ -553,7 +559,7 @@ async def test_a_preview_of_a_silent_supplier_says_so_instead_of_failing(desk):
     desk.shelf.trouble = Later(reason="timeout", detail="No answer came in time.")
     order = await desk.order()
 
-    found = await previewing.preview(desk.db, lambda _: desk.shelf, KARI, [order.id])
+    found = await previewing.preview(desk.db, to(desk.shelf), KARI, [order.id])
 
     assert (found[0].would, found[0].problem) == ("unknown", "Fjord Lager AS could not be asked: No answer came in time.")
 

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import json
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
@@ -26,6 +27,7 @@ from prodsys.documents import (
     Substitute,
     UnitPrice,
 )
+from prodsys.exchange import outbox
 from prodsys.exchange.courier import Courier
 from prodsys.kit.clock import now
 from prodsys.kit.db import Database
@@ -36,7 +38,7 @@ from prodsys.purchasing.model import Goods, GoodsLine, NewLine, PurchaseOrder
 from prodsys.scopes import Scope
 from tests.rooms.doors import company_of
 from tests.rooms.makers import goes_by_index, plans_of
-from tests.rooms.test_purchasing import KARI, Desk, Shelf, _begin_trading, content
+from tests.rooms.test_purchasing import KARI, Desk, Shelf, _begin_trading, content, to
 
 pytestmark = pytest.mark.anyio
 
@@ -99,8 +101,8 @@ class AnsweringDesk(Desk):
 
     def __init__(self, db: Database, shelf: Listener) -> None:
         super().__init__(db, shelf)
-        kinds: dict[str, Any] = {exporting.KIND: carrying.OrderKind(db, lambda _: shelf)}
-        kinds |= dict.fromkeys(words.WORDS, words.WordKind(db, lambda _: shelf))
+        kinds: dict[str, Any] = {exporting.KIND: carrying.OrderKind(db, to(shelf))}
+        kinds |= dict.fromkeys(words.WORDS, words.WordKind(db, to(shelf)))
         self.courier = Courier(db, kinds, "here", lambda _, turn: self.turns.append(turn), alone=True)
 
     async def sent(self, *articles: str, **more: Any) -> PurchaseOrder:
@@ -117,10 +119,9 @@ class AnsweringDesk(Desk):
         await self.pull()
         return await self.now(order)
 
-    async def says(self, verb: Any, order: PurchaseOrder, *args: Any) -> PurchaseOrder:
+    async def says(self, verb: Callable[..., PurchaseOrder], order: PurchaseOrder, *args: Any) -> PurchaseOrder:
         """Accept or dispute, having seen the order as it is."""
-        done: PurchaseOrder = await self.db.write(verb, KARI, order.id, *args, "*")
-        return done
+        return await self.db.write(verb, KARI, order.id, *args, if_match="*")
 
     async def books(self, order: PurchaseOrder, despatch: str | None, *lines: tuple[str, str]) -> PurchaseOrder:
         """Book goods in."""
@@ -417,8 +418,6 @@ async def test_an_order_we_gave_up_is_cancelled_there_too_when_it_turns_out_to_h
 
 
 def _probe(tx: Any) -> None:
-    from prodsys.exchange import outbox
-
     outbox.probe_soon(tx, partners.connected(tx)[0].id)
 
 

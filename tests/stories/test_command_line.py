@@ -333,3 +333,17 @@ def test_the_contract_can_be_written_without_an_instance(shell: Shell):
     assert contract["openapi"].startswith("3.1")
     assert "/api/v1/purchase-orders" in contract["paths"]
     assert not shell.home.exists()
+
+
+def test_an_order_nobody_has_sent_is_cancelled_and_neither_accepted_nor_received(fjord: Shell, tmp_path: Path):
+    table = "number,supplier,currency,supplier_article_number,quantity,unit,unit_price\nPO-1042,,NOK,A-100,1200,stk,1.30\n"
+    fjord.done("order", "import", a_file(tmp_path, "orders.csv", table))
+
+    accepted = fjord.run("order", "accept", "PO-1042", "--answer", "1")
+    received = fjord.run("order", "receive", "PO-1042", "--line", "10", "4")
+    misspelt = fjord.run("order", "receive", "PO-1042", "--line", "10", "four")
+    cancelled = fjord.done("order", "cancel", "PO-1042", "--reason", "Not needed", "--json").json
+
+    assert [accepted.code, received.code, misspelt.code] == [1, 1, 2]
+    assert "only an answer with changes can be accepted" in accepted.err
+    assert (cancelled["acceptance"], cancelled["reason"]) == ("cancelled", "Not needed")

@@ -17,16 +17,18 @@ _MOST_FLOAT_DIGITS = 15
 _LOOKS = {"text": "@", "day": "yyyy-mm-dd", "instant": "yyyy-mm-dd hh:mm:ss"}
 
 
-def write_csv(header: Sequence[str], rows: Iterable[Sequence[Cell]]) -> Iterator[bytes]:
+def write_csv(header: Sequence[str] | None, rows: Iterable[Sequence[Cell]]) -> Iterator[bytes]:
     """The table as RFC 4180 says it: commas, CRLF, quotes where needed; UTF-8 with the mark by which spreadsheet programs know it.
 
     Numbers are plain with a dot, dates and UTC instants ISO 8601, yes and no `true` and `false`. Text that looks like a formula gets
     a leading `'` (ruling 32), which `read_table` takes off. Comes in chunks of about 64 KiB; takes any number of rows.
+    Without a header come the rows alone, to stand behind those of an earlier call.
     """
-    buffer = io.StringIO("\ufeff", newline="")
+    buffer = io.StringIO("" if header is None else "\ufeff", newline="")
     buffer.seek(0, io.SEEK_END)
     lines = csv.writer(buffer)
-    lines.writerow([quoted(name) for name in header])
+    if header is not None:
+        lines.writerow([quoted(name) for name in header])
     for row in rows:
         lines.writerow([_csv_text(cell) for cell in row])
         if buffer.tell() >= _CHUNK_CHARACTERS:

@@ -3,6 +3,7 @@
 from prodsys.kit.web.app import provide_caller, web_app
 from prodsys.kit.web.cursors import After, Limit, Page, decode_cursor, encode_cursor
 from prodsys.kit.web.etags import IfMatch, IfNoneMatch, etag, etag_of, must_match, not_modified, tagged
+from prodsys.kit.web.forms import PDF, asked_form
 from prodsys.kit.web.idempotency import Answered, IdempotencyKey, RequestKey, answered, once, purge, request_key
 from prodsys.kit.web.limits import Limiter, Quota, charge
 from prodsys.kit.web.openapi import answers, openapi_config, write_openapi
@@ -10,6 +11,7 @@ from prodsys.kit.web.problems import Problem
 from prodsys.kit.web.replies import Reply
 
 __all__ = [
+    "PDF",
     "After",
     "Answered",
     "IdempotencyKey",
@@ -24,6 +26,7 @@ __all__ = [
     "RequestKey",
     "answered",
     "answers",
+    "asked_form",
     "charge",
     "decode_cursor",
     "encode_cursor",

@@ -8,6 +8,7 @@ from litestar.types import ASGIApp, Receive, Scope, Send
 
 from prodsys import errors
 from prodsys.kit.telemetry import Trace, current_trace, log, new_trace, parse_traceparent
+from prodsys.kit.web.forms import accept_of, accepted
 from prodsys.kit.web.problems import MEDIA_TYPE, problem_of
 
 _NOSNIFF = (b"x-content-type-options", b"nosniff")
@@ -33,6 +34,7 @@ def doorway(inner: ASGIApp, *, log_access: bool = True) -> ASGIApp:
             seen["method"] = "GET"
         trace = _trace(scope["headers"])
         entered = current_trace.set(trace)
+        asked = accepted.set(accept_of(scope["headers"]))
         started = time.perf_counter()
         status = 0
 
@@ -63,6 +65,7 @@ def doorway(inner: ASGIApp, *, log_access: bool = True) -> ASGIApp:
                     caller=caller.token if caller else "",
                     trace_id=trace.trace_id,
                 )
+            accepted.reset(asked)
             current_trace.reset(entered)
 
     return enter

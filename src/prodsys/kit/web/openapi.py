@@ -19,6 +19,8 @@ from litestar.typing import FieldDefinition
 
 from prodsys import documents, errors, scopes
 from prodsys.documents import Exact
+from prodsys.kit.web.forms import CSV, JSON, PDF, XLSX
+from prodsys.kit.web.lists_as_files import LIST_FORMS, is_list
 from prodsys.kit.web.openapi30 import as_openapi_30
 from prodsys.kit.web.problems import MEDIA_TYPE, Problem, problem_of
 
@@ -26,7 +28,7 @@ _METHODS = {"get", "put", "post", "patch", "delete"}
 _GENERIC = re.compile(r"^Page_(?:[\w.]*\.)?(\w+?)_?$")
 _OF_A_ROOM = re.compile(r"^([a-z]+)_(?:model|store|actions|api)_([A-Z]\w*)$")
 _FIRST_WORDS = re.compile(r"(?:; |, |: )")
-_FILES = ("text/csv", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet")
+_FILES = (CSV, XLSX)
 
 _BEHIND_A_TOKEN: tuple[type[errors.Refusal], ...] = (
     errors.TokenMissing,
@@ -39,6 +41,7 @@ _WITH_A_DOCUMENT: tuple[type[errors.Refusal], ...] = (errors.NotJson, errors.Too
 _WITH_A_FILE: tuple[type[errors.Refusal], ...] = (errors.BadFile, errors.TooLarge, errors.UnsupportedMediaType)
 
 _HEADERS = {
+    "Content-Disposition": "What to call the file; not with JSON.",
     "ETag": "The state answered, for If-Match and If-None-Match.",
     "Location": "The address of what was made.",
     "RateLimit": "What is left to this token (draft-ietf-httpapi-ratelimit-headers).",
@@ -208,10 +211,21 @@ def _add_answers(operation: dict[str, Any], route: HTTPRouteHandler, *, has_stat
         if "Idempotency-Key" in takes and status in {"201", "202"}:
             names |= {"Location", "ETag"}
         told["headers"] = {**told.get("headers", {}), **{name: {"$ref": f"#/components/headers/{name}"} for name in sorted(names)}}
+        if status == "200":
+            _add_forms(told, (*(LIST_FORMS if is_list(route) else ()), *([PDF] if route.opt.get("paper") else [])))
         if not told["headers"]:
             del told["headers"]
     if "If-None-Match" in takes:
         answered["304"] = {"description": "It is as you have it.", "headers": {"ETag": {"$ref": "#/components/headers/ETag"}}}
+
+
+def _add_forms(told: dict[str, Any], forms: tuple[str, ...]) -> None:
+    """The files an answer can be taken as by `Accept`: a list whole, with its filter, from `after` on if that is said."""
+    if not forms:
+        return
+    binary = {"type": "string", "format": "binary"}
+    told["content"] |= {kind: {"schema": {"type": "string"} if kind == CSV else dict(binary)} for kind in forms}
+    told["headers"]["Content-Disposition"] = {"$ref": "#/components/headers/Content-Disposition"}
 
 
 def _add_refusals(operation: dict[str, Any], route: HTTPRouteHandler) -> None:
@@ -251,6 +265,8 @@ def _standing(operation: dict[str, Any], route: HTTPRouteHandler) -> list[type[e
     # A partner's token opens no door of the house, and the other way round.
     if door in {"partner", "house"} or any(parameter["in"] == "path" for parameter in parameters):
         standing.append(errors.NotFound)
+    if is_list(route):
+        standing.append(errors.ListTooLong)
     if asked.get("module") or door in {"partner", "any"}:
         standing.append(errors.ModuleOff)
     if "requestBody" in operation:
@@ -288,8 +304,9 @@ def _show(operation: dict[str, Any], example: dict[str, Any] | None) -> None:
         content = operation["requestBody"]["content"]
         content[next(iter(content))]["examples"] = {"sent": {"value": asked["body"]}}
     answer = operation["responses"].get(str(told["status"]), {})
-    for kind in answer.get("content", {}).values():
-        kind["examples"] = {"answered": {"value": told["body"]}}
+    for name, kind in answer.get("content", {}).items():
+        if name == JSON or len(answer["content"]) == 1:
+            kind["examples"] = {"answered": {"value": told["body"]}}
 
 
 def _told(refusals: list[type[errors.Refusal]]) -> str:

@@ -94,6 +94,26 @@ def upgrade() -> None:
         batch_op.create_index("attachments_created_at", ["created_at", "pk"], unique=False)
 
     op.create_table(
+        "changes",
+        sa.Column("pk", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("id", Code(), nullable=False),
+        sa.Column("at", Instant(), nullable=False),
+        sa.Column("actor", Code(), nullable=False),
+        sa.Column("kind", Code(), nullable=False, comment="token | partner | contact | ..., as in logs.model.ChangedKind"),
+        sa.Column("subject", Code(), nullable=False, comment="public id of what was changed"),
+        sa.Column("what", Code(), nullable=False),
+        sa.Column("before", Code(), nullable=True, comment="the members that differ, JSON; null for what is new"),
+        sa.Column("after", Code(), nullable=True, comment="the same members, JSON; null for what is gone"),
+        sa.PrimaryKeyConstraint("pk", name=op.f("pk_changes")),
+        sa.UniqueConstraint("id", name=op.f("uq_changes_id")),
+    )
+    with op.batch_alter_table("changes", schema=None) as batch_op:
+        batch_op.create_index("changes_actor", ["actor", "pk"], unique=False)
+        batch_op.create_index("changes_at", ["at", "pk"], unique=False)
+        batch_op.create_index("changes_kind", ["kind", "pk"], unique=False)
+        batch_op.create_index("changes_subject", ["subject", "pk"], unique=False)
+
+    op.create_table(
         "company",
         sa.Column("pk", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("epoch", Code(), nullable=False, comment="this life of the instance; a restore begins a new one"),
@@ -1196,6 +1216,13 @@ def downgrade() -> None:
 
     op.drop_table("contact_merges")
     op.drop_table("company")
+    with op.batch_alter_table("changes", schema=None) as batch_op:
+        batch_op.drop_index("changes_subject")
+        batch_op.drop_index("changes_kind")
+        batch_op.drop_index("changes_at")
+        batch_op.drop_index("changes_actor")
+
+    op.drop_table("changes")
     with op.batch_alter_table("attachments", schema=None) as batch_op:
         batch_op.drop_index("attachments_created_at")
 

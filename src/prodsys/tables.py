@@ -876,3 +876,21 @@ attachment_uses = Table(
     Column("attachment", _Key, ForeignKey("attachments.pk"), primary_key=True),
     Column("order", Code, primary_key=True, comment="id of the order that names it, ours or theirs"),
 )
+
+changes = Table(
+    "changes",
+    metadata,
+    _key(),
+    _id(),
+    Column("at", Instant, nullable=False),
+    Column("actor", Code, nullable=False),
+    Column("kind", Code, nullable=False, comment="token | partner | contact | ..., as in logs.model.ChangedKind"),
+    Column("subject", Code, nullable=False, comment="public id of what was changed"),
+    Column("what", Code, nullable=False),
+    Column("before", Code, comment="the members that differ, JSON; null for what is new"),
+    Column("after", Code, comment="the same members, JSON; null for what is gone"),
+    Index("changes_at", "at", "pk"),
+    Index("changes_actor", "actor", "pk"),
+    Index("changes_kind", "kind", "pk"),
+    Index("changes_subject", "subject", "pk"),
+)

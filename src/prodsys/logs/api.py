@@ -1,4 +1,4 @@
-"""The doors of Admin > Logs > Integration logs."""
+"""The doors of Admin > Logs: Integration logs and Changes."""
 
 import datetime as dt
 from typing import Annotated
@@ -11,7 +11,7 @@ from prodsys import errors
 from prodsys.kit.db import Database
 from prodsys.kit.web import After, IfNoneMatch, Limit, Page, decode_cursor, encode_cursor, etag_of, tagged
 from prodsys.logs import store
-from prodsys.logs.model import Level, Logged
+from prodsys.logs.model import Changed, ChangedKind, Level, Logged
 from prodsys.scopes import Scope, allows
 
 Moment = Annotated[dt.datetime | None, QueryParameter(description="RFC 3339 with a zone.")]
@@ -67,4 +67,33 @@ async def read_log_entry(entry_id: FromPath[str], db: NamedDependency[Database],
     return tagged(entry, etag_of(entry_id, entry), if_none_match)
 
 
-routes = [list_log_entries, read_log_entry]
+@get(
+    "/changes-log",
+    operation_id="list_changes",
+    summary="Who changed what, newest first",
+    description=(
+        "Changes of tokens, partners and their rules, users, modules, contacts, articles, prices, mappings and our own card: who, when, "
+        "from what to what. Nothing of it is ever changed or purged."
+    ),
+    tags=["logs"],
+    **allows(Scope.LOGS_READ),
+)
+async def list_changes(
+    db: NamedDependency[Database],
+    limit: Limit = 50,
+    after: After = None,
+    kind: Annotated[ChangedKind | None, QueryParameter(description="Only changes of such things.")] = None,
+    subject: Annotated[str | None, QueryParameter(max_length=200, description="Only changes of this one, by id.")] = None,
+    actor: Annotated[str | None, QueryParameter(max_length=200, description="Only changes made by this person or token.")] = None,
+    since: Moment = None,
+    until: Moment = None,
+) -> Page[Changed]:
+    before = None if after is None else decode_cursor(after, "changes-log", int)[0]
+    rows = await db.read(
+        store.changes_page, before=before, limit=limit + 1, kind=kind, subject=subject, actor=actor, since=since, until=until
+    )
+    shown = rows[:limit]
+    return Page(items=[change for _, change in shown], next=encode_cursor("changes-log", shown[-1][0]) if len(rows) > limit else None)
+
+
+routes = [list_log_entries, read_log_entry, list_changes]

@@ -1,7 +1,7 @@
 """What a log entry says: what happened, to what, with whom, and what to do about it."""
 
 import datetime as dt
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
@@ -48,3 +48,21 @@ class Logged(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     issues: list[Issue] = []
     request: str | None = None
     response: str | None = None
+
+
+ChangedKind = Literal[
+    "token", "partner", "module", "user", "contact", "article", "mapping", "agreed_price", "company", "subscription", "webhook", "setting"
+]
+
+
+class Changed(msgspec.Struct, frozen=True, kw_only=True):
+    """A change of something people have set: who, when, from what, to what. Never itself changed, never purged (product.md, A20)."""
+
+    id: str
+    at: dt.datetime
+    actor: Annotated[str, Meta(description="Token, person or part of the house that did it.")]
+    kind: ChangedKind
+    subject: Annotated[str, Meta(description="Public id of what was changed.")]
+    what: Annotated[str, Meta(description="The change in a sentence.")]
+    before: Annotated[dict[str, Any] | None, Meta(description="The members that differ, as they were; null for what is new.")]
+    after: Annotated[dict[str, Any] | None, Meta(description="The same members, as they became; null for what is gone.")]

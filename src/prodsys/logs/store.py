@@ -6,15 +6,18 @@ from typing import Any
 import msgspec
 from sqlalchemy import ScalarSelect, func, insert, select
 
+from prodsys import documents
 from prodsys.documents import Issue
 from prodsys.kit.clock import now
 from prodsys.kit.db import Tx, hot
 from prodsys.kit.ids import new_id
 from prodsys.kit.telemetry import current_trace, cut, redact
-from prodsys.logs.model import MAX_BODY, Entry, Logged
-from prodsys.tables import log_entries, partners
+from prodsys.logs.model import MAX_BODY, Changed, ChangedKind, Entry, Logged
+from prodsys.tables import changes, log_entries, partners
 
 _tell = hot(insert(log_entries))
+_note_change = hot(insert(changes))
+_read_members = msgspec.json.Decoder(dict[str, Any]).decode
 _write = msgspec.json.Encoder().encode
 _read_issues = msgspec.json.Decoder(list[Issue]).decode
 _NEVER = 2**63 - 1
@@ -137,4 +140,95 @@ def _logged(row: Any, **documents: str | None) -> Logged:
         actor=row.actor,
         issues=_read_issues(row.issues) if row.issues else [],
         **documents,
+    )
+
+
+def note_change(
+    tx: Tx,
+    actor: str,
+    kind: ChangedKind,
+    subject: str,
+    what: str,
+    before: msgspec.Struct | None = None,
+    after: msgspec.Struct | None = None,
+) -> None:
+    """Write down, in the transaction of the change itself, what somebody has set otherwise; there is no way to change or drop it again.
+
+    Of two documents only the members that differ are kept; of two that are the same nothing is written. Secrets are masked.
+    """
+    old, new = _members(before), _members(after)
+    if before is not None and after is not None:
+        if old == new:
+            return
+        names = [name for name in {**old, **new} if old.get(name) != new.get(name)]
+        old, new = ({name: side.get(name) for name in names} for side in (old, new))
+    _note_change.run(
+        tx,
+        {
+            "id": new_id("ch"),
+            "at": now(),
+            "actor": actor,
+            "kind": kind,
+            "subject": subject,
+            "what": redact(what),
+            "before": None if before is None else redact(_write(old).decode()),
+            "after": None if after is None else redact(_write(new).decode()),
+        },
+    )
+
+
+_NOT_SET = frozenset({"etag", "version", "pk", "changed_at"})
+"""Members nobody sets: they follow from every change."""
+
+
+def _members(document: msgspec.Struct | None) -> dict[str, Any]:
+    if document is None:
+        return {}
+    plain = msgspec.to_builtins(document, enc_hook=documents.write_exact)
+    return {name: value for name, value in plain.items() if name not in _NOT_SET}
+
+
+def changes_page(
+    tx: Tx,
+    *,
+    before: int | None,
+    limit: int,
+    kind: str | None = None,
+    subject: str | None = None,
+    actor: str | None = None,
+    since: dt.datetime | None = None,
+    until: dt.datetime | None = None,
+) -> list[tuple[int, Changed]]:
+    """Changes newest first, with their keys for the cursor. Rows are written in the order of time, so a time is a place in the keys."""
+    query = select(changes)
+    if subject is not None:
+        query = query.where(changes.c.subject == subject)
+    # One thing has few changes: with it, no other word may lead; `|| ''` keeps SQLite from their indexes.
+    for column, wanted in ((changes.c.kind, kind), (changes.c.actor, actor)):
+        if wanted is not None:
+            query = query.where((column if subject is None else column + "") == wanted)
+    if since is not None:
+        query = query.where(changes.c.pk >= _first_change_at(since))
+    if until is not None:
+        query = query.where(changes.c.pk < func.coalesce(_first_change_at(until), _NEVER))
+    if before is not None:
+        query = query.where(changes.c.pk < before)
+    rows = tx.execute(query.order_by(changes.c.pk.desc()).limit(limit)).all()
+    return [(row.pk, _changed(row)) for row in rows]
+
+
+def _first_change_at(moment: dt.datetime) -> ScalarSelect[int]:
+    return select(changes.c.pk).where(changes.c.at >= moment).order_by(changes.c.at, changes.c.pk).limit(1).scalar_subquery()
+
+
+def _changed(row: Any) -> Changed:
+    return Changed(
+        id=row.id,
+        at=row.at,
+        actor=row.actor,
+        kind=row.kind,
+        subject=row.subject,
+        what=row.what,
+        before=None if row.before is None else _read_members(row.before),
+        after=None if row.after is None else _read_members(row.after),
     )

@@ -583,8 +583,11 @@ deliveries = Table(
     Index("deliveries_lane", "lane", "pk"),
     # Only the few that need somebody's eye, so that it costs the others nothing.
     Index(
-        "deliveries_troubled", "state", "pk",
-        sqlite_where=text("state IN ('refused', 'dead')"), postgresql_where=text("state IN ('refused', 'dead')"),
+        "deliveries_troubled",
+        "state",
+        "pk",
+        sqlite_where=text("state IN ('refused', 'dead')"),
+        postgresql_where=text("state IN ('refused', 'dead')"),
     ),
 )
 
@@ -727,7 +730,13 @@ log_readers = Table(
     metadata,
     Column("name", Code, primary_key=True),
     _count("read_to"),
-    Column("missing", Code, nullable=False, server_default="[]", comment="keys below read_to that may still be committed, JSON [[key, seen µs]]"),
+    Column(
+        "missing",
+        Code,
+        nullable=False,
+        server_default="[]",
+        comment="keys below read_to that may still be committed, JSON [[key, seen µs]]",
+    ),
     _count("turn"),
     _flag("has_defaults"),
 )

@@ -94,7 +94,7 @@ class TheirProdsys:
                 if "after=gone" in asked.query:
                     return problem(410, "cursor_gone", "This cursor belongs to another life of this instance.")
                 change = {"position": 1, "kind": "order.blessed", "at": "2026-11-21T10:15:00Z", "acceptance": "consecrated", "answer": 1}
-                line = {"line_id": "10", "action": "3", "unit_price": "1.50", "reason_code": "moon", "warranty": "2 years"}
+                line: dict[str, Any] = {"line_id": "10", "action": "3", "unit_price": "1.50", "reason_code": "moon", "warranty": "2 years"}
                 line["deliveries"] = [{"quantity": "5", "date": "2026-12-01", "lorry": "red"}]
                 answered = {"answer": 1, "code": "CA", "at": "2026-11-21T10:15:00Z", "lines": [line], "signed": True}
                 more = {"answered": answered, "despatch": {"id": "sp_1", "colour": "blue"}}

@@ -70,6 +70,7 @@ sqlite_only = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def publish_answer(tx: Tx, order_id: str) -> None:
     """Let the feed tell how an order stands, without waiting for the courier."""
     row = store.draft(tx, order_id)
+    assert row is not None
     store.publish(tx, row, f"order.{row.acceptance}")
 
 

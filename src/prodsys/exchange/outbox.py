@@ -173,9 +173,7 @@ _next_in_lane = (
 _next_due = hot(select(func.min(_next_in_lane).label("at")).select_from(lanes))
 # A paused lane with nothing to send is not probed, so its probe is nothing to wake up for.
 _next_probe = hot(
-    select(func.min(lanes.c.probe_at).label("at")).where(
-        lanes.c.state != "open", lanes.c.probe_at > _later, exists().where(*_ready_here)
-    )
+    select(func.min(lanes.c.probe_at).label("at")).where(lanes.c.state != "open", lanes.c.probe_at > _later, exists().where(*_ready_here))
 )
 _ids = hot(select(deliveries.c.dedup, deliveries.c.id).where(in_texts(deliveries.c.dedup, "dedups")))
 

@@ -252,7 +252,7 @@ async def _saying_goodbye(server: "uvicorn.Server", instance: Any) -> AsyncItera
     from prodsys.kit.db import LEAVING
 
     async def wait() -> None:
-        while not server.should_exit:
+        while not server.should_exit:  # noqa: ASYNC110  # uvicorn says it with a flag, not an event
             await asyncio.sleep(0.1)
         instance.db.tell([LEAVING])
 

@@ -77,7 +77,8 @@ async def open_sqlite(path: Path, *, lock: bool) -> "SqliteDatabase":
     with ExitStack() as opened:
         path = _make_ready(path, opened, lock=lock)
         file = path.as_uri()
-        strands = [Strand(file, _writer_pragmas(path, is_server=lock)), *(Strand(f"{file}?mode=ro", READER_PRAGMAS) for _ in range(READERS))]
+        readers = (Strand(f"{file}?mode=ro", READER_PRAGMAS) for _ in range(READERS))
+        strands = [Strand(file, _writer_pragmas(path, is_server=lock)), *readers]
         try:
             for strand in strands:
                 await strand.open()

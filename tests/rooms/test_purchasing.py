@@ -28,7 +28,7 @@ from prodsys.kit.db import Database, Tx
 from prodsys.kit.outbound import Later, Misconfigured, Outbound, Problem, Refused
 from prodsys.modules.store import set_on
 from prodsys.partners import store as partners
-from prodsys.purchasing import actions, answers, api, carrying, exporting, importing, model, previewing, store
+from prodsys.purchasing import actions, answers, api, carrying, exporting, importing, model, previewing, reconciling, store
 from prodsys.purchasing.abroad import Reach
 from prodsys.purchasing.api import news
 from prodsys.purchasing.model import ChangedOrder, Export, NewLine, NewOrder, PurchaseOrder
@@ -98,10 +98,17 @@ class Shelf:
         if self.trouble:
             return self.trouble
         if self.cursor_is_gone and after is not None:
+            self.cursor_is_gone = False
             return CursorGone()
         behind = int(after or 0)
         page = [change for change in self.feed if change.position > behind][:2]
         return Changes(items=page, next=str(page[-1].position) if page else after)
+
+    async def digests(self, orders: Sequence[Any], after: str, through: str | None, since: str, /) -> Any:
+        return self.trouble or wire.Compared(through=through)
+
+    async def held(self, id: str, /) -> Any:
+        raise AssertionError(id)
 
     def says(self, number: str, acceptance: str, revision: int = 1, **more: Any) -> None:
         """Put something into the feed."""
@@ -170,7 +177,7 @@ class Desk:
         return await self.db.read(actions.shown, order.id)
 
     async def pull(self) -> str:
-        return await answers.pull_answers(self.db, to(self.shelf), await self.db.read(_partner_id))
+        return await reconciling.hear(self.db, to(self.shelf), await self.db.read(_partner_id))
 
     async def log(self, code: str) -> list[Any]:
         return await self.db.read(_logged, code)

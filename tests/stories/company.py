@@ -11,6 +11,7 @@ import httpx2
 import uvicorn
 
 from prodsys import app as prodsys_app
+from prodsys import errors
 from prodsys.company import actions as company
 from prodsys.documents import Address, Party, Person
 from prodsys.modules import store as modules
@@ -98,10 +99,11 @@ class Company:
 
 
 @contextlib.asynccontextmanager
-async def running(card: Party, database_url: str, home: Path, **settings: Any) -> AsyncIterator[Company]:
-    """A company that serves on a free port of this machine until the block ends."""
+async def running(card: Party, database_url: str, home: Path, *, port: int | None = None, **settings: Any) -> AsyncIterator[Company]:
+    """A company that serves on a port of this machine, any that is free unless it is said, until the block ends."""
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind(("127.0.0.1", port or 0))
         port = probe.getsockname()[1]
     url = f"http://127.0.0.1:{port}"
     usual: dict[str, Any] = {
@@ -133,6 +135,7 @@ async def running(card: Party, database_url: str, home: Path, **settings: Any) -
 
 
 def _settle(tx: Any, card: Party) -> str:
-    company.begin(tx, card)
+    with contextlib.suppress(errors.AlreadyExists):
+        company.begin(tx, card)
     modules.set_on(tx, PRODSYS_MODULE, True, "console")
     return tokens.create(tx, CONSOLE, name="ops", scopes=frozenset(Scope), expires_at=None, partner=None).token

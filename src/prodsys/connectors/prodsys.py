@@ -23,6 +23,7 @@ from prodsys.documents import (
     DespatchLine,
     Issue,
     Message,
+    Order,
     OrderAnswer,
     Party,
     Person,
@@ -255,6 +256,37 @@ class TheirOrder(msgspec.Struct, frozen=True, kw_only=True):
     reason: str | None = None
 
 
+class OrderThere(msgspec.Struct, frozen=True, kw_only=True):
+    """One of our orders as comparing finds it there."""
+
+    id: Annotated[str, Meta(min_length=1, max_length=100)] = ""
+    number: str
+    revision: int
+    digest: str = ""
+    answer: int = 0
+
+
+class Compared(msgspec.Struct, frozen=True, kw_only=True):
+    """How a stretch of our orders stands against theirs; `through` is how far they compared, None to the end."""
+
+    missing: list[OrderThere] = []
+    differs: list[OrderThere] = []
+    behind: list[OrderThere] = []
+    others: list[OrderThere] = []
+    through: str | None = None
+
+
+class Held(msgspec.Struct, frozen=True, kw_only=True):
+    """One of our orders as they hold it, with all that came of it; `order` is None where they do not say what we can read."""
+
+    order: Order | None
+    their: TheirOrder
+    received_at: dt.datetime | None = None
+    answered: OrderAnswer | None = None
+    despatches: list[Despatch] = []
+    messages: list[Message] = []
+
+
 class Record(msgspec.Struct, frozen=True, kw_only=True):
     """The card they keep of us, and the ETag of its state."""
 
@@ -373,6 +405,30 @@ class Prodsys:
         """One of our orders as it stands there, by the id of its Receipt."""
         verdict = await self._ask("GET", f"/purchase-orders/{quote(id, safe='')}")
         return self._document(verdict, _order, "Its answer about our order cannot be read.")
+
+    async def held(self, id: str) -> Held | Trouble:
+        """One of our orders with all they hold of it, by the id of its Receipt."""
+        verdict = await self._ask("GET", f"/purchase-orders/{quote(id, safe='')}")
+        their = self._document(verdict, _order, "Its answer about our order cannot be read.")
+        if not isinstance(their, TheirOrder) or not isinstance(verdict, Fine):
+            return their if not isinstance(their, TheirOrder) else _not_prodsys("It does not answer about our order.")
+        parts = _read(verdict.answer.content, _held) or _WireHeld()
+        despatches = [_known_part(raw, Despatch) for raw in parts.despatches]
+        messages = [_known_part(raw, Message) for raw in parts.messages]
+        return Held(
+            order=_read(bytes(parts.order), _our_order),
+            their=their,
+            received_at=parts.received_at,
+            answered=_known_part(parts.answered, OrderAnswer),
+            despatches=[one for one in despatches if one is not None],
+            messages=[one for one in messages if one is not None],
+        )
+
+    async def digests(self, orders: Sequence[Mapping[str, Any]], after: str, through: str | None, since: str) -> Compared | Trouble:
+        """Compare a stretch of our orders ({number, revision, digest, answer} each, sorted by number) with what they hold since then."""
+        asked = msgspec.json.encode({"orders": list(orders), "after": after, "through": through, "since": since})
+        verdict = await self._ask("POST", "/purchase-orders/digests", asked)
+        return self._document(verdict, _compared, "Its comparison of our orders cannot be read.")
 
     async def accept(self, id: str, word: str, traceparent: str = "") -> Told | Trouble:
         """Accept or dispute an answer to one of our orders; `word` is {answer, accepts, reason} as JSON."""
@@ -634,6 +690,14 @@ class _WireChanges(msgspec.Struct, frozen=True, kw_only=True):
     next: str | None = None
 
 
+class _WireHeld(msgspec.Struct, frozen=True, kw_only=True):
+    order: msgspec.Raw = msgspec.Raw(b"null")
+    received_at: dt.datetime | None = None
+    answered: msgspec.Raw = msgspec.Raw(b"null")
+    despatches: list[msgspec.Raw] = []
+    messages: list[msgspec.Raw] = []
+
+
 class _Items(msgspec.Struct, frozen=True):
     items: list[msgspec.Raw]
 
@@ -671,6 +735,9 @@ _offered = msgspec.json.Decoder(Offered)
 _matched_numbers = msgspec.json.Decoder(_MatchedNumbers)
 _contact = msgspec.json.Decoder(ReportContact)
 _order = msgspec.json.Decoder(TheirOrder)
+_our_order = msgspec.json.Decoder(Order, dec_hook=documents.read_exact)
+_held = msgspec.json.Decoder(_WireHeld)
+_compared = msgspec.json.Decoder(Compared)
 
 _NO_TIME = Later(reason="no_time", detail="Its turn did not come before the time for this delivery was over.")
 

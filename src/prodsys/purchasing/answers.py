@@ -17,20 +17,21 @@ from prodsys.logs.store import tell
 from prodsys.partners import store as partners
 from prodsys.partners.model import Supplier
 from prodsys.purchasing import store
-from prodsys.purchasing.abroad import GONE, STOPS_HEARING, Reach, reachable
+from prodsys.purchasing.abroad import GONE, STOPS_HEARING, Reach, ask_soon, reachable
 from prodsys.purchasing.abroad import said as said_of
 from prodsys.purchasing.actions import kept, shown
 from prodsys.purchasing.model import PurchaseOrder, WrittenLine
 from prodsys.purchasing.store import Heard, RevisionHeard
 from prodsys.purchasing.terms import ENDED, STANDS, due_date, is_all_here, is_promised_late
 from prodsys.purchasing.words import cancel_there_too
+from prodsys.webhooks.sending import promise_logged
 
 
 async def pull_answers(db: Database, reach: Reach, partner: str) -> str:
     """Hear from a supplier (by id) everything he has said since last time; returns why not, or an empty text.
 
-    Each page is applied in one unit together with the new cursor. A cursor that is gone means he has begun a new life: the feed is read
-    from its beginning again, which changes nothing that is true still (ruling 8).
+    Each page is applied in one unit together with the new cursor. A cursor that is gone means he has begun a new life: then the books are
+    to be compared, and the feed is read from its beginning after that (ruling 8; `reconciling.hear` does both).
     """
     supplier, trouble = await db.read(reachable, partner, STOPS_HEARING)
     if supplier is None or trouble is not None:
@@ -39,13 +40,13 @@ async def pull_answers(db: Database, reach: Reach, partner: str) -> str:
         abroad = reach(supplier)
     except VaultLocked as locked:
         return str(locked)
-    cursor, began_again = supplier.their_cursor or None, False
+    cursor = supplier.their_cursor or None
     while True:
         answer = await abroad.changes(cursor)
         match answer:
-            case CursorGone() if not began_again and cursor is not None:
+            case CursorGone() if cursor is not None:
                 await db.write(_begin_again, supplier)
-                cursor, began_again = None, True
+                return ""
             case Changes(items=changes, next=after):
                 await db.write(apply, supplier, changes, after)
                 if after is None or after == cursor or not changes:
@@ -58,8 +59,8 @@ async def pull_answers(db: Database, reach: Reach, partner: str) -> str:
 
 
 def _begin_again(tx: Tx, supplier: Supplier) -> None:
-    store.forget_positions(tx, supplier.pk)
-    partners.keep_cursor(tx, supplier.pk, "", "")
+    store.ask_reconciliation(tx, supplier.pk, f"The feed of {supplier.name} has begun a new life, or gone on without us.")
+    ask_soon(tx, supplier.id)
     message = f"The feed of {supplier.name} has begun a new life, as after a restore; all of it is read again and compared."
     tell(tx, Entry(code="feed.begun_again", message=message, level="warning", direction="in", partner=supplier.pk, actor="timetable"))
 
@@ -94,6 +95,7 @@ def apply(tx: Tx, supplier: Supplier, changes: Sequence[TheirChange], cursor: st
         partners.keep_cursor(tx, supplier.pk, cursor, supplier.their_epoch)
     if page.entries:
         tell(tx, *page.entries)
+        promise_logged(tx, *page.entries)
         signal(tx, "orders")
 
 

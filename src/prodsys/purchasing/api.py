@@ -51,6 +51,7 @@ from prodsys.purchasing import (
     model,
     previewing,
     receiving,
+    reconciling,
     store,
     words,
 )
@@ -69,6 +70,7 @@ from prodsys.purchasing.model import (
     PurchaseSummary,
     Totals,
 )
+from prodsys.purchasing.reconciling import Reconciliation
 from prodsys.purchasing.store import Filter
 from prodsys.scopes import PRODSYS_MODULE, Caller, Scope, allows
 from prodsys.settings import Settings
@@ -598,7 +600,39 @@ async def resend_delivery(id: FromPath[str], caller: NamedDependency[Caller], db
     return await db.write(carrying.send_again, caller, id)
 
 
+@post(
+    "/partners/{id:str}/reconcile",
+    operation_id="reconcile_with_partner",
+    status_code=202,
+    responses=refusals(errors.PartnerNotReady),
+    **allows(Scope.PURCHASE_ORDERS_EXPORT),
+)
+async def reconcile(
+    request: Request[Any, Any, Any],
+    id: FromPath[str],
+    caller: NamedDependency[Caller],
+    db: NamedDependency[Database],
+    settings: NamedDependency[Settings],
+    idempotency_key: IdempotencyKey = None,
+) -> Response[Reconciliation]:
+    """Compare our orders of 90 days with a supplier's books: what he lost is sent again, what we lost is written down again."""
+    key = await request_key(request, idempotency_key)
+    return (await once(db, key, _asked, reconciling.ask, caller, id, answers_every=settings.answers_every_seconds)).reply()
+
+
+def _asked(standing: Reconciliation) -> Answered:
+    return answered(standing, 202)
+
+
+@get("/partners/{id:str}/reconciliation", operation_id="get_reconciliation", **allows(Scope.PURCHASE_ORDERS_READ))
+async def get_reconciliation(id: FromPath[str], db: NamedDependency[Database]) -> Reconciliation:
+    """How comparing our orders with a supplier's books stands, and what it came to last."""
+    return await db.read(reconciling.shown, id)
+
+
 routes = [
+    reconcile,
+    get_reconciliation,
     list_orders,
     sum_orders,
     create_order,

@@ -95,7 +95,7 @@ def _promise_some(tx: Tx, export_pk: int, export_id: str, actor: str, most: int,
     ours = company_card(tx)
     suppliers = partners.suppliers(tx, {one.partner for one in going if one.partner is not None})
     standing = {pk: ready(supplier, module_on, at) for pk, supplier in suppliers.items()}
-    promises, promised, entries = [], [], []
+    promises, promised, digests, entries = [], [], [], []
     refused: list[tuple[int, str, model.ItemStatus, Sequence[Issue]]] = []
     for one in going:
         order = store.read_order(one.document)
@@ -107,6 +107,7 @@ def _promise_some(tx: Tx, export_pk: int, export_id: str, actor: str, most: int,
             continue
         supplier = suppliers[one.partner]
         trace = msgspec.structs.replace(new_trace(), trace_id=one.trace_id)
+        leaving = model.as_document(order, one.revision, ours.card)
         promises.append(
             Promise(
                 kind=KIND,
@@ -114,12 +115,13 @@ def _promise_some(tx: Tx, export_pk: int, export_id: str, actor: str, most: int,
                 chain=one.id,
                 dedup=f"{export_id}:{one.id}:{one.trace_id}",
                 subject=one.id,
-                document=documents.write(model.as_document(order, one.revision, ours.card)).decode(),
+                document=documents.write(leaving).decode(),
                 trace=trace,
                 give_up_after=supplier.give_up_after,
             )
         )
         promised.append(one)
+        digests.append(documents.digest(leaving))
         entries.append(
             Entry(
                 code="order.queued",
@@ -134,7 +136,7 @@ def _promise_some(tx: Tx, export_pk: int, export_id: str, actor: str, most: int,
         )
     if promises:
         deliveries = outbox.promise(tx, *promises)
-        store.mark_queued(tx, [(one.pk, one.trace_id) for one in promised])
+        store.mark_queued(tx, [(one.pk, one.trace_id, digest) for one, digest in zip(promised, digests, strict=True)])
         store.note_items(tx, export_pk, [(one.position, dl, "queued", ()) for one, dl in zip(promised, deliveries, strict=True)])
         for pk in {one.partner for one in promised if one.partner is not None}:
             plan_answers(tx, suppliers[pk].id, answers_every)

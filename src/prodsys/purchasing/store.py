@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any, Literal
 
 import msgspec
-from sqlalchemy import Select, and_, bindparam, case, delete, func, insert, literal_column, null, select, update
+from sqlalchemy import Select, and_, bindparam, case, delete, func, insert, literal_column, null, select, union_all, update
 
 from prodsys import documents
 from prodsys.documents import Issue, Order
@@ -31,6 +31,7 @@ from prodsys.tables import (
     purchase_receipt_lines,
     purchase_receipts,
     purchase_revisions,
+    reconciliations,
 )
 
 FIRST_NUMBER = 100_001
@@ -512,6 +513,7 @@ _mark_queued = hot(
     .values(
         delivery="queued",
         trace_id=bindparam("trace"),
+        sent_digest=bindparam("digest"),
         issues="[]",
         sent_at=bindparam("at", type_=Instant()),
         changed_at=bindparam("at", type_=Instant()),
@@ -569,10 +571,10 @@ def going(tx: Tx, export: int, most: int) -> list[Going]:
     return _going.all(tx, {"of": export, "most": most})
 
 
-def mark_queued(tx: Tx, orders: Iterable[tuple[int, str]]) -> None:
-    """These orders (key, trace id) are promised from now on."""
+def mark_queued(tx: Tx, orders: Iterable[tuple[int, str, str]]) -> None:
+    """These orders (key, trace id, digest of what is sent) are promised from now on."""
     at = now()
-    _mark_queued.many(tx, [{"order_pk": pk, "trace": trace, "at": at} for pk, trace in orders])
+    _mark_queued.many(tx, [{"order_pk": pk, "trace": trace, "digest": digest, "at": at} for pk, trace, digest in orders])
 
 
 def note_items(tx: Tx, export: int, rows: Iterable[tuple[int, str, ItemStatus, Sequence[Issue]]]) -> None:
@@ -874,7 +876,7 @@ _messages = hot(select(purchase_messages).where(purchase_messages.c.order == bin
 _message_ids = hot(select(purchase_messages.c.order, purchase_messages.c.id).where(in_ints(purchase_messages.c.order, "pks")))
 _insert_messages = hot(insert_or_ignore(purchase_messages))
 _insert_receipt_lines = hot(insert(purchase_receipt_lines))
-_OF_A_REVISION = ("document", "acceptance", "their_id", "answer", "answered", "answered_at")
+_OF_A_REVISION = ("document", "acceptance", "their_id", "answer", "answered", "answered_at", "sent_digest")
 _keep_revision = hot(
     insert_or_update(purchase_revisions, "order", "revision", only=_OF_A_REVISION).from_select(
         ["order", "revision", *_OF_A_REVISION],
@@ -1053,6 +1055,12 @@ _turn_to = hot(
         date=bindparam("new_date", type_=purchase_orders.c.date.type),
         currency=bindparam("new_currency"),
         net=bindparam("new_net", type_=purchase_orders.c.net.type),
+        sent_digest=func.coalesce(
+            select(purchase_revisions.c.sent_digest)
+            .where(purchase_revisions.c.order == purchase_orders.c.pk, purchase_revisions.c.revision == bindparam("to_revision"))
+            .scalar_subquery(),
+            "",
+        ),
         issues="[]",
         validation="clean",
         delivery="received",
@@ -1064,7 +1072,7 @@ def turn_to(tx: Tx, pk: int, lines: Sequence[WrittenLine], order: Order) -> None
     """Let another revision of an order be the present one: its document, sums and lines; its states are written by `hear`."""
     row = {
         "order_pk": pk, "new_document": documents.write(order).decode(), "new_date": order.date, "new_currency": order.currency,
-        "new_net": order.net,
+        "new_net": order.net, "to_revision": order.revision,
     }  # fmt: skip
     _turn_to.run(tx, row)
     _drop_lines.run(tx, {"order_pk": pk})
@@ -1268,3 +1276,165 @@ def requeue(tx: Tx, subject: str, promise: str, trace_id: str) -> bool:
         return False
     _settle_item.run(tx, {"promise": promise, "new_status": "queued", "new_issues": "[]", "trace": trace_id, "at": at})
     return True
+
+
+class SentOrder(msgspec.Struct, frozen=True, kw_only=True):
+    """An order, or an earlier revision of one, that the supplier has by our books; `digest` is of what was sent."""
+
+    number: str
+    revision: int
+    digest: str
+    answer: int
+
+
+def sent_behind(tx: Tx, partner: int, after: str, since: dt.datetime, limit: int) -> list[SentOrder]:
+    """What a supplier has by our books and got since then, behind a number, sorted by number and revision."""
+    whose = (purchase_orders.c.partner == partner, purchase_orders.c.number > after, purchase_orders.c.sent_at >= since)
+    columns = (purchase_orders.c.number, purchase_orders.c.revision, purchase_orders.c.sent_digest, purchase_orders.c.answer)
+    present = select(*columns).where(*whose, purchase_orders.c.delivery == "received")
+    earlier = (
+        select(purchase_orders.c.number, purchase_revisions.c.revision, purchase_revisions.c.sent_digest, purchase_revisions.c.answer)
+        .join_from(purchase_orders, purchase_revisions, purchase_revisions.c.order == purchase_orders.c.pk)
+        .where(*whose, purchase_revisions.c.their_id.is_not(None))
+        .where((purchase_revisions.c.revision != purchase_orders.c.revision) | (purchase_orders.c.delivery != "received"))
+    )
+    some = union_all(
+        select(present.order_by(purchase_orders.c.number).limit(limit).subquery()),
+        select(earlier.order_by(purchase_orders.c.number, purchase_revisions.c.revision).limit(limit).subquery()),
+    ).subquery()
+    rows = tx.execute(select(some).order_by(some.c.number, some.c.revision).limit(limit)).all()
+    return [SentOrder(number=row.number, revision=row.revision, digest=row.sent_digest, answer=row.answer) for row in rows]
+
+
+_their_revisions = hot(
+    select(purchase_orders.c.number, purchase_revisions.c.revision)
+    .join_from(purchase_orders, purchase_revisions, purchase_revisions.c.order == purchase_orders.c.pk)
+    .where(in_texts(purchase_orders.c.number, "numbers"))
+)
+
+
+def revisions_kept(tx: Tx, numbers: Collection[str]) -> set[tuple[str, int]]:
+    """Which revisions beside the present ones are kept of these orders."""
+    return {(row.number, row.revision) for row in _their_revisions.all(tx, {"numbers": numbers})} if numbers else set()
+
+
+def numbers_taken(tx: Tx, numbers: Collection[str], *, lock: bool = True) -> dict[str, Kept]:
+    """Orders by their numbers, whoever they go to; with *lock* nobody else changes them until this unit ends."""
+    if not numbers:
+        return {}
+    if lock:
+        _lock_numbers.all(tx, {"numbers": numbers})
+    return {row.number: row for row in _by_numbers.all(tx, {"numbers": numbers})}
+
+
+_lock_numbers = hot(
+    select(purchase_orders.c.pk).where(in_texts(purchase_orders.c.number, "numbers")).order_by(purchase_orders.c.pk).with_for_update()
+)
+_by_numbers = hot(select(*_ORDER).select_from(_with_partner).where(in_texts(purchase_orders.c.number, "numbers")), Kept)
+_lost = hot(
+    update(purchase_orders)
+    .where(purchase_orders.c.pk == bindparam("order_pk"))
+    .values(
+        acceptance="open",
+        answer=0,
+        answered=null(),
+        answered_at=null(),
+        agreed_revision=0,
+        word="",
+        stood_at="",
+        change_seen=0,
+        their_order_number="",
+        is_promised_late=literal_column("false"),
+        changed_at=bindparam("at", type_=Instant()),
+        version=purchase_orders.c.version + 1,
+    )
+)
+
+
+def lose_answers(tx: Tx, pks: Collection[int]) -> None:
+    """The supplier no longer knows what he answered to these orders; they are open again, until he answers anew."""
+    at = now()
+    _lost.many(tx, [{"order_pk": pk, "at": at} for pk in pks])
+
+
+_found_there = hot(
+    update(purchase_orders)
+    .where(purchase_orders.c.pk == bindparam("order_pk"))
+    .values(
+        delivery="received",
+        validation="clean",
+        issues="[]",
+        their_id=bindparam("theirs"),
+        sent_digest=bindparam("digest"),
+        revision=bindparam("of_revision"),
+        newest_revision=case(
+            (purchase_orders.c.newest_revision < bindparam("of_revision"), bindparam("of_revision")),
+            else_=purchase_orders.c.newest_revision,
+        ),
+        sent_at=func.coalesce(purchase_orders.c.sent_at, bindparam("at", type_=Instant())),
+        trace_id=bindparam("trace"),
+        changed_at=bindparam("now", type_=Instant()),
+        version=purchase_orders.c.version + 1,
+    )
+)
+
+
+class FoundThere(msgspec.Struct, frozen=True, kw_only=True):
+    """An order that turned out to be at the supplier already."""
+
+    order: int
+    revision: int
+    their_id: str
+    digest: str
+    trace_id: str
+    received_at: dt.datetime
+
+
+def found_there(tx: Tx, many: Sequence[FoundThere]) -> None:
+    """These orders are at the supplier, as it turned out."""
+    at = now()
+    _found_there.many(
+        tx,
+        [
+            {
+                "order_pk": one.order, "theirs": one.their_id, "digest": one.digest, "of_revision": one.revision,
+                "trace": one.trace_id, "at": one.received_at, "now": at,
+            }
+            for one in many
+        ],
+    )  # fmt: skip
+
+
+_keep_earlier = hot(insert_or_ignore(purchase_revisions))
+
+
+def keep_earlier(tx: Tx, rows: Sequence[dict[str, Any]]) -> None:
+    """Keep earlier revisions of orders: order, revision, document, acceptance, their_id, answer, answered, answered_at, sent_digest."""
+    _keep_earlier.many(tx, rows)
+
+
+_ask = hot(insert_or_update(reconciliations, "partner", only=("is_due", "why", "asked_at", "fault")))
+
+
+def ask_reconciliation(tx: Tx, partner: int, why: str) -> None:
+    """Our orders at this supplier are to be compared with his before anything more is heard of him."""
+    _ask.run(tx, {"partner": partner, "is_due": True, "why": why, "asked_at": now(), "fault": ""})
+
+
+def is_reconciliation_due(tx: Tx, partner: int) -> bool:
+    """Whether comparing with this supplier was asked for and has not ended."""
+    found = tx.execute(select(reconciliations.c.is_due).where(reconciliations.c.partner == partner)).scalar()
+    return bool(found)
+
+
+def end_reconciliation(tx: Tx, partner: int, found: str | None, fault: str, *, is_due: bool) -> None:
+    """Keep what comparing came to, or why it could not be done."""
+    values: dict[str, Any] = {"is_due": is_due, "fault": fault[:500]}
+    if found is not None:
+        values |= {"found": found, "ended_at": now()}
+    tx.execute(update(reconciliations).where(reconciliations.c.partner == partner).values(values))
+
+
+def reconciliation(tx: Tx, partner: int) -> Any:
+    """How comparing with this supplier stands: is_due, why, asked_at, ended_at, found, fault; or None."""
+    return tx.execute(select(reconciliations).where(reconciliations.c.partner == partner)).first()

@@ -102,7 +102,13 @@ def sent(tx: Tx, partner: int, order_id: str) -> PartnerOrder | None:
         return None
     [(pk, order)] = rows
     answered = store.answered(tx, pk, order.answer) if order.answer else None
-    return msgspec.structs.replace(order, answered=answered, despatches=store.despatches(tx, pk), messages=store.messages(tx, pk))
+    return msgspec.structs.replace(
+        order,
+        answered=answered,
+        despatches=store.despatches(tx, pk),
+        messages=store.messages(tx, pk),
+        order=store.document(tx, pk),
+    )
 
 
 def suggestions(tx: Tx, order_id: str) -> dict[str, list[Any]]:

@@ -52,10 +52,11 @@ from prodsys.kit.web import (
 )
 from prodsys.kit.web.problems import problem_of
 from prodsys.kit.web.requests import read_document
-from prodsys.sales import actions, cancelling, receiving, store, talking
+from prodsys.sales import actions, cancelling, receiving, reconciling, store, talking
 from prodsys.sales import answers as answering
 from prodsys.sales.answers import BuyersWord
 from prodsys.sales.model import Arrival, PartnerOrder
+from prodsys.sales.reconciling import Compared, OrdersToCompare
 from prodsys.sales.talking import TheirMessage
 from prodsys.scopes import PRODSYS_MODULE, Caller, Scope, allows
 from prodsys.settings import Settings
@@ -239,6 +240,21 @@ async def preview_purchase_orders(
     return MatchReports(items=reports)
 
 
+@post(
+    "/purchase-orders/digests",
+    status_code=200,
+    operation_id="compare_purchase_orders",
+    summary="Compare your orders with those here",
+    description="After a restore on either side: what is missing here, what differs, and what is here and not among yours.",
+    tags=["purchase orders"],
+    **allows(Scope.PURCHASE_ORDERS_CREATE, "partner"),
+)
+async def compare_purchase_orders(
+    data: JSONBody[OrdersToCompare], caller: NamedDependency[Caller], db: NamedDependency[Database]
+) -> Compared:
+    return await db.read(reconciling.compare, caller, data)
+
+
 @get(
     "/purchase-orders",
     operation_id="list_sent_purchase_orders",
@@ -366,6 +382,7 @@ routes = [
     receive_purchase_order,
     receive_purchase_orders,
     preview_purchase_orders,
+    compare_purchase_orders,
     list_sent_purchase_orders,
     list_purchase_order_changes,
     read_sent_purchase_order,

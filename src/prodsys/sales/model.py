@@ -160,6 +160,7 @@ class PartnerOrder(msgspec.Struct, frozen=True, kw_only=True):
     answered: OrderAnswer | None = None
     despatches: list[Despatch] = []
     messages: list[Message] = []
+    order: Annotated[Order | None, Meta(description="The order as it was sent; in a list null.")] = None
 
 
 def examine(

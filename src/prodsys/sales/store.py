@@ -1,5 +1,6 @@
 """The rows of order drafts, sales orders and the feed of what happened to them."""
 
+import datetime as dt
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
@@ -477,3 +478,42 @@ def own(tx: Tx, partner: int, order_id: str) -> Any | None:
     """A partner's own order, locked, with the partner's id and name; None for anybody else's."""
     row = draft(tx, order_id, lock=True)
     return row if row is not None and row.partner == partner else None
+
+
+def document(tx: Tx, order: int) -> Order:
+    """What an order says, by its key."""
+    found: Order = read_order(tx.execute(select(sales_orders.c.document).where(sales_orders.c.pk == order)).scalar_one())
+    return found
+
+
+class Digest(msgspec.Struct, frozen=True, kw_only=True):
+    """An order of a partner's as far as comparing needs it."""
+
+    pk: int
+    id: str
+    number: str
+    revision: int
+    digest: str
+    answer: int
+    order_number: str | None
+    received_at: dt.datetime
+
+
+_DIGEST = tuple(sales_orders.c[name] for name in Digest.__struct_fields__)
+_digests_of = hot(
+    select(*_DIGEST).where(sales_orders.c.partner == bindparam("whose"), in_texts(sales_orders.c.number, "numbers")), Digest
+)
+
+
+def digests_of(tx: Tx, partner: int, numbers: Sequence[str]) -> list[Digest]:
+    """Every revision here of these orders of a partner's."""
+    return _digests_of.all(tx, {"whose": partner, "numbers": numbers}) if numbers else []
+
+
+def digests_between(tx: Tx, partner: int, after: str, through: str | None, since: dt.datetime, limit: int) -> list[Digest]:
+    """A partner's orders that arrived since then, behind one number and up to another, sorted by number and revision."""
+    query = select(*_DIGEST).where(sales_orders.c.partner == partner, sales_orders.c.number > after, sales_orders.c.received_at >= since)
+    if through is not None:
+        query = query.where(sales_orders.c.number <= through)
+    rows = tx.execute(query.order_by(sales_orders.c.number, sales_orders.c.revision).limit(limit)).mappings()
+    return [Digest(**row) for row in rows]

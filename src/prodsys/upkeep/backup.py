@@ -23,6 +23,7 @@ from prodsys.logs.model import Entry
 from prodsys.logs.store import tell
 from prodsys.partners import store as partners
 from prodsys.partners.model import Check, checklist
+from prodsys.purchasing import reconciling
 from prodsys.settings import Settings
 from prodsys.upkeep import upgrade
 
@@ -124,7 +125,7 @@ async def restore(file: Path, settings: Settings, *, passphrase: str | None = No
             await asyncio.to_thread(upgrade.upgrade, f"sqlite:///{staged}", copy=False)
             key_file = Path(settings.vault_key_file) if settings.vault_key_file else path.parent / "vault.key"
             opening = vault or _key_here(key_file)
-            epoch, locked = await _begin_anew(staged, opening, note)
+            epoch, locked = await _begin_anew(staged, opening, note, settings.answers_every_seconds)
             if vault is not None:
                 _put_key(vault, key_file)
             replaced = _swap(staged, path)
@@ -227,18 +228,19 @@ def _key_here(file: Path) -> Vault | None:
         return None
 
 
-async def _begin_anew(staged: Path, vault: Vault | None, note: _Note) -> tuple[str, list[Locked]]:
+async def _begin_anew(staged: Path, vault: Vault | None, note: _Note, answers_every: int) -> tuple[str, list[Locked]]:
     """Begin a new life in the staged copy, so that cursors of the one before answer 410 (rulings.md, 8)."""
     db = await open_database(f"sqlite:///{staged}", lock=False)
     try:
-        return await db.write(_renewed, vault, note)
+        return await db.write(_renewed, vault, note, answers_every)
     finally:
         await db.close()
 
 
-def _renewed(tx: Tx, vault: Vault | None, note: _Note) -> tuple[str, list[Locked]]:
+def _renewed(tx: Tx, vault: Vault | None, note: _Note, answers_every: int) -> tuple[str, list[Locked]]:
     outbox.reclaim(tx, everything=True)
     timetable.free_all(tx)
+    reconciling.ask_all(tx, f"Our own backup of {note.made_at:%Y-%m-%d %H:%M} UTC was restored.", answers_every=answers_every)
     locked = [supplier for supplier in partners.connected(tx) if not _opens(vault, supplier.sealed)]
     for supplier in locked:
         message = f"The token {supplier.name} gave us cannot be opened with the key that is here; enter it again."

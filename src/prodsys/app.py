@@ -62,6 +62,7 @@ from prodsys.users.model import Opened, Sessions
 from prodsys.webhooks import actions as webhooks
 from prodsys.webhooks import api as webhooks_api
 from prodsys.webhooks import inbox, sending
+from prodsys.webhooks.model import Event, Happened
 
 DESCRIPTION = (
     "A company's own instance of ProdSys Exchange. Partners send purchase orders here as drafts; the house's own programs "
@@ -228,7 +229,13 @@ async def _keep_tokens(instance: Instance, _: str) -> None:
     async def renew(partner: str) -> None:
         await partners.renew_token(instance.db, _way(instance), partner)
 
-    await alerts.keep_tokens(instance.db, _held_tokens, renew)
+    await alerts.keep_tokens(instance.db, _held_tokens, renew, _tell_partner_of_ending)
+
+
+def _tell_partner_of_ending(tx: Tx, ending: Ending, days: int) -> None:
+    if ending.is_ours and ending.partner is not None:
+        key = f"{ending.expires_at:%Y%m%d%H%M%S}:{days}"
+        sending.promise(tx, ending.partner, Event.TOKEN_EXPIRING, Happened(id=ending.id), key=key)
 
 
 def _held_tokens(tx: Tx) -> list[Ending]:

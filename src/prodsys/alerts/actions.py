@@ -202,18 +202,27 @@ def _give_defaults(tx: Tx) -> None:
     store.note_defaults(tx)
 
 
-async def keep_tokens(db: Database, held: Callable[[Tx], list[Ending]], renew: Callable[[str], Awaitable[None]]) -> None:
+def _nobody_else(tx: Tx, ending: Ending, days: int) -> None:
+    """Who is told beside the logs, where nobody says otherwise."""
+
+
+async def keep_tokens(
+    db: Database,
+    held: Callable[[Tx], list[Ending]],
+    renew: Callable[[str], Awaitable[None]],
+    also: Callable[[Tx, Ending, int], None] = _nobody_else,
+) -> None:
     """Renew what partners gave us where they allow it, then tell of every token that ends at 30, 14, 7 and 1 days (product.md, A18).
 
     `held` (a unit) lists the tokens partners gave us, named by the partner; `renew` renews one by partner id and raises a Refusal where
-    that cannot be. Sending goes on meanwhile. Meant to run a few times a day.
+    that cannot be. Sending goes on meanwhile; `also` (in the same unit) tells somebody else of each. Meant to run a few times a day.
     """
     for partner in await db.write(_to_renew, held):
         try:
             await renew(partner)
         except errors.Refusal:
             continue  # people are told of it in time, and it is tried again
-    await db.write(tell_of_endings, held)
+    await db.write(tell_of_endings, held, also)
 
 
 def _to_renew(tx: Tx, held: Callable[[Tx], list[Ending]]) -> list[str]:
@@ -225,7 +234,7 @@ def _aging(tx: Tx, held: Callable[[Tx], list[Ending]], at: dt.datetime) -> list[
     return [one for one in held(tx) if model.is_to_renew(one, store.said_at(tx, f"held:{one.id}:{micros(one.expires_at)}"), at)]
 
 
-def tell_of_endings(tx: Tx, held: Callable[[Tx], list[Ending]]) -> None:
+def tell_of_endings(tx: Tx, held: Callable[[Tx], list[Ending]], also: Callable[[Tx, Ending, int], None] = _nobody_else) -> None:
     """Log each token that ends, once at each of 30, 14, 7 and 1 days; close what was rotated, and what is quiet."""
     at = now()
     # What can still renew itself is no news yet.
@@ -236,6 +245,7 @@ def tell_of_endings(tx: Tx, held: Callable[[Tx], list[Ending]]) -> None:
         if days is None or not store.say_once(tx, f"token.expiring:{one.id}:{micros(one.expires_at)}:{days}"):
             continue
         entries.append(_expiring(one, days))
+        also(tx, one, days)
     if entries:
         tell(tx, *entries)
     still = {one.id for one in found if model.threshold(one, at) is not None}

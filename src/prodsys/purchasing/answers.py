@@ -25,6 +25,7 @@ from prodsys.purchasing.store import Heard, RevisionHeard
 from prodsys.purchasing.terms import ENDED, STANDS, due_date, is_all_here, is_promised_late
 from prodsys.purchasing.words import cancel_there_too
 from prodsys.webhooks.sending import promise_logged
+from prodsys.webhooks.sending import promise_logged
 
 
 async def pull_answers(db: Database, reach: Reach, partner: str) -> str:
@@ -95,6 +96,7 @@ def apply(tx: Tx, supplier: Supplier, changes: Sequence[TheirChange], cursor: st
         partners.keep_cursor(tx, supplier.pk, cursor, supplier.their_epoch)
     if page.entries:
         tell(tx, *page.entries)
+        promise_logged(tx, *page.entries)
         promise_logged(tx, *page.entries)
         signal(tx, "orders")
 

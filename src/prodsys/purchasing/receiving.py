@@ -15,6 +15,7 @@ from prodsys.purchasing.model import Goods, GoodsLine, PurchaseOrder
 from prodsys.purchasing.store import Kept, Shipment
 from prodsys.purchasing.terms import ENDED, expected
 from prodsys.scopes import Caller
+from prodsys.webhooks.sending import promise_logged
 
 
 def receive(tx: Tx, caller: Caller, id: str, goods: Goods) -> PurchaseOrder:
@@ -42,20 +43,19 @@ def receive(tx: Tx, caller: Caller, id: str, goods: Goods) -> PurchaseOrder:
     is_closed = after.fulfilment == Fulfilment.RECEIVED
     what = f"despatch {despatch.document.number or despatch.document.id}" if despatch else f"{len(lines)} lines"
     end = "; all of it is here now." if is_closed else "."
-    tell(
-        tx,
-        Entry(
-            code="order.goods_received",
-            message=f"{caller.name} booked in {what} of order {row.number}{_and(differing)}{end}",
-            level="warning" if differing else "info",
-            partner=row.partner,
-            subject=row.id,
-            number=row.number,
-            trace_id=row.trace_id,
-            actor=caller.name,
-            issues=differing,
-        ),
+    entry = Entry(
+        code="order.goods_received",
+        message=f"{caller.name} booked in {what} of order {row.number}{_and(differing)}{end}",
+        level="warning" if differing else "info",
+        partner=row.partner,
+        subject=row.id,
+        number=row.number,
+        trace_id=row.trace_id,
+        actor=caller.name,
+        issues=differing,
     )
+    tell(tx, entry)
+    promise_logged(tx, entry)
     signal(tx, "orders")
     return shown(tx, id)
 

@@ -60,7 +60,12 @@ TO_PARTNER = {
     "order.message": Event.ORDER_MESSAGE,
 }
 """The event a change of the feed is told as; any other is an answer."""
-TO_HOUSE = {"order.approved": Event.ORDER_APPROVED, "order.changed": Event.ORDER_CHANGED}
+TO_HOUSE = {
+    "order.approved": Event.ORDER_APPROVED,
+    "order.changed": Event.ORDER_CHANGED,
+    "order.goods_received": Event.ORDER_RECEIVED,
+}
+"""The event that a change of a feed, or an entry in the logs, is to the house's own programs."""
 
 
 class Happened(msgspec.Struct, frozen=True, kw_only=True):

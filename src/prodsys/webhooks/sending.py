@@ -13,6 +13,7 @@ from prodsys.exchange.outbox import Claimed, Dead, LaneTurn, Promise
 from prodsys.kit import outbound
 from prodsys.kit.clock import now
 from prodsys.kit.db import Database, Tx
+from prodsys.kit.ids import new_id
 from prodsys.kit.outbound import Answered, Call, Forbidden, Later, Misconfigured, Outbound, Unreachable
 from prodsys.kit.telemetry import Trace, current_trace, new_trace
 from prodsys.kit.vault import Vault, VaultLocked
@@ -69,6 +70,13 @@ def promise_change(tx: Tx, partner: int, kind: str, *, id: str, number: str, pos
     if kind in TO_HOUSE:
         # Positions count for each partner apart.
         promise(tx, None, TO_HOUSE[kind], change, trace=trace, key=f"{partner}:{change.epoch}")
+
+
+def promise_logged(tx: Tx, *entries: Entry) -> None:
+    """Promise to tell the house of what has just been logged of our own orders, where that is an event of its own."""
+    for entry in entries:
+        if entry.code in TO_HOUSE:
+            promise(tx, None, TO_HOUSE[entry.code], Happened(id=entry.subject, number=entry.number), key=new_id("nw"))
 
 
 async def post(

@@ -5,7 +5,7 @@ from collections.abc import Collection
 from typing import Any
 
 import msgspec
-from sqlalchemy import Select, bindparam, delete, exists, func, select, update
+from sqlalchemy import Select, bindparam, delete, exists, func, literal, select, update
 
 from prodsys import errors
 from prodsys.kit.clock import now
@@ -131,7 +131,11 @@ def note_delivered(tx: Tx, webhook: int) -> None:
 def note_failure(tx: Tx, webhook: int, error: str) -> bool:
     """A message did not get through; True when none has for five days."""
     at = now()
-    values = {"failures": _w.failures + 1, "failing_since": func.coalesce(_w.failing_since, at), "last_error": error[:500]}
+    values = {
+        "failures": _w.failures + 1,
+        "failing_since": func.coalesce(_w.failing_since, literal(at, type_=_w.failing_since.type)),
+        "last_error": error[:500],
+    }
     since = tx.execute(update(webhooks).where(_w.pk == webhook).values(values).returning(_w.failing_since)).scalar_one()
     return bool(since <= at - LASTING)
 

@@ -14,13 +14,14 @@ from typing import Any
 
 import httpx2
 import msgspec
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from prodsys import app, tables
 from prodsys.alerts import actions as alerts
 from prodsys.kit.clock import now
 from prodsys.kit.web import write_openapi
 from prodsys.upkeep import upgrade
+from prodsys.webhooks import model as webhooks
 from tests.rooms.mailbox import mail_server
 from tests.stories.company import FJORD, NORDLYS, Company, running
 
@@ -106,6 +107,8 @@ class Spelling:
                 return "203.0.113.7"
             case str() if name == "host":
                 return "fjord.example"
+            case str() if name == "webhook-timestamp":
+                return "1795255200"
             case str() if name == "claim":
                 return "Zm9yIG9uZSB1c2Ugb24"
             case str():
@@ -120,6 +123,8 @@ class Spelling:
         text = re.sub(r"127\.0\.0\.1:\d+", "fjord.example", text)
         text = re.sub(r"prodsys1:[\w-]+", "prodsys1:eyJ1cmwiOiJodHRwczovL2Zqb3JkLmV4YW1wbGUifQ", text)
         text = re.sub(r"pst_\w{8}_\w{32}_\w{6}", "pst_aShownIt_onceOnlyThisOneOpensNothingAtAll0_000000", text)
+        text = re.sub(r"whsec_[\w+/=]+", "whsec_c2hvd24gb25jZSwgc2lnbnMgbm90aGluZyBhdCBhbGw=", text)
+        text = re.sub(r"\bv1,[\w+/=]+", "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=", text)
         text = re.sub(r"\b([a-z]{2}_)?0[0-9A-HJKMNP-TV-Z]{25}\b", self._id, text)
         text = re.sub(r"\b[0-9a-f]{64}\b", "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", text)
         text = re.sub(r"\b[0-9a-f]{32}\b", self._trace, text)
@@ -166,6 +171,7 @@ async def collected(home: Path) -> dict[str, Any]:
         recorder = Recorder(contract)
         await _our_own_house(recorder, fjord)
         token, partner = await _connect(recorder, fjord, nordlys)
+        await _push(recorder, fjord, nordlys, token)
         await _catalogue(recorder, fjord, token)
         await _their_catalogue(recorder, nordlys, partner)
         await _contacts(recorder, fjord, nordlys, token)
@@ -254,6 +260,33 @@ async def _connect(r: Recorder, fjord: Company, nordlys: Company) -> tuple[str, 
     direct = await r.read(fjord, "POST", "/tokens", body=wanted | {"name": "By hand"})
     await r.ask(fjord, "POST", "/token/rotate", token=direct["token"])
     return str(direct["token"]), str(partner)
+
+
+async def _push(r: Recorder, fjord: Company, nordlys: Company, token: str) -> None:
+    """The buyer's inbox, which his instance has registered by itself, is registered once more by hand, tested, and knocked at."""
+
+    async def registered() -> Any:
+        ours = select(tables.inbox_registrations).where(tables.inbox_registrations.c.sealed.is_not(None))
+        return await nordlys.db.read(lambda tx: tx.execute(ours).first())
+
+    inbox = await nordlys.in_time(registered)
+    wanted = {"url": f"{nordlys.url}/api/v1/inbox/{inbox.id}", "events": ["order.answered", "order.despatched", "order.cancelled"]}
+    made = await r.read(fjord, "POST", "/webhooks", token=token, headers={"Idempotency-Key": "inbox-1"}, body=wanted)
+    id = made["webhook"]["id"]  # noqa: A001 - the word of the address
+    await r.ask(fjord, "POST", "/webhooks/{id}/test", token=token, id=id)
+    await r.ask(fjord, "GET", "/webhooks", token=token)
+    await r.ask(fjord, "GET", "/webhooks/{id}", token=token, id=id)
+    await r.ask(fjord, "POST", "/webhooks/{id}/rotate", token=token, id=id)
+    await r.ask(fjord, "DELETE", "/webhooks/{id}", token=token, id=id)
+    body = {
+        "type": "order.answered",
+        "timestamp": f"{now():%Y-%m-%dT%H:%M:%SZ}",
+        "data": {"id": "sd_01KANQ0000000000000000000A", "number": "PO-1042", "position": 1, "epoch": "01KANQ0000000000000000000B"},
+    }
+    stamp = int(now().timestamp())
+    signature = webhooks.sign(nordlys.instance.vault.unseal(inbox.sealed), "dl_1", stamp, json.dumps(body).encode())
+    signed = {"webhook-id": "dl_1", "webhook-timestamp": str(stamp), "webhook-signature": signature}
+    await r.ask(nordlys, "POST", "/inbox/{id}", token=None, id=inbox.id, headers=signed, body=body)
 
 
 async def _catalogue(r: Recorder, fjord: Company, token: str) -> None:

@@ -251,6 +251,20 @@ async def test_an_older_answer_and_a_repeated_one_change_nothing(desk):
     assert len(await desk.log("order.changed")) == 1
 
 
+async def test_an_echo_beside_an_answer_that_has_not_left_yet_is_only_the_echo(desk):
+    order = await desk.sent()
+    desk.shelf.answers(order, later())
+    await desk.pull()
+    await desk.says(words.accept, order, 1)
+    await desk.carry()
+    first = OrderAnswer(answer=1, code=AnswerCode.CHANGED, at=now(), lines=[later()])
+    desk.shelf.tells(order, "order.agreed", "changed", answer=2, answered=first)
+
+    await desk.pull()
+
+    assert (await desk.now(order)).acceptance == "agreed"
+
+
 async def test_a_dispute_names_its_reason_and_waits_for_the_next_answer(desk):
     order = await desk.sent()
     desk.shelf.answers(order, later())

@@ -25,7 +25,6 @@ from prodsys.purchasing.store import Heard, RevisionHeard
 from prodsys.purchasing.terms import ENDED, STANDS, due_date, is_all_here, is_promised_late
 from prodsys.purchasing.words import cancel_there_too
 from prodsys.webhooks.sending import promise_logged
-from prodsys.webhooks.sending import promise_logged
 
 
 async def pull_answers(db: Database, reach: Reach, partner: str) -> str:
@@ -97,7 +96,6 @@ def apply(tx: Tx, supplier: Supplier, changes: Sequence[TheirChange], cursor: st
     if page.entries:
         tell(tx, *page.entries)
         promise_logged(tx, *page.entries)
-        promise_logged(tx, *page.entries)
         signal(tx, "orders")
 
 
@@ -158,6 +156,11 @@ def _answered(tx: Tx, order: Heard, change: TheirChange) -> Heard:
     return msgspec.structs.replace(order, change_seen=change.position, fulfilment=_fulfilment(order, change))
 
 
+_BESIDE = frozenset({"order.message", "order.despatched"})
+"""What happens beside the agreement and does not change it."""
+_NAMED: Mapping[str, str] = {f"order.{word}": word.value for word in Acceptance} | {"order.received": Acceptance.OPEN.value}
+
+
 def note_answer(order: Heard, change: TheirChange) -> Heard:
     """The order after one thing that happened to it there; itself when that is old, or about another revision.
 
@@ -165,31 +168,36 @@ def note_answer(order: Heard, change: TheirChange) -> Heard:
     """
     if change.position <= order.change_seen or change.revision != order.revision:
         return order
-    if change.answer < order.answer:
-        return msgspec.structs.replace(order, change_seen=change.position)
+    # Heard of in the feed although its delivery seemed lost: he has it.
+    was_lost = order.delivery in ("failed", "unknown") and change.delivery == Delivery.RECEIVED
+    order = msgspec.structs.replace(
+        order,
+        change_seen=change.position,
+        delivery=Delivery.RECEIVED.value if was_lost else order.delivery,
+        fulfilment=_fulfilment(order, change),
+        their_id=change.id,
+    )
+    spoken_of = change.answered.answer if change.answered is not None else change.answer
+    if change.kind in _BESIDE or spoken_of < order.answer:
+        return order
     answer = {}
     is_newer = change.answered is not None and change.answered.answer > order.answer
     if change.answered is not None and is_newer:
         told = change.answered
         answer = {"answer": told.answer, "answered": documents.write(told).decode(), "answered_at": told.at}
-    acceptance = change.acceptance if change.acceptance in set(Acceptance) else order.acceptance
+    # What the kind names is what happened; the state beside it may be that of an answer which has not left yet.
+    acceptance = _NAMED.get(change.kind, change.acceptance)
+    acceptance = acceptance if acceptance in set(Acceptance) else order.acceptance
     stands = _standing(order, change, acceptance, is_newer=is_newer)
     agreed = order.agreed_revision
     if acceptance in STANDS:
         agreed = order.revision
     elif acceptance == Acceptance.CANCELLED or (acceptance == Acceptance.REJECTED and agreed == order.revision):
         agreed = 0
-    # Heard of in the feed although its delivery seemed lost: he has it.
-    was_lost = order.delivery in ("failed", "unknown") and change.delivery == Delivery.RECEIVED
-    is_beside = change.kind in ("order.message", "order.despatched")
     return msgspec.structs.replace(
         order,
-        change_seen=change.position,
-        delivery=Delivery.RECEIVED.value if was_lost else order.delivery,
-        fulfilment=_fulfilment(order, change),
-        their_id=change.id,
         their_order_number=change.order_number or ("" if acceptance == Acceptance.OPEN and not agreed else order.their_order_number),
-        reason=order.reason if is_beside or "acceptance" not in stands else change.reason or "",
+        reason=change.reason or "" if "acceptance" in stands else order.reason,
         agreed_revision=agreed,
         **stands,
         **answer,
@@ -273,7 +281,7 @@ def _turn_to(tx: Tx, order: Heard, revision: int) -> Heard:
 
 
 def _told(supplier: Supplier, before: Heard, after: Heard, change: TheirChange) -> Entry | None:
-    if change.kind in ("order.message", "order.despatched"):
+    if change.kind in _BESIDE:
         return None
     if change.kind == "order.cancellation_refused":
         message = f"{supplier.name} did not cancel order {after.number}: {change.reason or 'no reason given'}"

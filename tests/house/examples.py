@@ -519,6 +519,7 @@ async def _look_after_it(r: Recorder, fjord: Company, nordlys: Company, partner:
     await fjord.call("PUT", "/modules/prodsys-to-prodsys", json={"is_on": True})
     await r.ask(nordlys, "POST", "/deliveries/{id}/resend", id=dead["items"][0]["id"])
     await r.ask(nordlys, "POST", "/exports/{id}/retry", id=export["id"])
+    await r.ask(fjord, "GET", "/changes-log", query={"kind": "module", "limit": 1})
     entries = await r.read(fjord, "GET", "/logs", query={"code": "order.received", "number": "PO-1042"})
     await r.ask(fjord, "GET", "/logs/{entry_id}", entry_id=entries["items"][0]["id"])
     await r.ask(fjord, "GET", "/metrics")

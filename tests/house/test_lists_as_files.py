@@ -14,7 +14,7 @@ from prodsys import app as prodsys_app
 from prodsys import scopes
 from prodsys.kit.web import lists_as_files
 from prodsys.kit.web.forms import CSV, XLSX
-from tests.house.test_doors import Door, doors_of, shut
+from tests.house.test_doors import ASKS_FOR, Door, doors_of, shut
 from tests.stories.company import FJORD, Company, running
 
 MANY = 1_203
@@ -58,7 +58,7 @@ async def test_every_list_of_the_contract_comes_as_a_table_under_the_same_door(f
     async with fjord.as_(handed["token"]["token"]) as partner, fjord.as_(None) as stranger:
         for door in lists:
             caller = partner if door.opt["door"] == "partner" else fjord.http
-            text, book = [await take(caller, door.address, form) for form in (CSV, XLSX)]
+            text, book = [await take(caller, door.address, form, **ASKS_FOR.get(door.name, {})) for form in (CSV, XLSX)]
             refused = await take(stranger, door.address)
 
             assert refused.status_code == 401, door.name

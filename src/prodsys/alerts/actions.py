@@ -17,7 +17,7 @@ from prodsys.kit.db import Database, Tx
 from prodsys.kit.ids import new_id
 from prodsys.kit.telemetry import Trace, new_trace
 from prodsys.logs.model import Entry
-from prodsys.logs.store import tell
+from prodsys.logs.store import note_change, tell
 from prodsys.scopes import Caller, Scope
 
 _GIVE_UP_AFTER = dt.timedelta(days=3)
@@ -303,6 +303,7 @@ def subscribe(tx: Tx, caller: Caller, *, subject: Subject, pace: Pace, hour: int
     shown = store.subscription(tx, person, subject)
     message = f"{shown.email} hears of {subject.value.replace('_', ' ')}: {pace.replace('_', ' ')}."
     tell(tx, Entry(code="subscription.set", message=message, subject=shown.user, actor=caller.name))
+    note_change(tx, caller.name, "subscription", shown.id, message, after=shown)
     return shown
 
 
@@ -314,6 +315,7 @@ def unsubscribe(tx: Tx, caller: Caller, id: str) -> None:
     if not store.drop_subscription(tx, id, None if caller.may(Scope.USERS_WRITE) or me is None else me[0]):
         raise errors.NotFound
     tell(tx, Entry(code="subscription.ended", message=f"{caller.name} ended a subscription.", subject=id, actor=caller.name))
+    note_change(tx, caller.name, "subscription", id, f"{caller.name} ended a subscription.")
 
 
 def listed(tx: Tx, caller: Caller, *, user: str | None, limit: int, after: int) -> list[tuple[int, Subscription]]:

@@ -31,7 +31,6 @@ from prodsys.kit.web import (
 from prodsys.scopes import AnyToken, Caller, Scope, allows
 from prodsys.settings import Settings
 
-
 IsOpen = Annotated[bool, QueryParameter(description="False for those that are over.")]
 
 

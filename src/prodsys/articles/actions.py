@@ -16,7 +16,7 @@ from prodsys.documents import Issue, plain
 from prodsys.kit import sheets
 from prodsys.kit.db import Database, Tx
 from prodsys.logs.model import Entry
-from prodsys.logs.store import tell
+from prodsys.logs.store import note_change, tell
 from prodsys.scopes import Caller
 
 T = TypeVar("T")
@@ -44,6 +44,7 @@ def create(tx: Tx, caller: Caller, draft: Draft) -> Known:
     store.save_many(tx, [draft])
     [article] = store.of_number(tx, draft.number)
     _tell(tx, caller, "article.created", f"{caller.name} took in article {article.number}.", article)
+    note_change(tx, caller.name, "article", article.id, f"{caller.name} took in article {article.number}.", after=draft)
     return article
 
 
@@ -66,6 +67,7 @@ def change(tx: Tx, caller: Caller, article: Known, draft: Draft) -> Known:
         if getattr(before, field) != getattr(draft, field)
     )
     _tell(tx, caller, "article.changed", f"{caller.name} changed article {article.number}: {changes}.", article)
+    note_change(tx, caller.name, "article", article.id, f"{caller.name} changed article {article.number}.", before, draft)
     return found(tx, article.id)
 
 
@@ -155,6 +157,7 @@ def agree(tx: Tx, caller: Caller, row: store.AgreedRow) -> store.AgreedKept:
     kept = next(price for price in store.agreed_prices_after(tx, row.partner, row.article, (0, 0), 10_000) if store.same_price(price, row))
     text = f"{caller.name} agreed on {row.price} {row.currency} for article {kept.article_number} from quantity {row.from_quantity}."
     tell(tx, Entry(code="agreed_price.created", message=text, partner=row.partner, subject=kept.id, actor=caller.name))
+    note_change(tx, caller.name, "agreed_price", kept.id, text, after=kept)
     return kept
 
 
@@ -165,6 +168,7 @@ def drop_agreed_price(tx: Tx, caller: Caller, id: str) -> None:
         raise errors.NotFound("There is no agreed price with this id.")
     text = f"{caller.name} took back the agreed price of {kept.price} {kept.currency} for article {kept.article_number}."
     tell(tx, Entry(code="agreed_price.dropped", message=text, partner=partner_key(tx, kept.partner), subject=id, actor=caller.name))
+    note_change(tx, caller.name, "agreed_price", id, text, before=kept)
 
 
 def set_supplier_numbers(tx: Tx, caller: Caller, article: Known, numbers: dict[str, str]) -> list[store.NumberAt]:
@@ -180,10 +184,14 @@ def set_supplier_numbers(tx: Tx, caller: Caller, article: Known, numbers: dict[s
                 message, issues=[Issue(code="partner_unknown", message=message, params={"id": supplier}, pointer=pointer, blocks=True)]
             )
         wanted[keys[0]] = plain(number)
+    before = {place.supplier: place.number for place in store.supplier_numbers_of(tx, article.pk)}
     store.replace_supplier_numbers(tx, article.pk, wanted)
     told = ", ".join(f"{place.supplier_name} {place.number}" for place in store.supplier_numbers_of(tx, article.pk)) or "none"
-    _tell(tx, caller, "article.numbered", f"{caller.name} set the supplier numbers of article {article.number}: {told}.", article)
-    return store.supplier_numbers_of(tx, article.pk)
+    text = f"{caller.name} set the supplier numbers of article {article.number}: {told}."
+    _tell(tx, caller, "article.numbered", text, article)
+    places = store.supplier_numbers_of(tx, article.pk)
+    note_change(tx, caller.name, "article", article.id, text, before, {place.supplier: place.number for place in places})
+    return places
 
 
 def choose(tx: Tx, caller: Caller, partner: int, numbers: Sequence[str]) -> int:
@@ -206,6 +214,7 @@ def choose(tx: Tx, caller: Caller, partner: int, numbers: Sequence[str]) -> int:
     if store.choose(tx, partner, {article.pk for article in known.values()}):
         text = f"{caller.name} chose {len(known)} articles to offer."
         tell(tx, Entry(code="articles.chosen", message=text, partner=partner, actor=caller.name))
+        note_change(tx, caller.name, "partner", store.partner_id(tx, partner), text)
     return len(known)
 
 
@@ -223,6 +232,7 @@ def learn(
     ours = store.by_pks(tx, [article])[article]
     text = f"{caller.name} taught that number {number} means article {ours.number}."
     tell(tx, Entry(code="mapping.learned", message=text, partner=partner, subject=mapping_id, actor=caller.name))
+    note_change(tx, caller.name, "mapping", mapping_id, text, after=store.mapping(tx, mapping_id))
     return mapping_id
 
 
@@ -240,7 +250,9 @@ def undo(tx: Tx, caller: Caller, id: str) -> store.MappingKept:
     effect = effect_of(open_lines(tx, mapping))
     text = f"{caller.name} undid that number {mapping.their_number} means article {mapping.article_number}. {effect}"
     tell(tx, Entry(code="mapping.undone", message=text, partner=partner, subject=id, actor=caller.name))
-    return store.mapping(tx, id) or mapping
+    undone = store.mapping(tx, id) or mapping
+    note_change(tx, caller.name, "mapping", id, text, mapping, undone)
+    return undone
 
 
 def open_lines(tx: Tx, mapping: store.MappingKept) -> store.OpenLines:
@@ -283,6 +295,8 @@ def _tell_import(tx: Tx, caller: Caller, code: str, what: str, imported: Importe
         tx,
         Entry(code=code, message=message, level="warning" if imported.refused else "info", issues=imported.issues[:100], actor=caller.name),
     )
+    if imported.created or imported.changed:
+        note_change(tx, caller.name, "article" if code == "articles.imported" else "agreed_price", "import", message)
 
 
 def _table(content: bytes, text_columns: Collection[str], required: Collection[str]) -> sheets.Table:

@@ -432,6 +432,11 @@ def partners_named(tx: Tx, words: Collection[str]) -> dict[str, list[tuple[int, 
     return found
 
 
+def partner_id(tx: Tx, partner: int) -> str:
+    """The public id of a partner by its key."""
+    return str(tx.execute(select(partners.c.id).where(partners.c.pk == partner)).scalar_one())
+
+
 class NumberAt(msgspec.Struct, frozen=True, kw_only=True):
     """Our article's number at one supplier."""
 

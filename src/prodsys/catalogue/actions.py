@@ -19,7 +19,7 @@ from prodsys.kit import outbound
 from prodsys.kit.db import Database, Tx
 from prodsys.kit.outbound import Later, Misconfigured
 from prodsys.logs.model import Entry
-from prodsys.logs.store import tell
+from prodsys.logs.store import note_change, tell
 from prodsys.modules.store import is_on
 from prodsys.partners import store as partners
 from prodsys.partners.actions import Way, speak
@@ -149,6 +149,9 @@ def fix(tx: Tx, caller: Caller, wish: Fixes) -> Fixed:
         more = f" and {len(steps) - _MOST_TOLD} more" if len(steps) > _MOST_TOLD else ""
         message = f"{caller.name} set what {supplier.name} calls our articles: {'; '.join(steps[:_MOST_TOLD])}{more}."
         tell(tx, Entry(code="catalogue.fixed", message=message, partner=supplier.pk, subject=supplier.id, actor=caller.name))
+        for one, number in changed.items():
+            numbered = {supplier.id: before.get(ours[one].pk, "")}, {supplier.id: number}
+            note_change(tx, caller.name, "article", one, f"{caller.name} set what {supplier.name} calls our article.", *numbered)
     return Fixed(changed=len(changed), unchanged=len(wanted) - len(changed), mismatches=left)
 
 

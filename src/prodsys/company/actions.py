@@ -12,7 +12,7 @@ from prodsys.documents import Issue, Party
 from prodsys.kit.db import Tx
 from prodsys.kit.web import etag, must_match
 from prodsys.logs.model import Entry
-from prodsys.logs.store import tell
+from prodsys.logs.store import note_change, tell
 from prodsys.scopes import Caller
 
 
@@ -38,7 +38,9 @@ def set_card(tx: Tx, ours: Party, *, if_match: str | None, actor: str) -> Compan
     if not store.set_card(tx, _tidy(ours), before.version):
         raise errors.Stale
     tell(tx, Entry(code="company.changed", message=f"{actor} changed our company card.", actor=actor))
-    return card(tx)
+    after = card(tx)
+    note_change(tx, actor, "company", "company", f"{actor} changed our company card.", before.card, after.card)
+    return after
 
 
 def renew_epoch(tx: Tx) -> str:

@@ -30,7 +30,7 @@ from prodsys.kit.db import Tx
 from prodsys.kit.sheets import Table
 from prodsys.kit.web import etag, must_match
 from prodsys.logs.model import Entry
-from prodsys.logs.store import tell
+from prodsys.logs.store import note_change, tell
 from prodsys.scopes import PRODSYS_MODULE
 
 
@@ -114,6 +114,7 @@ def create_provisional(tx: Tx, buyer: Party, *, partner: int, actor: str, trace_
             issues=model.evidence_issues(evidence),
         ),
     )
+    note_change(tx, actor, "contact", made, f"{buyer.name} is now a provisional contact.", after=_noted(_found(store.by_id(tx, made))))
     return _key(tx, made)
 
 
@@ -136,7 +137,9 @@ def create(tx: Tx, form: ContactForm, *, actor: str, allow_similar: bool = False
         raise errors.SimilarExists(issues=model.evidence_issues(model.evidence(wanted, others, None), blocks=True))
     [made] = store.create(tx, New(card=card, is_supplier=form.is_supplier, is_customer=form.is_customer), actor=actor)
     tell(tx, Entry(code="contact.created", message=f"{actor} made the contact {card.name}.", subject=made, actor=actor))
-    return _found(store.by_id(tx, made))
+    contact = _found(store.by_id(tx, made))
+    note_change(tx, actor, "contact", made, f"{actor} made the contact {card.name}.", after=_noted(contact))
+    return contact
 
 
 def similar(tx: Tx, id: str) -> list[Similar]:
@@ -191,6 +194,8 @@ def merge(tx: Tx, id: str, wish: Merge, *, actor: str) -> Merged:
     told = Entry(code="contact.merged", message=message, subject=kept.id, actor=actor, issues=[issue])
     tell(tx, told, msgspec.structs.replace(told, subject=merged.id))
     now_kept = _found(store.by_id(tx, kept.id))
+    note_change(tx, actor, "contact", merged.id, message, _noted(merged), _noted(_found(store.by_id(tx, merged.id))))
+    note_change(tx, actor, "contact", kept.id, message, _noted(kept), _noted(now_kept))
     return Merged(merged=merged.id, kept=document(now_kept, house=True), moved=moved, filled=filled)
 
 
@@ -224,6 +229,8 @@ def block(tx: Tx, id: str, *, blocked: bool, actor: str) -> Stored:
         return contact
     code, done = ("contact.blocked", "blocked") if blocked else ("contact.unblocked", "unblocked")
     tell(tx, Entry(code=code, message=f"{actor} {done} the contact {contact.card.name}.", subject=id, actor=actor))
+    before, after = {"is_blocked": not blocked}, {"is_blocked": blocked}
+    note_change(tx, actor, "contact", id, f"{actor} {done} the contact {contact.card.name}.", before, after)
     return _found(store.by_id(tx, id))
 
 
@@ -380,6 +387,8 @@ def import_rows(tx: Tx, rows: Rows, *, actor: str, role: Role | None = None) -> 
     )
     message = f"{actor} imported {result.rows} contacts: {result.created} new, {result.changed} changed."
     tell(tx, Entry(code="contacts.imported", message=message, actor=actor))
+    if new or rewritten:
+        note_change(tx, actor, "contact", "import", message)
     return result
 
 
@@ -435,7 +444,9 @@ def _changed(tx: Tx, contact: Stored, card: Party, is_supplier: bool, is_custome
     fields = ", ".join(difference.field for difference in model.differences(contact.card, card)) or "what it is to us"
     message = f"{actor} changed the contact {card.name} ({fields})."
     tell(tx, Entry(code="contact.changed", message=message, subject=contact.id, actor=actor))
-    return _found(store.by_id(tx, contact.id))
+    changed = _found(store.by_id(tx, contact.id))
+    note_change(tx, actor, "contact", contact.id, message, _noted(contact), _noted(changed))
+    return changed
 
 
 def _let_through(tx: Tx, link: Link, contact: Stored, card: Party, members: Sequence[str], actor: str) -> Stored:
@@ -463,7 +474,14 @@ def _let_through(tx: Tx, link: Link, contact: Stored, card: Party, members: Sequ
             ],
         ),
     )
-    return _found(store.by_id(tx, contact.id))
+    changed = _found(store.by_id(tx, contact.id))
+    note_change(tx, actor, "contact", contact.id, message, _noted(contact), _noted(changed))
+    return changed
+
+
+def _noted(contact: Stored) -> Contact:
+    """The contact as the log of changes keeps it."""
+    return document(contact, house=True)
 
 
 def _in_use(contact: Stored) -> Stored:

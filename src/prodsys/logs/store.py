@@ -1,6 +1,7 @@
 """The rows of the integration logs."""
 
 import datetime as dt
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -143,14 +144,12 @@ def _logged(row: Any, **documents: str | None) -> Logged:
     )
 
 
+Said = msgspec.Struct | Mapping[str, Any]
+"""A document, or some of its members by name."""
+
+
 def note_change(
-    tx: Tx,
-    actor: str,
-    kind: ChangedKind,
-    subject: str,
-    what: str,
-    before: msgspec.Struct | None = None,
-    after: msgspec.Struct | None = None,
+    tx: Tx, actor: str, kind: ChangedKind, subject: str, what: str, before: Said | None = None, after: Said | None = None
 ) -> None:
     """Write down, in the transaction of the change itself, what somebody has set otherwise; there is no way to change or drop it again.
 
@@ -181,7 +180,7 @@ _NOT_SET = frozenset({"etag", "version", "pk", "changed_at"})
 """Members nobody sets: they follow from every change."""
 
 
-def _members(document: msgspec.Struct | None) -> dict[str, Any]:
+def _members(document: Said | None) -> dict[str, Any]:
     if document is None:
         return {}
     plain = msgspec.to_builtins(document, enc_hook=documents.write_exact)

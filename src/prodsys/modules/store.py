@@ -10,7 +10,7 @@ from prodsys import errors
 from prodsys.kit.clock import now
 from prodsys.kit.db import ELSEWHERE, Database, Tx, hot, insert_or_update, signal
 from prodsys.logs.model import Entry
-from prodsys.logs.store import tell
+from prodsys.logs.store import note_change, tell
 from prodsys.modules import model
 from prodsys.modules.model import MODULES, Readiness
 from prodsys.tables import articles, company, contacts, modules, tokens
@@ -55,6 +55,7 @@ def set_on(tx: Tx, name: str, on: bool, actor: str) -> bool:
     _set.run(tx, {"name": name, "is_on": on, "changed_at": now(), "changed_by": actor})
     word = "on" if on else "off"
     tell(tx, Entry(code=f"module.{word}", message=f"{actor} switched the module {kind.title} {word}.", subject=name, actor=actor))
+    note_change(tx, actor, "module", name, f"{actor} switched the module {kind.title} {word}.", {"is_on": not on}, {"is_on": on})
     signal(tx, TOPIC)
     return True
 

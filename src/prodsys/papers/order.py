@@ -189,8 +189,8 @@ def _row(sheet: Any, wrapped: list[list[str]], small: list[str], told: Any, *, d
         if at == described:
             continue
         _, wide, is_number = _COLUMNS[at]
-        for step, text in enumerate(rows):
-            sheet.set_xy(lefts[at], top + step * _ROW)
+        for place, text in enumerate(rows):
+            sheet.set_xy(lefts[at], top + place * _ROW)
             _write(sheet, text, wide, size=_fitting(sheet, text, wide) if is_number else _BODY, right=is_number)
         low = max(low, top + len(rows) * _ROW)
     y, page = top, sheet.page

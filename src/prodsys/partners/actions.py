@@ -44,7 +44,7 @@ from prodsys.kit.outbound import Forbidden, Later, Misconfigured, Network, Outbo
 from prodsys.kit.vault import Secret, Vault, VaultLocked
 from prodsys.kit.web import etag, must_match
 from prodsys.logs.model import Entry
-from prodsys.logs.store import tell
+from prodsys.logs.store import note_change, tell
 from prodsys.modules.store import is_on
 from prodsys.partners import model, store
 from prodsys.partners.model import (
@@ -226,6 +226,8 @@ def create_with_token(
             actor=caller.name,
         ),
     )
+    facts = {"name": name, "organisation_number": number}
+    note_change(tx, caller.name, "partner", public_id, f"{caller.name} added the partner {name}.", after=facts)
     created = tokens.create(tx, caller, name=name, scopes=scopes, expires_at=expires_at, partner=key, bundle=handover)
     return NewPartner(partner=shown(tx, public_id), token=created)
 
@@ -266,6 +268,8 @@ def change(tx: Tx, caller: Caller, id: str, rules: Rules, *, if_match: str | Non
             actor=caller.name,
         ),
     )
+    was = {name: getattr(before, name) for name in changed}
+    note_change(tx, caller.name, "partner", id, f"{caller.name} changed {before.name}.", was, changed)
     if changed.get("is_active"):
         outbox.probe_soon(tx, id)
     return shown(tx, id)
@@ -625,11 +629,13 @@ def _add_supplier(tx: Tx, caller: Caller, offer: _Offer, name: str, *, confirmed
             actor=caller.name,
         ),
     )
+    note_change(tx, caller.name, "partner", public_id, f"{caller.name} added the partner {name}.", after={"name": name})
     return _connect(tx, caller, public_id, offer)
 
 
 def _connect(tx: Tx, caller: Caller, id: str, offer: _Offer) -> Partner:
     row = store.by_id(tx, id, lock=True)
+    before = _connection(store.supplier(tx, row.pk))
     store.connect(
         tx,
         row.pk,
@@ -654,10 +660,22 @@ def _connect(tx: Tx, caller: Caller, id: str, offer: _Offer) -> Partner:
             actor=caller.name,
         ),
     )
+    text = f"{caller.name} connected {row.shown.name} with a new token."
+    note_change(tx, caller.name, "partner", id, text, before, _connection(store.supplier(tx, row.pk)) | {"is_token_new": True})
     outbox.probe_soon(tx, id)
     _plan(tx, id, offer.clock)
     inbox.look_soon(tx)
     return shown(tx, id)
+
+
+def _connection(supplier: Supplier) -> dict[str, Any]:
+    """How a partner is reached, without the secret, for the log of changes."""
+    return {
+        "endpoint": supplier.endpoint,
+        "token_expires_at": supplier.token_expires_at,
+        "token_scopes": sorted(supplier.token_scopes),
+        "is_token_new": False,
+    }
 
 
 def _plan(tx: Tx, id: str, clock: Mapping[str, int]) -> None:
@@ -959,6 +977,8 @@ def _renew(tx: Tx, supplier: Supplier, sealed: str, expires_at: dt.datetime, sco
             subject=supplier.id,
         ),
     )
+    was, became = {"token_expires_at": supplier.token_expires_at}, {"token_expires_at": expires_at}
+    note_change(tx, "timetable", "partner", supplier.id, f"The token {supplier.name} gave us was renewed.", was, became)
     return shown(tx, supplier.id)
 
 

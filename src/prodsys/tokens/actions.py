@@ -11,7 +11,7 @@ from prodsys.kit.db import Tx, signal
 from prodsys.kit.ids import new_id
 from prodsys.kit.vault import Vault, VaultLocked
 from prodsys.logs.model import Entry
-from prodsys.logs.store import tell
+from prodsys.logs.store import note_change, tell
 from prodsys.scopes import Caller, Scope
 from prodsys.settings import is_safe_url
 from prodsys.tokens import model, store
@@ -58,6 +58,7 @@ def create(
             actor=caller.name,
         ),
     )
+    note_change(tx, caller.name, "token", created.id, f"{caller.name} created the token {name}.", after=shown(tx, created.id))
     return created
 
 
@@ -133,8 +134,10 @@ def revoke(tx: Tx, caller: Caller, id: str) -> Token:
     while ending:
         token = ending.pop()
         ending += [successor for successor in store.live_successors(tx, token.pk) if successor.first_used_at is None]
+        before = store.shown(tx, token.id)
         if not store.revoke(tx, token.pk, at):
             continue
+        note_change(tx, caller.name, "token", token.id, f"{caller.name} revoked the token {token.name}.", before, store.shown(tx, token.id))
         tell(
             tx,
             Entry(
@@ -265,6 +268,7 @@ def _succeed(tx: Tx, caller: Caller, token: Row, *, expires_at: dt.datetime | No
             actor=caller.name,
         ),
     )
+    note_change(tx, caller.name, "token", created.id, f"{caller.name} rotated the token {token.name}.", after=shown(tx, created.id))
     signal(tx, TOPIC)
     return created
 

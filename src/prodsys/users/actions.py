@@ -15,7 +15,7 @@ from prodsys import errors
 from prodsys.kit.clock import now
 from prodsys.kit.db import Tx
 from prodsys.logs.model import Entry
-from prodsys.logs.store import tell
+from prodsys.logs.store import note_change, tell
 from prodsys.scopes import Caller, Scope
 from prodsys.users import model, store
 from prodsys.users.model import Opened, Sessions, User
@@ -89,6 +89,7 @@ def create(tx: Tx, caller: Caller, *, email: str, name: str, password: str, scop
     if user is None:
         raise errors.AlreadyExists(f"There is a user {key} already.")
     tell(tx, Entry(code="user.created", message=f"{caller.name} took in {key}.", subject=user.id, actor=caller.name))
+    note_change(tx, caller.name, "user", user.id, f"{caller.name} took in {key}.", after=user)
     return user
 
 
@@ -101,6 +102,7 @@ def set_password(tx: Tx, caller: Caller, id: str, password: str, sessions: Sessi
     model.must_carry(caller, person.scopes)
     store.set_password(tx, person.pk, password)
     sessions.end_all(tx, person.pk)
+    note_change(tx, caller.name, "user", person.id, f"{caller.name} set a new password for {person.email}.")
     tell(
         tx,
         Entry(

@@ -208,6 +208,13 @@ def upgrade() -> None:
         batch_op.create_index("deliveries_chain", ["chain", "state", "pk"], unique=False)
         batch_op.create_index("deliveries_due", ["state", "lane", "run_at", "pk"], unique=False)
         batch_op.create_index("deliveries_lane", ["lane", "pk"], unique=False)
+        batch_op.create_index(
+            "deliveries_settled",
+            ["settled_at"],
+            unique=False,
+            sqlite_where=sa.text("document IS NOT NULL AND settled_at IS NOT NULL"),
+            postgresql_where=sa.text("document IS NOT NULL AND settled_at IS NOT NULL"),
+        )
         batch_op.create_index("deliveries_subject", ["subject", "pk"], unique=False)
         batch_op.create_index(
             "deliveries_troubled",
@@ -1196,6 +1203,11 @@ def downgrade() -> None:
             postgresql_where=sa.text("state IN ('refused', 'dead')"),
         )
         batch_op.drop_index("deliveries_subject")
+        batch_op.drop_index(
+            "deliveries_settled",
+            sqlite_where=sa.text("document IS NOT NULL AND settled_at IS NOT NULL"),
+            postgresql_where=sa.text("document IS NOT NULL AND settled_at IS NOT NULL"),
+        )
         batch_op.drop_index("deliveries_lane")
         batch_op.drop_index("deliveries_due")
         batch_op.drop_index("deliveries_chain")

@@ -55,7 +55,8 @@ from prodsys.settings import Settings
 from prodsys.tokens import actions as tokens
 from prodsys.tokens import api as tokens_api
 from prodsys.tokens.guard import Guard, guard_of
-from prodsys.upkeep import readiness
+from prodsys.upkeep import api as upkeep_api
+from prodsys.upkeep import readiness, retention
 from prodsys.users import api as users_api
 from prodsys.users.actions import Passwords
 from prodsys.users.model import Opened, Sessions
@@ -132,6 +133,7 @@ def create_app(instance: Instance) -> Litestar:
             *modules_api.routes,
             *logs_api.routes,
             *alerts_api.routes,
+            *upkeep_api.routes,
             *webhooks_api.routes,
         ],
     )
@@ -190,6 +192,7 @@ async def keep_promises(instance: Instance, courier: Courier) -> None:
     tasks["tidy"] = partial(_tidy, db)
     tasks["alerts"] = partial(_tell_people, instance)
     tasks["tokens"] = partial(_keep_tokens, instance)
+    tasks[retention.TASK] = partial(_drop_what_is_old, instance)
     tasks[inbox.TASK] = partial(_keep_inboxes, instance)
     standing = {
         "tidy": TIDY,
@@ -197,6 +200,7 @@ async def keep_promises(instance: Instance, courier: Courier) -> None:
         "suppliers": LOOK_AFTER_SUPPLIERS,
         "alerts": dt.timedelta(seconds=instance.settings.alerts_every_seconds),
         "tokens": LOOK_AFTER_TOKENS,
+        retention.TASK: retention.every(instance.settings),
         inbox.TASK: inbox.EVERY,
     }
     async with asyncio.TaskGroup() as group:
@@ -223,6 +227,10 @@ async def _tell_people(instance: Instance, _: str) -> None:
 
 async def _keep_inboxes(instance: Instance, _: str) -> None:
     await inbox.keep(instance.db, instance.outbound, instance.vault, instance.settings)
+
+
+async def _drop_what_is_old(instance: Instance, _: str) -> None:
+    await retention.run(instance.db, instance.settings)
 
 
 async def _keep_tokens(instance: Instance, _: str) -> None:

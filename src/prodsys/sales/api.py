@@ -303,7 +303,7 @@ async def list_purchase_order_changes(
         start = 0
         if after is not None:
             life, start = decode_cursor(after, "changes", str, int)
-            if life != epoch or start > store.feed_end(tx, partner):
+            if life != epoch or start > store.feed_end(tx, partner) or start < store.feed_purged(tx, partner):
                 raise errors.CursorGone
         return epoch, store.changes(tx, partner, start, limit)
 

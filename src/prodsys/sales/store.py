@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 import msgspec
-from sqlalchemy import Select, bindparam, exists, insert, select, update
+from sqlalchemy import Select, bindparam, exists, func, insert, select, update
 
 from prodsys.documents import (
     Acceptance,
@@ -367,6 +367,12 @@ def changes(tx: Tx, partner: int, after: int, limit: int) -> list[Change]:
 def feed_end(tx: Tx, partner: int) -> int:
     """The newest position of a partner's feed."""
     return int(tx.execute(select(partners.c.feed_position).where(partners.c.pk == partner)).scalar_one())
+
+
+def feed_purged(tx: Tx, partner: int) -> int:
+    """Up to which position of a partner's feed nothing is left."""
+    lowest = tx.execute(select(func.min(sales_changes.c.position)).where(sales_changes.c.partner == partner)).scalar()
+    return feed_end(tx, partner) if lowest is None else int(lowest) - 1
 
 
 def order_row(

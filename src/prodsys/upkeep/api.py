@@ -1,0 +1,47 @@
+"""The door of Admin > Settings: which numbers are in force."""
+
+from typing import Annotated
+
+import msgspec
+from litestar import get
+from litestar.di import NamedDependency
+from msgspec import Meta
+
+from prodsys.scopes import Scope, allows
+from prodsys.settings import Settings
+from prodsys.upkeep import retention
+
+
+class SettingsInForce(msgspec.Struct, frozen=True, kw_only=True):
+    """The numbers this instance keeps to; an operator changes them in its configuration."""
+
+    log_days: Annotated[int, Meta(description="Days a log entry is kept.")]
+    log_bodies_days: Annotated[int, Meta(description="Days exchanged documents are kept with log entries; 0: dropped within a minute.")]
+    delivery_days: Annotated[int, Meta(description="Days what was sent is kept for an exact resend.")]
+    feed_days: Annotated[int, Meta(description="Days buyers can read on in the feed of their orders.")]
+    idempotency_hours: Annotated[int, Meta(description="Hours an Idempotency-Key is remembered.")]
+    undo_seconds: Annotated[int, Meta(description="Seconds an answer can be taken back.")]
+    give_up_after_days: Annotated[int, Meta(description="Days an undeliverable promise is tried.")]
+    answers_every_seconds: int
+    alerts_every_seconds: int
+    contacts_every_seconds: int
+    catalogue_every_seconds: int
+    requests_a_minute: Annotated[int, Meta(description="Per token.")]
+    kept_for_ever: Annotated[list[str], Meta(description="What is never dropped.")]
+
+
+@get("/settings", operation_id="get_settings", summary="The numbers in force", tags=["operation"], **allows(Scope.SETTINGS_READ))
+async def get_settings(settings: NamedDependency[Settings]) -> SettingsInForce:
+    """How long what is kept, and how often what is done."""
+    same = {name: getattr(settings, name) for name in SettingsInForce.__struct_fields__ if hasattr(settings, name)}
+    delivery_days = min(retention.LEDGER.days, settings.log_bodies_days)
+    return SettingsInForce(
+        **same,
+        delivery_days=delivery_days,
+        feed_days=retention.FEED.days,
+        idempotency_hours=72,
+        kept_for_ever=["orders", "order drafts", "their numbers and revisions"],
+    )
+
+
+routes = [get_settings]

@@ -12,6 +12,8 @@ Fault = Literal[
 ]
 Stage = Literal["arrived", "delivered", "answered"]
 
+CARRIES_ORDERS = {"POST /api/v1/purchase-orders", "POST /api/v1/purchase-orders/batch"}
+
 BAD: dict[Fault, int] = {
     "none": 30, "lose_request": 8, "lose_reply": 14, "cut_request": 8, "cut_reply": 10,
     "late": 10, "too_late": 2, "twice": 10, "own_502": 6, "own_502_after_delivery": 8,
@@ -27,7 +29,7 @@ def quiet(_: Stage, __: str) -> None:
 
 
 class Proxy:
-    """Passes HTTP on to a port of this machine; `faults` says how well, `at` hears of each stage of every request and its method."""
+    """Passes HTTP on to a port of this machine; `faults` says how well, `at` hears of each stage of every request, and which it is."""
 
     def __init__(self, upstream: int, seed: int = 1) -> None:
         self.upstream = upstream
@@ -65,8 +67,8 @@ class Proxy:
     async def _pass_on(self, request: bytes, writer: asyncio.StreamWriter) -> None:
         [fault] = self._random.choices(list(self.faults), weights=list(self.faults.values()))
         self.met[fault] += 1
-        method = request.partition(b" ")[0].decode("latin-1")
-        self.at("arrived", method)
+        what = _what(request)
+        self.at("arrived", what)
         match fault:
             case "lose_request":
                 _hang_up(writer)
@@ -88,7 +90,7 @@ class Proxy:
             _, reply = await asyncio.gather(self._deliver(request), self._deliver(request, after=wait))
         else:
             reply = await self._deliver(request)
-        self.at("answered", method)
+        self.at("answered", what)
         match fault:
             case _ if not reply:
                 _hang_up(writer)
@@ -120,7 +122,7 @@ class Proxy:
             await writer.drain()
             if cut:
                 return b""
-            self.at("delivered", request.partition(b" ")[0].decode("latin-1"))
+            self.at("delivered", _what(request))
             return await _message(reader) or b""
         except (OSError, asyncio.IncompleteReadError):
             return b""
@@ -147,6 +149,12 @@ async def between(upstream: int, port: int, seed: int = 1) -> AsyncIterator[Prox
         for call in calls:
             call.cancel()
         await asyncio.gather(*calls, return_exceptions=True)
+
+
+def _what(request: bytes) -> str:
+    """What is asked for, as `GET /path`, but `order` for what carries orders."""
+    asked = b" ".join(request.split(b" ", 2)[:2]).decode("latin-1")
+    return "order" if asked.partition("?")[0] in CARRIES_ORDERS else asked
 
 
 async def _message(reader: asyncio.StreamReader) -> bytes | None:

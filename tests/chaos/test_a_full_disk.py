@@ -47,8 +47,8 @@ async def test_a_buyer_who_cannot_write_down_that_an_order_arrived_sends_it_agai
     supplier, buyer, line = files.supplier, files.buyer, files.line
     ids = await write_orders(buyer, await connect(supplier, buyer), 30)
 
-    def fill_it_under_way(stage: Stage, method: str) -> None:
-        if (stage, method) == ("delivered", "POST"):
+    def fill_it_under_way(stage: Stage, what: str) -> None:
+        if (stage, what) == ("delivered", "order"):
             buyer.limit_files(4_096)
             line.at = quiet
 

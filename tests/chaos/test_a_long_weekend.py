@@ -140,7 +140,7 @@ async def test_an_order_dies_at_its_deadline_and_not_before_and_can_be_sent_agai
 
 async def test_a_clock_that_jumps_ahead_and_back_delays_an_order_and_doubles_none(weekend: Weekend) -> None:
     reached = asyncio.Event()
-    weekend.line.at = lambda stage, method: reached.set() if (stage, method) == ("delivered", "POST") else None
+    weekend.line.at = lambda stage, what: reached.set() if (stage, what) == ("delivered", "order") else None
     weekend.line.faults = {"too_late": 1}
     weekend.line.too_late = 1
     await weekend.export(3)

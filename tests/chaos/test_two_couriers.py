@@ -52,7 +52,7 @@ async def test_what_a_killed_worker_held_is_delivered_once_by_another(shared: Pa
     await buyer.stop()
     worker = buyer.spawn("worker")
     await in_time(30, lambda: "Delivering what is promised" in buyer.log.read_text(), what="a worker")
-    line.at = lambda stage, method: worker.kill() if (stage, method) == ("answered", "POST") else None
+    line.at = lambda stage, what: worker.kill() if (stage, what) == ("answered", "order") else None
     await buyer.start(run_courier="false")
     await export(buyer, ids)
     await asyncio.to_thread(worker.wait, 30)

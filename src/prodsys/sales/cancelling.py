@@ -21,8 +21,10 @@ def ask(tx: Tx, caller: Caller, order_id: str, reason: str) -> Any:
     if row.acceptance in (Acceptance.CANCEL_REQUESTED, Acceptance.CANCELLED):
         return row
     why = plain(reason) or "no reason given"
-    if row.fulfilment != Fulfilment.NONE:
-        gone = sum(1 for line in store.lines(tx, row.pk) if line.despatched)
+    # A change request is not the order: what was despatched of the revision that stands is too late as well.
+    standing = store.standing(tx, row) or row
+    if standing.fulfilment != Fulfilment.NONE:
+        gone = sum(1 for line in store.lines(tx, standing.pk) if line.despatched)
         told = f"Too late: {gone} line(s) of the order have been despatched."
         feed.announce(tx, row, "order.cancellation_refused", reason=told)
         note(
@@ -69,6 +71,10 @@ def refuse(tx: Tx, caller: Caller, order_id: str, if_match: str | None, reason: 
 
 def _settle(tx: Tx, caller: Caller, row: Any, acceptance: Acceptance, reason: str, message: str) -> Any:
     store.change(tx, row.pk, row.version, acceptance=acceptance.value, reason=reason)
+    older = store.standing(tx, row)
+    if older is not None:
+        # The buyer cancels the order, not one of its revisions.
+        store.change(tx, older.pk, older.version, acceptance=acceptance.value, reason=reason)
     feed.announce(tx, row, f"order.{acceptance.value}")
     note(tx, caller, row, f"order.{acceptance.value}", message)
     return store.draft(tx, row.id)

@@ -52,6 +52,7 @@ from prodsys.purchasing import (
     previewing,
     receiving,
     reconciling,
+    replaying,
     store,
     words,
 )
@@ -601,6 +602,54 @@ async def resend_delivery(id: FromPath[str], caller: NamedDependency[Caller], db
 
 
 @post(
+    "/purchasing/orders/{id:str}/replay",
+    operation_id="replay_purchase_order",
+    status_code=202,
+    responses=refusals(errors.ModuleOff, errors.WrongState),
+    **allows(Scope.PURCHASE_ORDERS_EXPORT, module=PRODSYS_MODULE),
+)
+async def replay_order(
+    request: Request[Any, Any, Any],
+    id: FromPath[str],
+    caller: NamedDependency[Caller],
+    db: NamedDependency[Database],
+    settings: NamedDependency[Settings],
+    idempotency_key: IdempotencyKey = None,
+) -> Response[Export]:
+    """Send a stored order again by today's rules, under its own number and revision, so that it is there once whatever happens."""
+    key = await request_key(request, idempotency_key)
+    return (await once(db, key, _accepted, _replay, caller, id, settings.answers_every_seconds)).reply()
+
+
+def _replay(tx: Tx, caller: Caller, id: str, answers_every: int) -> Export:
+    return _whole(exporting.export_shown(tx, replaying.replay(tx, caller, id, answers_every=answers_every)))
+
+
+@post(
+    "/logs/{id:str}/replay",
+    operation_id="replay_log_entry",
+    status_code=202,
+    responses=refusals(errors.ModuleOff, errors.WrongState),
+    **allows(Scope.PURCHASE_ORDERS_EXPORT, module=PRODSYS_MODULE),
+)
+async def replay_entry(
+    request: Request[Any, Any, Any],
+    id: FromPath[str],
+    caller: NamedDependency[Caller],
+    db: NamedDependency[Database],
+    settings: NamedDependency[Settings],
+    idempotency_key: IdempotencyKey = None,
+) -> Response[Export]:
+    """Send the order a log entry is about again by today's rules."""
+    key = await request_key(request, idempotency_key)
+    return (await once(db, key, _accepted, _replay_entry, caller, id, settings.answers_every_seconds)).reply()
+
+
+def _replay_entry(tx: Tx, caller: Caller, id: str, answers_every: int) -> Export:
+    return _whole(exporting.export_shown(tx, replaying.replay_entry(tx, caller, id, answers_every=answers_every)))
+
+
+@post(
     "/partners/{id:str}/reconcile",
     operation_id="reconcile_with_partner",
     status_code=202,
@@ -631,6 +680,8 @@ async def get_reconciliation(id: FromPath[str], db: NamedDependency[Database]) -
 
 
 routes = [
+    replay_order,
+    replay_entry,
     reconcile,
     get_reconciliation,
     list_orders,

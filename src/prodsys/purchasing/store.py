@@ -1438,3 +1438,8 @@ def end_reconciliation(tx: Tx, partner: int, found: str | None, fault: str, *, i
 def reconciliation(tx: Tx, partner: int) -> Any:
     """How comparing with this supplier stands: is_due, why, asked_at, ended_at, found, fault; or None."""
     return tx.execute(select(reconciliations).where(reconciliations.c.partner == partner)).first()
+
+
+def sent_digest(tx: Tx, pk: int) -> str:
+    """The digest of what was sent of an order last; empty while nothing was."""
+    return str(tx.execute(select(purchase_orders.c.sent_digest).where(purchase_orders.c.pk == pk)).scalar_one())

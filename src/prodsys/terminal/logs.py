@@ -80,6 +80,24 @@ def show(entry: str) -> None:
     say.answer(found, lambda: [*_lines([found]), f"id {found.id} · subject {found.subject or '-'} · by {found.actor or '-'}", *bodies])
 
 
+@logs.command(epilog="Example: prodsys logs replay lg_…")
+@click.argument("entry", metavar="ENTRY")
+@say.as_json
+def replay(entry: str) -> None:
+    """Send the order an entry is about again by today's rules; under its own number and revision it is there only once."""
+    from prodsys.purchasing import exporting, replaying
+    from prodsys.scopes import CONSOLE
+
+    def unit(tx: "Tx", answers_every: int) -> Any:
+        return exporting.export_shown(tx, replaying.replay_entry(tx, CONSOLE, entry, answers_every=answers_every))[0]
+
+    async def story(instance: "Instance") -> Any:
+        return await instance.db.write(unit, instance.settings.answers_every_seconds)
+
+    made = guest.visit(story)
+    say.answer(made, lambda: [f"Order {made.items[0].number} is sent again; the export is {made.id}."])
+
+
 def _show(found: "Sequence[Logged]", *, follow: bool) -> None:
     if not follow:
         say.answer(say.listed(found), lambda: _lines(found))

@@ -225,3 +225,14 @@ async def test_what_is_due_is_found_by_index(db):
 
     goes_by_index(await plans_of(db, timetable._is_anything_due), "timetable")
     goes_by_index(await plans_of(db, timetable.claim, "a"), "timetable")
+
+
+async def test_a_task_hurried_while_it_runs_runs_again_at_once(db, clock):
+    await db.write(timetable.plan, "answers:pa_1", kind="answers", subject="pa_1", every=dt.timedelta(hours=1))
+    [task] = await db.write(timetable.claim, "a")
+    clock.shift(1)
+    await db.write(timetable.hurry, "answers:pa_1")
+
+    await db.write(timetable.done, task, "a")
+
+    assert [one.name for one in await db.write(timetable.claim, "a")] == ["answers:pa_1"]

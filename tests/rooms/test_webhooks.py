@@ -21,9 +21,10 @@ from prodsys.kit.telemetry import new_trace
 from prodsys.kit.vault import Vault
 from prodsys.logs.model import Entry
 from prodsys.scopes import CONSOLE, Scope
+from prodsys.settings import Settings
 from prodsys.tables import deliveries, log_entries, tokens, webhooks
 from prodsys.tokens import actions as token_actions
-from prodsys.webhooks import actions, api, model, sending, store
+from prodsys.webhooks import actions, api, inbox, model, sending, store
 from prodsys.webhooks.model import Event, Happened, NewWebhook
 from tests.rooms.doors import a_partner, company_of, our_card
 from tests.rooms.makers import a_caller, turned
@@ -500,3 +501,27 @@ async def test_there_is_an_end_to_how_many_addresses_one_partner_may_name(doors,
         ]
 
     assert [one.status_code for one in answers] == [201] * model.MAX_WEBHOOKS + [409]
+
+
+async def test_a_supplier_at_whom_we_cannot_register_is_told_of_once_and_tried_again(db, out, vault, clock):
+    sealed = vault.seal("pst_x")
+    scopes = '["PurchaseOrders:Create"]'
+    partner = {"endpoint": "http://127.0.0.1:1", "trust": "admin", "token": sealed, "token_scopes": scopes}
+    await db.write(lambda tx: (a_partner(tx, "Fjord", **partner), a_partner(tx, "Havn")))
+    settings = Settings(public_url="https://nordlys.example")
+
+    for _ in range(3):
+        await inbox.keep(db, out, vault, settings)
+        clock.shift(dt.timedelta(minutes=20))
+
+    [entry] = await logged(db, "inbox.not_registered")
+    assert (entry.level, "go on asking by the clock" in entry.message) == ("warning", True)
+    assert [one.name for one in await db.read(store.due, "https://nordlys.example", 10)] == ["Fjord"]
+
+
+async def test_without_a_public_address_nothing_is_registered(db, out, vault):
+    await db.write(lambda tx: a_partner(tx, endpoint="http://127.0.0.1:1", trust="admin", token=vault.seal("pst_x"), token_scopes=""))
+
+    await inbox.keep(db, out, vault, Settings(public_url=""))
+
+    assert await logged(db, "inbox.not_registered") == []

@@ -11,7 +11,7 @@ from prodsys.kit.ids import new_id
 from prodsys.kit.outbound import Answered, Forbidden, Outbound, Unreachable
 from prodsys.kit.vault import Vault, VaultLocked
 from prodsys.logs.model import Entry
-from prodsys.logs.store import tell
+from prodsys.logs.store import note_change, tell
 from prodsys.scopes import Caller
 from prodsys.webhooks import model, sending, store
 from prodsys.webhooks.model import Happened, Hook, NewWebhook, Target, Tested, Webhook, WebhookWithSecret
@@ -112,3 +112,4 @@ def tidy(tx: Tx) -> int:
 
 def _note(tx: Tx, caller: Caller, id: str, code: str, message: str) -> None:
     tell(tx, Entry(code=code, message=message, partner=caller.partner, subject=id, actor=caller.name))
+    note_change(tx, caller.name, "webhook", id, message)

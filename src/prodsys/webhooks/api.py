@@ -46,7 +46,7 @@ MessageSignature = Annotated[
 async def list_webhooks(
     caller: NamedDependency[Caller], db: NamedDependency[Database], limit: Limit = 50, after: After = None
 ) -> Page[Webhook]:
-    """The caller's own: a partner's, or those of the house. Secrets are not among them."""
+    """All webhooks of the caller, be it a partner or the house, without their secrets."""
     above = 0 if after is None else decode_cursor(after, "webhooks", int)[0]
     found = await db.read(store.page, caller.partner, after=above, limit=limit + 1)
     more = encode_cursor("webhooks", found[limit - 1][0]) if len(found) > limit else None
@@ -80,7 +80,7 @@ async def create_webhook(
 async def get_webhook(
     id: FromPath[str], caller: NamedDependency[Caller], db: NamedDependency[Database], if_none_match: IfNoneMatch = None
 ) -> Response[Webhook]:
-    """One webhook, without its secret: whether it is enabled, and since when nothing gets through."""
+    """Whether a webhook is enabled, and since when nothing gets through; without its secret."""
     webhook = await db.read(store.one, caller.partner, id)
     return tagged(webhook, etag_of(webhook.id, webhook), if_none_match)
 
@@ -140,7 +140,9 @@ async def rotate_webhook(
     status_code=204,
     tags=["webhooks"],
     request_max_body_size=model.MAX_BODY,
-    responses=answers(errors.NotFound, errors.SignatureInvalid, errors.TooManyRequests, errors.TooLarge),
+    responses=answers(
+        errors.NotFound, errors.SignatureInvalid, errors.TooLarge, errors.UnsupportedMediaType, errors.Invalid, errors.TooManyRequests
+    ),
     **signed(),
 )
 async def receive_push(
@@ -153,8 +155,11 @@ async def receive_push(
     webhook_timestamp: MessageTimestamp,
     webhook_signature: MessageSignature,
 ) -> None:
-    """Where a supplier tells us that something happened to our orders (Standard Webhooks 1.0.0). We then pull his change feed; the body
-    itself is not believed, and a message that comes twice changes nothing."""
+    """Be told by a supplier that something happened to our orders.
+
+    Signed by Standard Webhooks 1.0.0 with the secret he gave us for this address. We then pull his change feed; the body itself is not
+    believed, and a message that comes twice changes nothing.
+    """
     address = request.client.host if request.client else ""
     inbox_strangers.must_not_be_throttled(address)
     known = await db.read(store.inbox, id)

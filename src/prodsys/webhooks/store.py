@@ -30,9 +30,8 @@ _of_partner = hot(
     select(_w.id, _w.events)
     .join(partners, _p.pk == _w.partner)
     .where(_w.partner == bindparam("partner"), _w.is_enabled, _p.is_active, _may_order)
-    .order_by(_w.pk)
 )
-_of_house = hot(select(_w.id, _w.events).where(_w.partner.is_(None), _w.is_enabled).order_by(_w.pk))
+_of_house = hot(select(_w.id, _w.events).where(_w.partner.is_(None), _w.is_enabled))
 _epoch = hot(select(company.c.epoch))
 _target_columns = (
     _w.pk, _w.id, _w.partner, func.coalesce(_p.name, "").label("partner_name"), _w.url, _w.sealed, _w.sealed_before, _w.before_until,

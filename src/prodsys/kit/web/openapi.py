@@ -38,6 +38,7 @@ _BEHIND_A_TOKEN: tuple[type[errors.Refusal], ...] = (
     errors.TooManyRequests,
 )
 _WITH_A_DOCUMENT: tuple[type[errors.Refusal], ...] = (errors.NotJson, errors.TooLarge, errors.UnsupportedMediaType, errors.Invalid)
+_WITHOUT_A_TOKEN = {"public", "signed"}
 _WITH_A_FILE: tuple[type[errors.Refusal], ...] = (errors.BadFile, errors.TooLarge, errors.UnsupportedMediaType)
 
 _HEADERS = {
@@ -192,10 +193,18 @@ def _tidy(operation: dict[str, Any], path: str) -> None:
 
 
 def _add_body(operation: dict[str, Any], route: HTTPRouteHandler) -> None:
-    """A route that reads a file by itself says so by `media="file"`."""
+    """A route that reads a sheet by itself says so by `media="file"`, one that takes any bytes by `media="bytes"`.
+
+    A signed one reads a message, whose bytes are what is signed.
+    """
+    if route.opt.get("door") == "signed":
+        operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": {"type": "object"}}}}
     if route.opt.get("media") == "file":
         schema = {"type": "string", "format": "binary"}
         operation["requestBody"] = {"required": True, "content": {kind: {"schema": dict(schema)} for kind in _FILES}}
+    if route.opt.get("media") == "bytes":
+        schema = {"type": "string", "format": "binary"}
+        operation["requestBody"] = {"required": True, "content": {"application/octet-stream": {"schema": schema}}}
 
 
 def _add_answers(operation: dict[str, Any], route: HTTPRouteHandler, *, has_state: bool) -> None:
@@ -205,7 +214,7 @@ def _add_answers(operation: dict[str, Any], route: HTTPRouteHandler, *, has_stat
     for status, told in answered.items():
         if status >= "300":
             continue
-        names = set() if route.opt.get("door") == "public" else {"Token-Expires", "RateLimit", "RateLimit-Policy"}
+        names = set() if route.opt.get("door") in _WITHOUT_A_TOKEN else {"Token-Expires", "RateLimit", "RateLimit-Policy"}
         if (has_state or takes & {"If-Match", "If-None-Match"}) and status == "200":
             names.add("ETag")
         if "Idempotency-Key" in takes and status in {"201", "202"}:
@@ -258,7 +267,7 @@ def _standing(operation: dict[str, Any], route: HTTPRouteHandler) -> list[type[e
     takes = {parameter["name"] for parameter in parameters}
     door = asked.get("door", "public")
     standing: list[type[errors.Refusal]] = [errors.InternalFault]
-    if door != "public":
+    if door not in _WITHOUT_A_TOKEN:
         standing += _BEHIND_A_TOKEN
         if asked.get("scope") is not scopes.AnyToken.ANY:
             standing.append(errors.InsufficientScope)
@@ -269,8 +278,8 @@ def _standing(operation: dict[str, Any], route: HTTPRouteHandler) -> list[type[e
         standing.append(errors.ListTooLong)
     if asked.get("module") or door in {"partner", "any"}:
         standing.append(errors.ModuleOff)
-    if "requestBody" in operation:
-        standing += _WITH_A_FILE if asked.get("media") == "file" else _WITH_A_DOCUMENT
+    if "requestBody" in operation and door != "signed":
+        standing += _WITH_A_FILE if asked.get("media") in ("file", "bytes") else _WITH_A_DOCUMENT
     if "Idempotency-Key" in takes:
         standing += [errors.Invalid, errors.IdempotencyKeyReused]
     if any(parameter["in"] == "query" for parameter in parameters):

@@ -373,6 +373,8 @@ async def ask_for_cancellation(
 )
 async def say_about_purchase_order(
     order_id: FromPath[str], data: JSONBody[TheirMessage], caller: NamedDependency[Caller], db: NamedDependency[Database]
+    responses={200: ResponseSpec(data_container=Message, generate_examples=False, description="Heard before: as it was said first")}
+    | answers(errors.AlreadyExists),
 ) -> Response[Message]:
     message, is_new = await db.write(talking.hear, caller, order_id, data)
     return Reply(message, status_code=201 if is_new else 200)

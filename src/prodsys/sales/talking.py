@@ -46,13 +46,19 @@ def say(tx: Tx, caller: Caller, order_id: str, new: NewMessage) -> Message:
 
 
 def hear(tx: Tx, caller: Caller, order_id: str, said: TheirMessage) -> tuple[Message, bool]:
-    """Hear what the buyer says; the message, and whether it is new."""
+    """Hear what the buyer says; the message as it was said first, and whether it is new.
+
+    Raises NotFound, and AlreadyExists for an id under which something was said about another order.
+    """
     row = own(tx, caller, order_id)
     message = Message(id=said.id, at=now(), author=said.author, text=said.text, line_id=_line(tx, row, said.line_id))
-    is_new = store.keep_message(tx, row.pk, message, is_ours=False)
-    if is_new:
+    if store.keep_message(tx, row.pk, message, is_ours=False):
         note(tx, caller, row, "order.message", f"The buyer says about order {row.number}: {said.text}", direction="in")
-    return message, is_new
+        return message, True
+    first = next((kept for kept in store.messages(tx, row.pk) if kept.id == said.id), None)
+    if first is None:
+        raise errors.AlreadyExists("This id stands for another message.")
+    return first, False
 
 
 def _line(tx: Tx, row: Any, line_id: str) -> str:

@@ -282,14 +282,14 @@ async def test_a_partner_who_cannot_be_reached_keeps_no_other_waiting(db):
         await until(db, all_ended)
 
 
-async def test_a_courier_stopped_in_the_middle_goes_on_where_it_was(db, clock):
+async def test_a_courier_stopped_in_the_middle_gives_back_what_it_carries_and_goes_on_where_it_was(db, clock):
     partner = Partner()
     partner.is_slow.clear()
     await promised(db, *(a_promise(f"po_{at}") for at in range(5)))
     async with running(a_courier(db, partner, "before")):
         await partner.called.wait()
     assert partner.received == []
-    assert set((await states(db)).values()) == {"leased"}
+    assert set((await states(db)).values()) == {"ready"}
 
     partner.is_slow.set()
     await promised(db, a_promise("po_5"))

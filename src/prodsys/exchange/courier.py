@@ -52,7 +52,7 @@ class Courier:
         self._awake.set()
 
     async def run(self) -> None:
-        """Carry until cancelled. What is under way then stays leased and is taken up again later, by whoever comes first."""
+        """Carry until cancelled. What is under way then is given back, and taken up again by whoever comes first."""
         deaf = [self._db.listen(topic, self.wake) for topic in ("outbox", "elsewhere")]
         sweep = asyncio.create_task(self._sweep())
         is_fresh = True
@@ -77,6 +77,8 @@ class Courier:
             for task in self._under_way:
                 task.cancel()
             await asyncio.gather(sweep, *self._under_way, return_exceptions=True)
+            with contextlib.suppress(errors.StorageUnavailable):
+                await self._db.write(outbox.give_back, self._owner)
 
     async def _take(self) -> bool:
         batches = await self._db.write(outbox.claim, self._owner, busy=dict(self._busy))

@@ -176,6 +176,7 @@ _next_probe = hot(
     select(func.min(lanes.c.probe_at).label("at")).where(lanes.c.state != "open", lanes.c.probe_at > _later, exists().where(*_ready_here))
 )
 _ids = hot(select(deliveries.c.dedup, deliveries.c.id).where(in_texts(deliveries.c.dedup, "dedups")))
+_waiting = hot(select(deliveries.c.dedup).where(in_texts(deliveries.c.dedup, "dedups"), deliveries.c.state.in_(["ready", "leased"])))
 
 
 def promise(tx: Tx, *promises: Promise) -> list[str]:
@@ -365,6 +366,13 @@ def reclaim(tx: Tx, *, everything: bool) -> int:
     return count
 
 
+def give_back(tx: Tx, owner: str) -> None:
+    """Give back what a courier carries that is about to stop, so that nobody waits for its leases to run out."""
+    carried = (deliveries.c.state == "leased", deliveries.c.owner == owner)
+    tx.execute(update(deliveries).where(*carried).values(state="ready", lease_until=None))
+    signal(tx, "outbox")
+
+
 def send_again(tx: Tx, delivery: str, give_up_after: dt.timedelta = dt.timedelta(days=7)) -> bool:
     """Send a dead promise once more, exactly as it was; False when it is not dead or its document has been purged."""
     at = now()
@@ -383,6 +391,11 @@ def withdraw(tx: Tx, dedup: str) -> bool:
         update(deliveries).where(deliveries.c.dedup == dedup, deliveries.c.state == "ready").values(state="done", last_error="withdrawn")
     )
     return tx.execute(taken_back).rowcount == 1
+
+
+def waiting(tx: Tx, dedups: Sequence[str]) -> set[str]:
+    """Which of these promises, by what makes each the only one of its kind, have not left yet."""
+    return {row.dedup for row in _waiting.all(tx, {"dedups": dedups})} if dedups else set()
 
 
 def withdraw_lane(tx: Tx, lane: str) -> int:

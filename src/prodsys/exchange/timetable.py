@@ -13,7 +13,7 @@ from prodsys.kit.db import Database, Tx, insert_new, signal
 from prodsys.kit.telemetry import log
 from prodsys.tables import timetable
 
-LEASE = dt.timedelta(minutes=10)
+LEASE = dt.timedelta(minutes=3)
 LOOK = 1.0
 """Seconds between looks at the timetable."""
 

@@ -368,13 +368,13 @@ async def ask_for_cancellation(
     operation_id="say_about_purchase_order",
     summary="Say something about an order",
     description="Under an id of your own making, so that it is safe to repeat.",
+    responses={200: ResponseSpec(data_container=Message, generate_examples=False, description="Heard before: as it was said first")}
+    | answers(errors.AlreadyExists),
     tags=["purchase orders"],
     **allows(Scope.PURCHASE_ORDERS_CREATE, "partner", PRODSYS_MODULE),
 )
 async def say_about_purchase_order(
     order_id: FromPath[str], data: JSONBody[TheirMessage], caller: NamedDependency[Caller], db: NamedDependency[Database]
-    responses={200: ResponseSpec(data_container=Message, generate_examples=False, description="Heard before: as it was said first")}
-    | answers(errors.AlreadyExists),
 ) -> Response[Message]:
     message, is_new = await db.write(talking.hear, caller, order_id, data)
     return Reply(message, status_code=201 if is_new else 200)

@@ -625,6 +625,9 @@ def upgrade() -> None:
         sa.Column(
             "sent_digest", Code(), server_default="", nullable=False, comment="documents.digest of what was sent; empty until something was"
         ),
+        sa.Column(
+            "mailed_to", Code(), server_default="", nullable=False, comment="the e-mail it went to; empty when it went over a connection"
+        ),
         sa.ForeignKeyConstraint(["partner"], ["partners.pk"], name=op.f("fk_purchase_orders_partner")),
         sa.PrimaryKeyConstraint("pk", name=op.f("pk_purchase_orders")),
         sa.UniqueConstraint("id", name=op.f("uq_purchase_orders_id")),

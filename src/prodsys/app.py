@@ -22,6 +22,7 @@ from prodsys.alerts import api as alerts_api
 from prodsys.alerts import mail
 from prodsys.alerts.model import MAIL_LANE, Ending
 from prodsys.articles import api as articles_api
+from prodsys.attachments import api as attachments_api
 from prodsys.catalogue import actions as catalogue
 from prodsys.catalogue import api as catalogue_api
 from prodsys.company import api as company_api
@@ -43,7 +44,7 @@ from prodsys.modules.store import Switchboard
 from prodsys.partners import actions as partners
 from prodsys.partners import api as partners_api
 from prodsys.partners import store as partner_store
-from prodsys.purchasing import abroad, by_the_clock, carrying, following
+from prodsys.purchasing import abroad, by_the_clock, carrying, following, mailing
 from prodsys.purchasing import api as purchasing_api
 from prodsys.purchasing.words import WORDS, WordKind
 from prodsys.sales import api as sales_api
@@ -134,6 +135,7 @@ def create_app(instance: Instance) -> Litestar:
             *logs_api.routes,
             *alerts_api.routes,
             *upkeep_api.routes,
+            *attachments_api.routes,
             *webhooks_api.routes,
         ],
     )
@@ -177,6 +179,7 @@ def courier_of(instance: Instance, metrics: Metrics | None = None) -> Courier:
     """Who carries what this company has promised, each kind to the room that knows how it ends."""
     kinds: dict[str, Kind] = {"order": carrying.OrderKind(instance.db, _reach(instance), metrics), "answer": AnswerKind()}
     kinds["mail"] = mail.MailKind(instance.settings)
+    kinds[mailing.KIND] = mailing.OrderMailKind(instance.settings)
     kinds[sending.KIND] = sending.HookKind(instance.db, instance.outbound, instance.vault)
     kinds |= dict.fromkeys(WORDS, WordKind(instance.db, _reach(instance)))
     return Courier(instance.db, kinds, _owner(), _tell_lane, alone=instance.db.dialect == "sqlite")

@@ -327,6 +327,7 @@ purchase_orders = Table(
     Column("told_overdue", Day, comment="the due date of which people have been told"),
     Column("told_unanswered", Integer, nullable=False, server_default="0", comment="the revision of which people have been told"),
     Column("sent_digest", Code, nullable=False, server_default="", comment="documents.digest of what was sent; empty until something was"),
+    Column("mailed_to", Code, nullable=False, server_default="", comment="the e-mail it went to; empty when it went over a connection"),
     UniqueConstraint("number", name="one_purchase_order_per_number"),
     Index("purchase_orders_delivery", "delivery", "pk"),
     Index("purchase_orders_acceptance", "acceptance", "pk"),

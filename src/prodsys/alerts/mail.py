@@ -97,13 +97,18 @@ async def send_test(settings: Settings, company: str, to: str) -> Outcome:
 
 async def send(settings: Settings, mails: Sequence[tuple[str, Mail]]) -> list[Outcome]:
     """Send mails, each named by its promise; how each ended."""
+    return await post(settings, [(promise, mail.to, written(mail, promise, settings)) for promise, mail in mails])
+
+
+async def post(settings: Settings, mails: Sequence[tuple[str, str, EmailMessage | None]]) -> list[Outcome]:
+    """Hand letters (promise, address, message) to the mail server over one connection; how each ended. None is one nobody could write."""
     if (wrong := trouble(settings)) is not None:
         return [wrong] * len(mails)
     outcomes: list[Outcome] = []
     try:
         async with _server(settings) as server:
-            for promise, mail in mails:
-                outcomes.append(await _send_one(server, settings, promise, mail))
+            for promise, to, message in mails:
+                outcomes.append(await _send_one(server, settings, promise, to, message))
                 if isinstance(outcomes[-1], Later | Misconfigured) and not server.is_connected:
                     break
     except (aiosmtplib.SMTPException, OSError) as fault:
@@ -135,12 +140,11 @@ def _server(settings: Settings) -> aiosmtplib.SMTP:
     )
 
 
-async def _send_one(server: aiosmtplib.SMTP, settings: Settings, id: str, mail: Mail) -> Outcome:
-    message = written(mail, id, settings)
+async def _send_one(server: aiosmtplib.SMTP, settings: Settings, id: str, to: str, message: EmailMessage | None) -> Outcome:
     if message is None:
-        return Refused(code="mail_address_invalid", title=f"{plain(mail.to, 200)} is not an e-mail address.")
+        return Refused(code="mail_address_invalid", title=f"{plain(to, 200)} is not an e-mail address.")
     try:
-        await server.send_message(message, recipients=[mail.to])
+        await server.send_message(message, recipients=[to])
     except aiosmtplib.SMTPNotSupported:
         return Refused(code="mail_address_invalid", title="The mail server takes no addresses with letters outside ASCII.")
     except aiosmtplib.SMTPRecipientsRefused as refused:
@@ -190,20 +194,28 @@ def _of_connection(fault: Exception, settings: Settings) -> Outcome:
 
 def written(mail: Mail, id: str, settings: Settings) -> EmailMessage | None:
     """A mail as it leaves, in plain words and in simple HTML; None when it is addressed to, or comes from, what is no address."""
-    sender, to = _sender(settings), _address("", mail.to)
-    if sender is None or to is None:
+    message = blank(mail.to, mail.title, id, settings)
+    if message is None:
         return None
-    message = EmailMessage(policy=SMTP_POLICY)
-    message["From"] = sender
-    message["To"] = to
-    message["Subject"] = plain(mail.title, 200)
-    message["Date"] = format_datetime(now())
-    message["Message-ID"] = f"<{id}@{sender.domain}>"
     # So that nobody's out-of-office note answers us (RFC 3834).
     message["Auto-Submitted"] = "auto-generated"
     base = settings.public_url.rstrip("/")
     message.set_content(_in_words(mail, base))
     message.add_alternative(_in_html(mail, base), subtype="html")
+    return message
+
+
+def blank(to: str, title: str, id: str, settings: Settings) -> EmailMessage | None:
+    """A mail of ours without its words; None when it is addressed to, or comes from, what is no address."""
+    sender, addressee = _sender(settings), address("", to)
+    if sender is None or addressee is None:
+        return None
+    message = EmailMessage(policy=SMTP_POLICY)
+    message["From"] = sender
+    message["To"] = addressee
+    message["Subject"] = plain(title, 200)
+    message["Date"] = format_datetime(now())
+    message["Message-ID"] = f"<{id}@{sender.domain}>"
     return message
 
 
@@ -248,15 +260,15 @@ def _footer(base: str) -> str:
 def _sender(settings: Settings) -> Address | None:
     if not settings.mail_from.isprintable():
         return None
-    return _address(*parseaddr(settings.mail_from))
+    return address(*parseaddr(settings.mail_from))
 
 
-def _address(name: str, address: str) -> Address | None:
+def address(name: str, text: str) -> Address | None:
     """An address that can stand in a header and in an envelope; None for anything else, several of them included."""
-    if not address.isprintable() or not all(address.rpartition("@")):
+    if not text.isprintable() or not all(text.rpartition("@")):
         return None
     try:
-        return Address(display_name=name, addr_spec=address)
+        return Address(display_name=name, addr_spec=text)
     except (ValueError, IndexError, MessageError):  # what its parser says to what is no address
         return None
 

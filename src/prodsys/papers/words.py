@@ -41,6 +41,30 @@ _WORDS = {
     "total": ("Total excl. VAT", "Totalt ekskl. mva.", "Gesamt ohne USt.", "Razem netto"),
     "note": ("Note", "Merknad", "Bemerkung", "Uwagi"),
     "page": ("Page {page} of {pages}", "Side {page} av {pages}", "Seite {page} von {pages}", "Strona {page} z {pages}"),
+    "mail_subject": (
+        "Purchase order {number} from {buyer}",
+        "Innkjøpsordre {number} fra {buyer}",
+        "Bestellung {number} von {buyer}",
+        "Zamówienie {number} od {buyer}",
+    ),
+    "mail_text": (
+        (
+            "To {supplier},\n\nour purchase order {number}, revision {revision}, is attached as a PDF. "
+            "Please answer by replying to this mail.\n\nKind regards\n{person}\n{buyer}\n"
+        ),
+        (
+            "Til {supplier},\n\nvår innkjøpsordre {number}, revisjon {revision}, er vedlagt som PDF. "
+            "Vennligst svar på denne e-posten.\n\nVennlig hilsen\n{person}\n{buyer}\n"
+        ),
+        (
+            "An {supplier},\n\nanbei erhalten Sie unsere Bestellung {number}, Revision {revision}, als PDF. "
+            "Bitte antworten Sie auf diese E-Mail.\n\nMit freundlichen Grüßen\n{person}\n{buyer}\n"
+        ),
+        (
+            "Do {supplier},\n\nw załączniku przesyłamy nasze zamówienie {number}, wersja {revision}, jako PDF. "
+            "Prosimy o odpowiedź na tę wiadomość.\n\nZ poważaniem\n{person}\n{buyer}\n"
+        ),
+    ),
     "carried": ("continued", "fortsatt", "Fortsetzung", "ciąg dalszy"),
 }
 _UNITS = {

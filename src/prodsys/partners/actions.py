@@ -232,6 +232,29 @@ def create_with_token(
     return NewPartner(partner=shown(tx, public_id), token=created)
 
 
+def create_without_connection(tx: Tx, caller: Caller, contact: str) -> Partner:
+    """Make a supplier of a contact that has no ProdSys: our orders go to its e-mail as PDF (product.md, A6).
+
+    Raises AlreadyExists for a contact that is a partner already, Invalid for one that does not exist or has no e-mail.
+    """
+    contact_store.lock_creation(tx)
+    found = contact_store.by_id(tx, contact, lock=True)
+    if found is None or found.merged_into is not None:
+        message = f"There is no contact {contact[:40]}."
+        raise errors.Invalid(message, issues=[Issue(code="contact_unknown", message=message, pointer="/contact", blocks=True)])
+    if found.partner is not None:
+        raise errors.AlreadyExists(f"This contact is the partner {found.partner} already.")
+    if not found.card.email:
+        message = f"{found.card.name} has no e-mail; orders could not be sent to it."
+        raise errors.Invalid(message, issues=[Issue(code="email_missing", message=message, pointer="/contact", blocks=True)])
+    name = found.card.name
+    key, public_id = store.put(tx, {"name": name, "contact": found.pk})
+    text = f"{caller.name} added the partner {name}, who gets our orders by e-mail."
+    tell(tx, Entry(code="partner.added", message=text, partner=key, subject=public_id, actor=caller.name))
+    note_change(tx, caller.name, "partner", public_id, text, after={"name": name, "contact": contact})
+    return shown(tx, public_id)
+
+
 def change(tx: Tx, caller: Caller, id: str, rules: Rules, *, if_match: str | None) -> Partner:
     """Change how a partner is treated, and log every member from → to (product.md, A20).
 

@@ -70,6 +70,12 @@ class NewConnection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     token: TokenText = ""
 
 
+class NewByMail(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A supplier who has no ProdSys: the contact, by id, whose e-mail gets our orders."""
+
+    contact: Annotated[str, Meta(max_length=40)]
+
+
 class NewBuyer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A partner who will buy from us, and the token he gets. Without an end it is good for 90 days."""
 
@@ -147,6 +153,26 @@ async def add_partner(
 async def look_into_bundle(data: JSONBody[BundleToRead]) -> Look:
     """Which company it says it is from, and where it would lead: to be looked at before anybody is called."""
     return actions.look(data.bundle)
+
+
+@post(
+    "/partners/without-connection",
+    operation_id="add_partner_without_connection",
+    summary="Send orders to a contact by e-mail",
+    responses=answers(errors.AlreadyExists),
+    tags=["partners"],
+    **allows(Scope.PARTNERS_WRITE),
+)
+async def add_partner_without_connection(
+    request: Request[Any, Any, Any],
+    data: JSONBody[NewByMail],
+    caller: NamedDependency[Caller],
+    db: NamedDependency[Database],
+    idempotency_key: IdempotencyKey = None,
+) -> Response[Partner]:
+    """A supplier without ProdSys: exported orders go to its contact's e-mail as PDF, and its answers are typed in."""
+    key = await request_key(request, idempotency_key)
+    return (await once(db, key, _added, actions.create_without_connection, caller, data.contact)).reply()
 
 
 @post(
@@ -351,6 +377,7 @@ routes = [
     add_partner,
     look_into_bundle,
     add_partner_with_token,
+    add_partner_without_connection,
     get_partner,
     change_partner,
     test_partner,

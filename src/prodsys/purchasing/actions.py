@@ -6,6 +6,8 @@ from typing import Any
 
 from prodsys import documents, errors
 from prodsys.articles.store import numbers_at
+from prodsys.attachments import actions as files
+from prodsys.attachments.store import HOUSE, forget_uses
 from prodsys.company.store import card as company_card
 from prodsys.documents import Acceptance, Fulfilment, Issue, Party, Validation
 from prodsys.exchange import outbox
@@ -43,8 +45,14 @@ def create(tx: Tx, caller: Caller, new: NewOrder) -> PurchaseOrder:
     made = store.insert_orders(tx, [_written(tx, number, 1, new.content())], caller.name)
     if not made:
         raise errors.AlreadyExists(f"There is an order {number} already; give this one another number.")
+    _name_files(tx, made[0], new.attachments)
     signal(tx, "orders")
     return shown(tx, made[0])
+
+
+def _name_files(tx: Tx, order: str, named: Sequence[documents.Attachment]) -> None:
+    if named:
+        files.use(tx, order, files.held(tx, HOUSE, {one.sha256 for one in named}), named)
 
 
 def change(tx: Tx, caller: Caller, id: str, changed: ChangedOrder, if_match: str | None) -> PurchaseOrder:
@@ -63,6 +71,7 @@ def change(tx: Tx, caller: Caller, id: str, changed: ChangedOrder, if_match: str
         store.keep_revision(tx, row.pk)
     if not store.rewrite(tx, row.pk, row.version, one):
         raise errors.Stale
+    _name_files(tx, id, changed.attachments)
     tell(
         tx,
         Entry(
@@ -91,6 +100,7 @@ def copy(tx: Tx, caller: Caller, id: str) -> PurchaseOrder:
     same = {field: getattr(order, field) for field in ChangedOrder.__struct_fields__ if field not in ("partner", "date", "lines")}
     content = ChangedOrder(**same, partner=row.partner_id or "", lines=lines)
     made = store.insert_orders(tx, [_written(tx, store.next_number(tx), 1, content)], caller.name)
+    _name_files(tx, made[0], content.attachments)
     return shown(tx, made[0])
 
 
@@ -102,6 +112,7 @@ def delete(tx: Tx, caller: Caller, id: str, if_match: str | None) -> None:
         raise errors.WrongState(f"Order {row.number} has been sent; it stays in the books.")
     model.must(row.delivery, "delete", row.number)
     store.forget(tx, row.pk)
+    forget_uses(tx, row.id)
     message = f"{caller.name} deleted order {row.number}, which was never sent."
     tell(tx, Entry(code="order.deleted", message=message, partner=row.partner, subject=row.id, number=row.number, actor=caller.name))
 
@@ -115,6 +126,7 @@ class Known:
         pks = {article.pk for article in self.articles.values()}
         keys = {found[0][0] for found in self.suppliers.values() if len(found) == 1}
         self.numbers = {key: numbers_at(tx, key, pks) for key in keys}
+        self.files = files.held(tx, HOUSE, {file.sha256 for one in contents for file in one.attachments})
         ours = company_card(tx)
         self.card = ours.card if ours else NO_CARD
         self.today = now().date()
@@ -151,7 +163,7 @@ def write(known: Known, number: str, revision: int, content: ChangedOrder, taken
             validation=Validation.ISSUES if notes else Validation.CLEAN,
             due_date=terms.due_date(order, None, {}),
         ),
-        [*issues, *currency, *faults],
+        [*issues, *currency, *faults, *files.missing(known.files, content.attachments)],
     )
 
 
@@ -188,6 +200,7 @@ def shown(tx: Tx, id: str) -> PurchaseOrder:
         delivery_place=order.delivery_place,
         note=order.note,
         charges=order.charges,
+        attachments=order.attachments,
         lines=[_line(line, ours.get(line.line_id), gone, here) for line in order.lines],
         delivery=_travelled(tx, row),
         validation=Validation(row.validation),
@@ -267,6 +280,8 @@ def partner_of(row: Kept | ItemRow) -> OrderPartner | None:
 
 
 def _travelled(tx: Tx, row: Kept) -> model.Travelled:
+    if row.delivery == "received" and row.mailed_to:
+        return "sent_by_email"
     if row.delivery != "queued":
         return row.delivery  # type: ignore[return-value]  # the column holds nothing else
     if store.is_leaving(tx, row.id):

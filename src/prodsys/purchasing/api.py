@@ -22,6 +22,7 @@ from prodsys.kit.db import ELSEWHERE, LEAVING, Database, Tx
 from prodsys.kit.outbound import Outbound
 from prodsys.kit.vault import Vault
 from prodsys.kit.web import (
+    PDF,
     After,
     Answered,
     IdempotencyKey,
@@ -30,10 +31,12 @@ from prodsys.kit.web import (
     Limit,
     Page,
     answered,
+    asked_form,
     decode_cursor,
     encode_cursor,
     etag_of,
     once,
+    pdf,
     request_key,
     tagged,
 )
@@ -48,6 +51,7 @@ from prodsys.purchasing import (
     exporting,
     following,
     importing,
+    mailing,
     model,
     previewing,
     receiving,
@@ -216,9 +220,11 @@ def _made(order: PurchaseOrder) -> Answered:
     return answered(order, headers={"Location": f"/api/v1/purchasing/orders/{order.id}", "ETag": order.etag})
 
 
-@get("/purchasing/orders/{id:str}", operation_id="get_purchase_order", **allows(Scope.PURCHASE_ORDERS_READ))
+@get("/purchasing/orders/{id:str}", operation_id="get_purchase_order", paper=True, **allows(Scope.PURCHASE_ORDERS_READ))
 async def get_order(id: FromPath[str], db: NamedDependency[Database], if_none_match: IfNoneMatch = None) -> Response[PurchaseOrder]:
-    """One order, whole: what it says, where it is, and what the supplier said."""
+    """One order, whole: what it says, where it is, and what the supplier said. As application/pdf it is the order as it is sent."""
+    if asked_form(PDF) == PDF:
+        return pdf(await mailing.written(await db.read(mailing.on_paper, id)))
     order = await db.read(actions.shown, id)
     return tagged(order, order.etag, if_none_match)
 
@@ -288,6 +294,25 @@ async def import_orders(
 
 def _read_table(content: bytes) -> sheets.Table | sheets.BadFile:
     return sheets.read_table(content, text_columns=importing.SHEET_CODES, required=importing.SHEET_REQUIRED)
+
+
+@post(
+    "/purchasing/orders/{id:str}/answer-by-hand",
+    operation_id="answer_by_hand",
+    status_code=200,
+    responses=refusals(errors.WrongState, errors.Stale, errors.IfMatchMissing),
+    **allows(Scope.PURCHASE_ORDERS_WRITE),
+)
+async def answer_by_hand(
+    id: FromPath[str],
+    data: JSONBody[mailing.AnswerByHand],
+    caller: NamedDependency[Caller],
+    db: NamedDependency[Database],
+    if_match: IfMatch = None,
+) -> Response[PurchaseOrder]:
+    """Type in what the supplier of an order sent by e-mail has answered."""
+    order = await db.write(mailing.answer_by_hand, caller, id, data, if_match)
+    return tagged(order, order.etag)
 
 
 @post(
@@ -692,6 +717,7 @@ routes = [
     delete_order,
     copy_order,
     import_orders,
+    answer_by_hand,
     accept_answer,
     dispute_answer,
     cancel_order,

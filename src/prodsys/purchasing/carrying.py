@@ -18,7 +18,7 @@ from prodsys.kit.telemetry import Metrics, parse_traceparent
 from prodsys.kit.vault import VaultLocked
 from prodsys.logs.model import Entry
 from prodsys.logs.store import tell
-from prodsys.purchasing import model, store
+from prodsys.purchasing import attaching, mailing, model, store
 from prodsys.purchasing.abroad import GONE, STOPS, Abroad, Reach, reachable
 from prodsys.purchasing.exporting import KIND, TOPIC
 from prodsys.purchasing.model import (
@@ -40,7 +40,7 @@ def send_again(tx: Tx, caller: Caller, delivery: str) -> DeliveryEntry:
     if not row.has_document:
         raise errors.WrongState("What was sent has been purged, so it cannot be sent again as it was; export the order anew.")
     trace = parse_traceparent(row.traceparent)
-    if row.kind == KIND and not store.requeue(tx, row.subject, row.id, trace.trace_id if trace else ""):
+    if row.kind in (KIND, mailing.KIND) and not store.requeue(tx, row.subject, row.id, trace.trace_id if trace else ""):
         raise errors.WrongState("The order has been changed or exported since; export it anew instead.")
     if not outbox.send_again(tx, row.id):
         raise errors.WrongState("Somebody else has just sent it again.")
@@ -65,7 +65,7 @@ class OrderDesk:
     """A supplier's order desk as a target of the engine. What he has already is found by sending it again, and matching is his to do."""
 
     def __init__(self, abroad: Abroad) -> None:
-        self._abroad = abroad
+        self.abroad = abroad
 
     async def find(self, documents: Sequence[Sending], /) -> list[Outcome | None]:
         """Nothing is known before he is asked: to ask is to send (ruling 14)."""
@@ -77,10 +77,10 @@ class OrderDesk:
 
     async def create(self, documents: Sequence[Sending], issues: Sequence[list[Issue]], /) -> list[Outcome]:
         """Send the orders together."""
-        return [_outcome(sent) for sent in await self._abroad.send(documents)]
+        return [outcome_of(sent) for sent in await self.abroad.send(documents)]
 
 
-def _outcome(sent: Taken | outbound.Refused | Later | Misconfigured) -> Outcome:
+def outcome_of(sent: Taken | outbound.Refused | Later | Misconfigured) -> Outcome:
     match sent:
         case Taken(receipt=receipt, answer=answer):
             return Placed(id=receipt.id, new=receipt.new, answer=answer)
@@ -115,8 +115,11 @@ class OrderKind:
             desk = OrderDesk(self._reach(supplier))
         except VaultLocked as locked:
             return [Misconfigured(reason="vault_locked", detail=str(locked)) for _ in promises]
-        sendings = [Sending(document=one.document, traceparent=one.traceparent) for one in promises]
-        outcomes = await engine.place_abroad(sendings, desk)
+        held_up = await attaching.send_files(self._db, desk.abroad, [one.document for one in promises])
+        ready = [one for at, one in enumerate(promises) if at not in held_up]
+        sendings = [Sending(document=one.document, traceparent=one.traceparent) for one in ready]
+        placed = iter(await engine.place_abroad(sendings, desk) if ready else [])
+        outcomes = [outcome_of(held_up[at]) if at in held_up else next(placed) for at in range(len(promises))]
         if self._metrics is not None:
             for outcome in outcomes:
                 self._metrics.exports_total.labels(partner=lane, result=_result(outcome)).inc()

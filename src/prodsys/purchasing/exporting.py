@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from prodsys import documents, errors
+from prodsys.alerts.model import MAIL_LANE
 from prodsys.company.store import card as company_card
 from prodsys.documents import Issue
 from prodsys.exchange import outbox, timetable
@@ -19,7 +20,7 @@ from prodsys.logs.store import tell
 from prodsys.modules.store import is_on
 from prodsys.partners import store as partners
 from prodsys.partners.model import ready
-from prodsys.purchasing import model, store
+from prodsys.purchasing import mailing, model, store
 from prodsys.purchasing.abroad import plan_answers
 from prodsys.purchasing.actions import closed_lanes, partner_of
 from prodsys.purchasing.model import (
@@ -95,6 +96,9 @@ def _promise_some(tx: Tx, export_pk: int, export_id: str, actor: str, most: int,
     ours = company_card(tx)
     suppliers = partners.suppliers(tx, {one.partner for one in going if one.partner is not None})
     standing = {pk: ready(supplier, module_on, at) for pk, supplier in suppliers.items()}
+    cards = mailing.cards(tx, {pk: one for pk, one in suppliers.items() if not one.endpoint or one.sealed is None})
+    by_mail = {pk for pk, card in cards.items() if mailing.goes_by_mail(suppliers[pk], card)}
+    standing |= {pk: mailing.needed(standing[pk]) for pk in by_mail}
     promises, promised, digests, entries = [], [], [], []
     refused: list[tuple[int, str, model.ItemStatus, Sequence[Issue]]] = []
     for one in going:
@@ -108,14 +112,15 @@ def _promise_some(tx: Tx, export_pk: int, export_id: str, actor: str, most: int,
         supplier = suppliers[one.partner]
         trace = msgspec.structs.replace(new_trace(), trace_id=one.trace_id)
         leaving = model.as_document(order, one.revision, ours.card)
+        is_mailed = one.partner in by_mail
         promises.append(
             Promise(
-                kind=KIND,
-                lane=supplier.lane,
+                kind=mailing.KIND if is_mailed else KIND,
+                lane=MAIL_LANE if is_mailed else supplier.lane,
                 chain=one.id,
                 dedup=f"{export_id}:{one.id}:{one.trace_id}",
                 subject=one.id,
-                document=documents.write(leaving).decode(),
+                document=documents.write(mailing.letter(leaving, cards[one.partner]) if is_mailed else leaving).decode(),
                 trace=trace,
                 give_up_after=supplier.give_up_after,
             )
@@ -125,7 +130,7 @@ def _promise_some(tx: Tx, export_pk: int, export_id: str, actor: str, most: int,
         entries.append(
             Entry(
                 code="order.queued",
-                message=f"{actor} exported order {one.number} to {supplier.name}.",
+                message=f"{actor} exported order {one.number} to {supplier.name}{', by e-mail' if is_mailed else ''}.",
                 direction="out",
                 partner=one.partner,
                 subject=one.id,
@@ -138,7 +143,7 @@ def _promise_some(tx: Tx, export_pk: int, export_id: str, actor: str, most: int,
         deliveries = outbox.promise(tx, *promises)
         store.mark_queued(tx, [(one.pk, one.trace_id, digest) for one, digest in zip(promised, digests, strict=True)])
         store.note_items(tx, export_pk, [(one.position, dl, "queued", ()) for one, dl in zip(promised, deliveries, strict=True)])
-        for pk in {one.partner for one in promised if one.partner is not None}:
+        for pk in {one.partner for one in promised if one.partner is not None and one.partner not in by_mail}:
             plan_answers(tx, suppliers[pk].id, answers_every)
     store.note_items(tx, export_pk, refused)
     tell(tx, *entries)
@@ -226,10 +231,10 @@ def _counts(tx: Tx, export_pk: int) -> model.Counts:
 
 
 def _items(tx: Tx, rows: Sequence[ItemRow]) -> list[ExportedOrder]:
-    closed = closed_lanes(tx, [row.partner_id for row in rows if row.status == "queued"])
+    closed = closed_lanes(tx, [row.lane for row in rows if row.status == "queued"])
     items = []
     for row in rows:
-        lane = closed.get(row.partner_id or "")
+        lane = closed.get(row.lane or "")
         status = _status(row.status, row.state, was_tried=bool(row.attempts), is_closed=lane is not None)
         issues = store.read_issues(row.issues)
         items.append(

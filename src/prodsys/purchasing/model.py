@@ -11,6 +11,7 @@ from prodsys import codes, errors
 from prodsys.connectors.prodsys import Report
 from prodsys.documents import (
     Acceptance,
+    Attachment,
     Charge,
     CodeWord,
     Currency,
@@ -46,10 +47,10 @@ MOST_PREVIEWED = 2_000
 MOST_LOGGED = 100
 """Issues of one refused order that get a log line of their own; the rest stand in the order's."""
 
-Travelled = Literal["not_sent", "queued", "sending", "waiting", "received", "failed", "unknown"]
+Travelled = Literal["not_sent", "queued", "sending", "waiting", "received", "sent_by_email", "failed", "unknown"]
 """How far an order has travelled: ruling 17's words, and `not_sent` before its first step and after a change."""
 
-ItemStatus = Literal["queued", "sending", "waiting", "received", "repeated", "held", "refused", "dead"]
+ItemStatus = Literal["queued", "sending", "waiting", "received", "repeated", "held", "sent_by_email", "refused", "dead"]
 Verb = Literal["change", "delete", "export", "send_again"]
 
 STEPS: Mapping[str, frozenset[Verb]] = {
@@ -102,6 +103,7 @@ class ChangedOrder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     delivery_place: Words = ""
     note: LongWords = ""
     charges: Annotated[list[Charge], Meta(max_length=100)] = []
+    attachments: Annotated[list[Attachment], Meta(max_length=100, description="Files sent here before, by PUT /attachments.")] = []
     lines: Annotated[list[NewLine], Meta(min_length=1, max_length=10_000)]
 
 
@@ -121,6 +123,7 @@ class NewOrder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     delivery_place: Words = ""
     note: LongWords = ""
     charges: Annotated[list[Charge], Meta(max_length=100)] = []
+    attachments: Annotated[list[Attachment], Meta(max_length=100, description="Files sent here before, by PUT /attachments.")] = []
     lines: Annotated[list[NewLine], Meta(min_length=1, max_length=10_000)]
 
     def content(self) -> ChangedOrder:
@@ -285,6 +288,7 @@ class PurchaseOrder(msgspec.Struct, frozen=True, kw_only=True):
     delivery_place: str
     note: str
     charges: list[Charge]
+    attachments: list[Attachment]
     lines: list[PurchaseLine]
     delivery: Travelled
     validation: Annotated[Validation, Meta(description="Ours until it is sent, then the supplier's.")]
@@ -327,6 +331,7 @@ class Counts(msgspec.Struct, frozen=True, kw_only=True):
     received: int = 0
     repeated: int = 0
     held: int = 0
+    sent_by_email: int = 0
     refused: int = 0
     dead: int = 0
 
@@ -543,6 +548,7 @@ def written(number: str, revision: int, content: ChangedOrder, lines: Sequence[W
         delivery_place=content.delivery_place,
         note=content.note,
         charges=content.charges,
+        attachments=content.attachments,
         lines=[one.line for one in lines],
     )
 
@@ -694,6 +700,8 @@ def what_to_do(status: ItemStatus, issues: Sequence[Issue], lane: LaneTurn | Non
     match status:
         case "waiting" if lane is not None and lane.state == "stopped":
             return _MENDING.get(lane.code, f"{lane.reason} Somebody has to mend this; the order leaves by itself then.")
+        case "sent_by_email":
+            return "It went by e-mail; type in the supplier's answer when it comes."
         case "waiting":
             return "The supplier cannot be reached at the moment. Nothing to do: the order leaves by itself as soon as he can."
         case "held":

@@ -1,7 +1,7 @@
 """The rows of purchase orders, of exports, and of what came of them."""
 
 import datetime as dt
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Literal
 
@@ -79,6 +79,7 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True):
     word: str
     stood_at: str
     due_date: dt.date | None
+    mailed_to: str
 
 
 class Written(msgspec.Struct, frozen=True, kw_only=True):
@@ -135,6 +136,7 @@ class ItemRow(msgspec.Struct, frozen=True, kw_only=True):
     changed_at: dt.datetime
     state: str | None
     attempts: int | None
+    lane: str | None
 
 
 class DeliveryRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -189,6 +191,7 @@ _ORDER = (
     purchase_orders.c.word,
     purchase_orders.c.stood_at,
     purchase_orders.c.due_date,
+    purchase_orders.c.mailed_to,
 )
 _with_partner = purchase_orders.outerjoin(partners, partners.c.pk == purchase_orders.c.partner)
 # A list shows no lines, and the documents would be most of its bytes.
@@ -612,6 +615,7 @@ _ITEM = (
         export_orders.c.changed_at,
         deliveries.c.state,
         deliveries.c.attempts,
+        deliveries.c.lane,
     )
     .join_from(export_orders, purchase_orders, purchase_orders.c.pk == export_orders.c.order)
     .outerjoin(partners, partners.c.pk == purchase_orders.c.partner)
@@ -680,6 +684,7 @@ _mark_received = hot(
         validation=bindparam("new_validation"),
         their_id=bindparam("theirs", type_=purchase_orders.c.their_id.type),
         receipt=bindparam("new_receipt", type_=purchase_orders.c.receipt.type),
+        mailed_to="",
         issues=bindparam("new_issues"),
         trace_id=bindparam("trace"),
         changed_at=bindparam("at", type_=Instant()),
@@ -716,7 +721,7 @@ class Arrived(msgspec.Struct, frozen=True, kw_only=True):
     promise: str
     sent_as: str
     trace_id: str
-    their_id: str
+    their_id: str | None
     receipt: str | None
     validation: str
     issues: str
@@ -771,6 +776,18 @@ def settle(tx: Tx, arrived: Sequence[Arrived], failed: Sequence[Failed]) -> None
             for one, issues in ended
         ],
     )
+
+
+_note_mailed = hot(
+    update(purchase_orders)
+    .where(purchase_orders.c.pk == bindparam("order_pk"), purchase_orders.c.delivery == "received")
+    .values(mailed_to=bindparam("address"))
+)
+
+
+def note_mailed(tx: Tx, orders: Mapping[int, str]) -> None:
+    """These orders, settled just now, went by e-mail to these addresses."""
+    _note_mailed.many(tx, [{"order_pk": pk, "address": address} for pk, address in orders.items()])
 
 
 _leased_subject = hot(select(deliveries.c.pk).where(deliveries.c.subject == bindparam("subject"), deliveries.c.state == "leased").limit(1))
@@ -1291,7 +1308,7 @@ def sent_behind(tx: Tx, partner: int, after: str, since: dt.datetime, limit: int
     """What a supplier has by our books and got since then, behind a number, sorted by number and revision."""
     whose = (purchase_orders.c.partner == partner, purchase_orders.c.number > after, purchase_orders.c.sent_at >= since)
     columns = (purchase_orders.c.number, purchase_orders.c.revision, purchase_orders.c.sent_digest, purchase_orders.c.answer)
-    present = select(*columns).where(*whose, purchase_orders.c.delivery == "received")
+    present = select(*columns).where(*whose, purchase_orders.c.delivery == "received", purchase_orders.c.their_id.is_not(None))
     earlier = (
         select(purchase_orders.c.number, purchase_revisions.c.revision, purchase_revisions.c.sent_digest, purchase_revisions.c.answer)
         .join_from(purchase_orders, purchase_revisions, purchase_revisions.c.order == purchase_orders.c.pk)

@@ -161,6 +161,8 @@ def say(tx: Tx, caller: Caller, id: str, text: str, line_id: str = "") -> OrderM
 
 
 def _promise(tx: Tx, row: Kept, kind: Word, document: str) -> str:
+    if row.mailed_to:
+        raise errors.WrongState(f"Order {row.number} went by e-mail: write to the supplier at {row.mailed_to}, and type in the answer.")
     supplier = partners.suppliers(tx, {row.partner}).get(row.partner) if row.partner is not None else None
     if supplier is None:
         raise errors.PartnerNotReady(f"The supplier of order {row.number} is not connected any more.")

@@ -8,20 +8,25 @@ from prodsys import errors
 from prodsys.articles import actions as article_actions
 from prodsys.articles import store as articles
 from prodsys.articles.model import Found, Wanted
+from prodsys.company import store as company
 from prodsys.documents import (
+    Acceptance,
     Exact,
+    Order,
     OrderLine,
+    Party,
     UnitPrice,
     plain,
     write,
 )
+from prodsys.exchange import outbox
 from prodsys.kit.clock import now
 from prodsys.kit.db import Tx
 from prodsys.kit.web import etag, must_match
 from prodsys.logs.model import Entry
 from prodsys.logs.store import tell
 from prodsys.partners import store as partners
-from prodsys.sales import model, store, terms
+from prodsys.sales import feed, model, store, terms
 from prodsys.sales.model import Draft, DraftLine, PartnerOrder
 from prodsys.scopes import Caller
 
@@ -95,9 +100,53 @@ def whole(tx: Tx, order_id: str) -> Draft:
     )
 
 
+def sent_by(
+    tx: Tx,
+    partner: int,
+    *,
+    order_id: str | None = None,
+    number: str | None = None,
+    revision: int | None = None,
+    acceptance: str | None = None,
+    before: int | None = None,
+    limit: int = 50,
+) -> list[tuple[int, PartnerOrder]]:
+    """A partner's own orders, newest first, as far as they were told: an answer that can still be taken back is nobody else's business."""
+    rows = store.of_partner(
+        tx, partner, order_id=order_id, number=number, revision=revision, acceptance=acceptance, before=before, limit=limit
+    )
+    waiting = outbox.waiting(tx, [feed.promise_of(order.id, order.answer) for _, order in rows if order.answer])
+    if not waiting:
+        return rows
+    untold = [pk for pk, order in rows if feed.promise_of(order.id, order.answer) in waiting]
+    stood = store.stood_before(tx, untold)
+    return [(pk, _before_its_answer(tx, pk, order, stood[pk]) if pk in stood else order) for pk, order in rows]
+
+
+def _before_its_answer(tx: Tx, pk: int, order: PartnerOrder, stood: str) -> PartnerOrder:
+    earlier = store.answered(tx, pk, order.answer - 1) if order.answer > 1 else None
+    # A cancellation the partner has asked for meanwhile is his own word.
+    is_answered = order.acceptance in terms.SAID.values()
+    return msgspec.structs.replace(
+        order,
+        acceptance=Acceptance(stood or Acceptance.OPEN) if is_answered else order.acceptance,
+        answer=order.answer - 1,
+        order_number=None if earlier is None else earlier.order_number,
+        reason=None if is_answered else order.reason,
+    )
+
+
+def on_paper(tx: Tx, order_id: str) -> tuple[Order, Party]:
+    """An order as the buyer sent it, and our card as his supplier. Raises NotFound."""
+    row, ours = store.draft(tx, order_id), company.card(tx)
+    if row is None:
+        raise errors.NotFound
+    return store.read_order(row.document), Party(name="") if ours is None else ours.card
+
+
 def sent(tx: Tx, partner: int, order_id: str) -> PartnerOrder | None:
     """A partner's own order with the answer, the despatches and what was said; None for anybody else's."""
-    rows = store.of_partner(tx, partner, order_id=order_id)
+    rows = sent_by(tx, partner, order_id=order_id)
     if not rows:
         return None
     [(pk, order)] = rows

@@ -1,5 +1,6 @@
 """The doors of Sales > Order drafts, for our own order desk."""
 
+import asyncio
 import datetime as dt
 from collections.abc import Sequence
 from typing import Annotated, Any
@@ -10,10 +11,11 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody, QueryParameter
 from msgspec import Meta
 
-from prodsys import errors
+from prodsys import errors, papers
 from prodsys.documents import Acceptance, AnswerLine, Despatch, Message, Suggestion, Validation, Words
 from prodsys.kit.db import Database
 from prodsys.kit.web import (
+    PDF,
     After,
     IdempotencyKey,
     IfMatch,
@@ -23,9 +25,11 @@ from prodsys.kit.web import (
     Reply,
     answered,
     answers,
+    asked_form,
     decode_cursor,
     encode_cursor,
     once,
+    pdf,
     request_key,
     tagged,
 )
@@ -125,10 +129,15 @@ async def list_sales_orders(
     "/sales/drafts/{order_id:str}",
     operation_id="read_draft",
     summary="A draft with its match",
+    description="As application/pdf it is the order as the buyer sent it.",
     tags=["sales"],
+    paper=True,
     **allows(Scope.SALES_ORDERS_READ),
 )
 async def read_draft(order_id: FromPath[str], db: NamedDependency[Database], if_none_match: IfNoneMatch = None) -> Response[Draft]:
+    if asked_form(PDF) == PDF:
+        order, ours = await db.read(actions.on_paper, order_id)
+        return pdf(await asyncio.to_thread(papers.order_on_paper, order, ours, papers.language_of(ours.address.country)))
     draft = await db.read(actions.whole, order_id)
     return tagged(draft, draft.summary.etag, if_none_match)
 

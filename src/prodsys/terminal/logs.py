@@ -13,7 +13,7 @@ from prodsys.terminal.partners import meant
 if TYPE_CHECKING:
     from prodsys.app import Instance
     from prodsys.kit.db import Tx
-    from prodsys.logs.model import Logged
+    from prodsys.logs.model import Changed, Logged
 
 FOLLOW_SECONDS = 1.0
 PAGE = 200
@@ -96,6 +96,31 @@ def replay(entry: str) -> None:
 
     made = guest.visit(story)
     say.answer(made, lambda: [f"Order {made.items[0].number} is sent again; the export is {made.id}."])
+
+
+@logs.command(epilog="Example: prodsys logs changes --kind token")
+@click.option("-n", "--lines", type=click.IntRange(1, 500), default=20, show_default=True, help="How many of the newest.")
+@click.option("--kind", help="Only changes of such things: token, partner, user, module, contact, mapping …")
+@click.option("--subject", help="Only changes of this one, by id.")
+@click.option("--actor", help="Only changes made by this person or token.")
+@say.as_json
+def changes(lines: int, kind: str | None, subject: str | None, actor: str | None) -> None:
+    """Who changed what from what to what, newest first."""
+    from prodsys.logs import store
+
+    async def story(instance: "Instance") -> Any:
+        return await instance.db.read(store.changes_page, before=None, limit=lines, kind=kind, subject=subject, actor=actor)
+
+    found = [one for _, one in guest.visit(story)]
+    say.answer(say.listed(found), lambda: _changed(found))
+
+
+def _changed(found: "Sequence[Changed]") -> Iterator[str]:
+    for one in found:
+        yield f"{one.at:%Y-%m-%d %H:%M:%S}  {one.kind:<12}  {one.subject}  {one.what}"
+        if one.before is not None and one.after is not None:
+            for name, value in one.after.items():
+                yield f"    {name}: {one.before.get(name)} → {value}"
 
 
 def _show(found: "Sequence[Logged]", *, follow: bool) -> None:

@@ -106,6 +106,19 @@ def show(order: str) -> None:
     _tell_order(guest.visit(story))
 
 
+@order.command(epilog="Example: prodsys order pdf PO-1042 --output order.pdf")
+@click.argument("order", metavar="ORDER")
+@click.option("-o", "--output", type=click.File("wb", lazy=True), required=True, help="Where to write it; - is the standard output.")
+def pdf(order: str, output: Any) -> None:
+    """One order, by number or id, on paper as the supplier gets it."""
+    from prodsys.purchasing import mailing
+
+    async def story(instance: "Instance") -> Any:
+        return await mailing.written(await instance.db.read(lambda tx: mailing.on_paper(tx, _ids(tx, [order])[0])))
+
+    output.write(guest.visit(story).content)
+
+
 def _tell_order(found: "PurchaseOrder") -> None:
     def words() -> list[str]:
         to = f" to {found.partner.name}" if found.partner else ""

@@ -8,7 +8,7 @@ from prodsys.kit.web.idempotency import Answered, IdempotencyKey, RequestKey, an
 from prodsys.kit.web.limits import Limiter, Quota, charge
 from prodsys.kit.web.openapi import answers, openapi_config, write_openapi
 from prodsys.kit.web.problems import Problem
-from prodsys.kit.web.replies import Reply
+from prodsys.kit.web.replies import Reply, pdf
 
 __all__ = [
     "PDF",
@@ -36,6 +36,7 @@ __all__ = [
     "not_modified",
     "once",
     "openapi_config",
+    "pdf",
     "provide_caller",
     "purge",
     "request_key",

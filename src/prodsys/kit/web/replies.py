@@ -1,12 +1,23 @@
 """An answer in JSON, written the same way whoever writes it."""
 
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
+from urllib.parse import quote
 
 from litestar import Response
 
 from prodsys import documents
+from prodsys.kit.web.forms import PDF
 
 T = TypeVar("T")
+
+
+class File(Protocol):
+    """What is answered as a file."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def content(self) -> bytes: ...
 
 
 class Reply(Response[T]):
@@ -19,3 +30,10 @@ class Reply(Response[T]):
         if media_type.startswith("application/") and "json" in media_type:
             return documents.write(content)
         return super().render(content, media_type, enc_hook)
+
+
+def pdf(paper: File) -> Response[Any]:
+    """A paper as an answer; its name may hold any letters (RFC 6266)."""
+    plain = "".join(sign if sign.isascii() else "_" for sign in paper.name)
+    names = f"inline; filename=\"{plain}\"; filename*=UTF-8''{quote(paper.name)}"
+    return Reply(paper.content, media_type=PDF, headers={"Content-Disposition": names, "Vary": "Accept"})

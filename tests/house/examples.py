@@ -39,6 +39,7 @@ class Recorder:
 
     def __init__(self, contract: dict[str, Any]) -> None:
         self.kept: dict[str, Any] = {}
+        self.http = httpx2.AsyncClient(timeout=30)
         self.operations = {
             (method.upper(), path): operation["operationId"]
             for path, methods in contract["paths"].items()
@@ -67,8 +68,8 @@ class Recorder:
             sent.setdefault("Content-Type", "application/json")
             content = body.encode() if isinstance(body, str) else json.dumps(body).encode()
         allowed = {"Authorization": f"Bearer {bearer}"} if bearer else {}
-        async with httpx2.AsyncClient(base_url=company.url, timeout=30) as http:
-            answer = await http.request(method, known.format(**path), params=query, headers=allowed | sent, content=content)
+        address = company.url + known.format(**path)
+        answer = await self.http.request(method, address, params=query, headers=allowed | sent, content=content)
         assert answer.status_code < 300, f"{operation}: {answer.status_code} {answer.text}"
         asked = {"method": method, "path": path, "query": query, "headers": headers, "body": body}
         shown = {name: answer.headers[name] for name in _HEADERS_SHOWN if name in answer.headers}
@@ -101,7 +102,7 @@ class Spelling:
                 return {key: self.of(inner, key) for key, inner in value.items()}
             case list():
                 return [self.of(inner) for inner in value]
-            case str() if name in ("next", "after"):
+            case str() if name in ("next", "after") and value.startswith(_CURSOR[:2]):
                 return _CURSOR
             case str() if name == "claimed_from" and value:
                 return "203.0.113.7"
@@ -164,11 +165,13 @@ async def collected(home: Path) -> dict[str, Any]:
         (home / name).mkdir()
         upgrade.upgrade(f"sqlite:///{home / name / 'prodsys.db'}")
     async with (
+        contextlib.AsyncExitStack() as stack,
         _mailing(home) as fjord,
         running(NORDLYS, f"sqlite:///{home}/nordlys/prodsys.db", home / "nordlys", undo_seconds=3600) as nordlys,
     ):
         contract = msgspec.json.decode(write_openapi(app.create_app(fjord.instance)))
         recorder = Recorder(contract)
+        stack.push_async_callback(recorder.http.aclose)
         await _our_own_house(recorder, fjord)
         token, partner = await _connect(recorder, fjord, nordlys)
         await _push(recorder, fjord, nordlys, token)
@@ -180,6 +183,9 @@ async def collected(home: Path) -> dict[str, Any]:
         await _wishes(recorder, fjord, token)
         await _sell(recorder, fjord)
         await _go_on(recorder, fjord, token)
+        await _agree(recorder, fjord, nordlys, partner)
+        await _compare_books(recorder, fjord, nordlys, partner, token)
+        await _by_mail(recorder, fjord)
         await _look_after_it(recorder, fjord, nordlys, partner)
         spelling = Spelling(fjord, nordlys)
         missing = sorted(set(recorder.operations.values()) - set(recorder.kept))
@@ -492,6 +498,95 @@ async def _go_on(r: Recorder, fjord: Company, token: str) -> None:
     parcel = {"lines": [{"line_id": "10", "quantity": "12"}], "carrier": "Posten", "tracking_number": "370722150008"}
     await r.ask(fjord, "POST", "/sales/orders/{order_id}/despatches", order_id=shipped["id"], body=parcel)
     await r.ask(fjord, "GET", "/sales/orders/{order_id}/despatches", order_id=shipped["id"])
+
+
+async def _agree(r: Recorder, fjord: Company, nordlys: Company, partner: str) -> None:
+    """What the buyer does once the supplier has answered: agree, object, cancel, say something, book goods in, send once more."""
+    line = {"line_id": "10", "article_number": "A-100", "quantity": "12", "unit": "H87", "unit_price": "1.30"}
+    bought = {"partner": partner, "date": "2026-11-21", "currency": "NOK", "lines": [line]}
+
+    async def sent() -> dict[str, Any]:
+        order: dict[str, Any] = await nordlys.call("POST", "/purchasing/orders", json=bought)
+        return order
+
+    async def once(order: dict[str, Any], **members: Any) -> dict[str, Any]:
+        async def is_so() -> Any:
+            found = await nordlys.call("GET", f"/purchasing/orders/{order['id']}")
+            return found if all(found[member] == value for member, value in members.items()) else None
+
+        found: dict[str, Any] = await nordlys.in_time(is_so, 30)
+        return found
+
+    async def act(order: dict[str, Any], what: str, body: Any = None, etag: str | None = None) -> Any:
+        headers = {"If-Match": etag} if etag else None
+        return await r.read(nordlys, "POST", f"/purchasing/orders/{{id}}/{what}", id=order["id"], headers=headers, body=body)
+
+    agreed, disputed, cancelled, waiting = [await sent() for _ in range(4)]
+    everything = [order["id"] for order in (agreed, disputed, cancelled, waiting)]
+    await nordlys.call("POST", "/exports", json={"orders": everything})
+    for order in (agreed, disputed, cancelled, waiting):
+        await once(order, delivery="received")
+    drafts = {draft["number"]: draft for draft in (await fjord.call("GET", "/sales/drafts"))["items"]}
+    later = {"line_id": "10", "action": "3", "deliveries": [{"quantity": "12", "date": "2036-12-05"}], "reason_code": "out_of_stock"}
+    for order in (agreed, disputed):
+        draft = drafts[order["number"]]
+        await fjord.call("POST", f"/sales/drafts/{draft['id']}/answer", json={"lines": [later]}, etag=draft["etag"])
+    of_one, of_other = [await once(order, acceptance="changed") for order in (agreed, disputed)]
+    await r.ask(nordlys, "GET", "/purchasing/follow-up", query={"filter": "changed_waiting_for_me", "limit": 1})
+    await r.ask(nordlys, "GET", "/purchasing/follow-up/counts")
+    await act(agreed, "accept", {"answer": 1}, of_one["etag"])
+    await act(disputed, "dispute", {"answer": 1, "reason": "We need them before Christmas."}, of_other["etag"])
+    await act(cancelled, "cancel", {"reason": "The project has stopped."})
+    await act(agreed, "messages", {"text": "Gate 4, please.", "line_id": "10"})
+    await once(agreed, acceptance="agreed", is_word_on_its_way=False)
+
+    parcel = {"lines": [{"line_id": "10", "quantity": "12"}], "carrier": "Posten", "tracking_number": "370722150009"}
+    await fjord.call("POST", f"/sales/orders/{drafts[agreed['number']]['id']}/despatches", json=parcel)
+    [despatch] = (await once(agreed, fulfilment="shipped"))["despatches"]
+    short = {"despatch": despatch["id"], "lines": [{"line_id": "10", "quantity": "11", "note": "One was bent."}]}
+    await act(agreed, "receive", short)
+
+    await act(waiting, "replay")
+    await once(waiting, delivery="received")
+    [entry, *_] = (await nordlys.call("GET", "/logs", params={"code": "order.replayed"}))["items"]
+    await r.ask(nordlys, "POST", "/logs/{id}/replay", id=entry["id"])
+    await once(waiting, delivery="received")
+
+
+async def _compare_books(r: Recorder, fjord: Company, nordlys: Company, partner: str, token: str) -> None:
+    """Both companies look whether they have the same orders."""
+    known = [{"number": "PO-1042", "revision": 1, "answer": 1}, {"number": "PO-1044", "revision": 1}]
+    await r.ask(
+        fjord, "POST", "/purchase-orders/digests", token=token, body={"orders": known, "after": "PO-1041", "through": "PO-1044"}
+    )
+    await r.ask(nordlys, "POST", "/partners/{id}/reconcile", id=partner)
+
+    async def ended() -> Any:
+        return not (await nordlys.call("GET", f"/partners/{partner}/reconciliation"))["is_due"]
+
+    await nordlys.in_time(ended)
+    await r.ask(nordlys, "GET", "/partners/{id}/reconciliation", id=partner)
+    await r.ask(nordlys, "GET", "/settings")
+
+
+async def _by_mail(r: Recorder, fjord: Company) -> None:
+    """An order to a supplier without ProdSys, and its answer typed in."""
+    card = {"name": "Havnegata Stål AS", "email": "ordre@stal.example", "is_supplier": True}
+    contact = await fjord.call("POST", "/contacts", json=card)
+    partner = await r.read(fjord, "POST", "/partners/without-connection", body={"contact": contact["id"]})
+    line = {"article_number": "S-7", "quantity": "4", "unit": "MTR", "unit_price": "88"}
+    bought = {"partner": partner["id"], "date": "2026-11-21", "currency": "NOK", "lines": [line]}
+    order = await fjord.call("POST", "/purchasing/orders", json=bought)
+    await fjord.call("POST", "/exports", json={"orders": [order["id"]]})
+
+    async def has_left() -> Any:
+        found = await fjord.call("GET", f"/purchasing/orders/{order['id']}")
+        return found if found["delivery"] == "sent_by_email" else None
+
+    mailed = await fjord.in_time(has_left)
+    said = {"acceptance": "approved", "their_order_number": "2026-118"}
+    way = "/purchasing/orders/{id}/answer-by-hand"
+    await r.ask(fjord, "POST", way, id=order["id"], headers={"If-Match": mailed["etag"]}, body=said)
 
 
 async def _look_after_it(r: Recorder, fjord: Company, nordlys: Company, partner: str) -> None:

@@ -127,9 +127,11 @@ async def test_an_address_the_mail_server_refuses_is_told_at_the_order(nordlys: 
 async def test_a_changed_order_goes_out_again_as_its_next_revision(nordlys: Company, supplier: str, box: Mailbox) -> None:
     order = await mailed(nordlys, supplier)
     lines = [a_line("10", quantity="7")]
-    changed = await nordlys.call("PUT", f"/purchasing/orders/{order['id']}", etag=order["etag"], json={"lines": lines, "currency": "NOK"})
+    changed = await nordlys.call("PUT", f"/purchasing/orders/{order['id']}", etag=order["etag"], json={"partner": supplier, "lines": lines, "currency": "NOK"})
 
-    await settled(nordlys, await nordlys.call("POST", "/exports", json={"orders": [order["id"]]}))
+    item = await settled(nordlys, await nordlys.call("POST", "/exports", json={"orders": [order["id"]]}))
+
+    assert item["status"] == "sent_by_email", item
 
     names = [part.get_filename() for mail in box.to(SUPPLIER) for part in mail.iter_attachments()]
     assert changed["revision"] == 2

@@ -15,11 +15,13 @@ from prodsys.scopes import Caller
 def ask(tx: Tx, caller: Caller, order_id: str, reason: str) -> Any:
     """The buyer asks. What was despatched cannot be cancelled any more, and is said so at once; everything else a person decides.
 
-    Asking again changes nothing. Raises NotFound.
+    Asking again changes nothing. Raises NotFound, and WrongState for a revision that a newer one has taken the place of.
     """
     row = own(tx, caller, order_id)
     if row.acceptance in (Acceptance.CANCEL_REQUESTED, Acceptance.CANCELLED):
         return row
+    if not row.is_newest:
+        raise errors.WrongState(f"A newer revision of order {row.number} has arrived; ask for that one to be cancelled.")
     why = plain(reason) or "no reason given"
     # A change request is not the order: what was despatched of the revision that stands is too late as well.
     standing = store.standing(tx, row) or row

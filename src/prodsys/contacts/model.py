@@ -503,10 +503,9 @@ def mismatch_issues(card: Party, wanted: Keys, known: Known, allowed: Collection
     fields = contradictions(wanted, known.keys)
     if not fields:
         return []
-    accepted = {key(number) for number in allowed for key in (organisation_key, vat_key, gln_key)}
     issues: dict[str, Issue] = {}
     for field in fields:
-        if getattr(wanted, field) in accepted:
+        if listed(getattr(wanted, field), allowed):
             continue
         # An organisation number that was read out of the VAT number is pointed to where it stands.
         place: Field = field if getattr(card, field) else "vat_number"
@@ -525,6 +524,11 @@ def mismatch_issues(card: Party, wanted: Keys, known: Known, allowed: Collection
             ),
         )
     return list(issues.values())
+
+
+def listed(identifier: str, allowed: Collection[str]) -> bool:
+    """Whether an identifier, as `keys_of` spells it, is one of these, however they are spelled."""
+    return any(identifier == key(number) for number in allowed for key in (organisation_key, vat_key, gln_key))
 
 
 def difference_issues(card: Party, wanted: Keys, known: Known, at: str, *, tell: bool) -> list[Issue]:

@@ -8,7 +8,7 @@ from prodsys.articles import store as articles
 from prodsys.articles.model import UNKNOWN, Wanted
 from prodsys.company.model import Company
 from prodsys.contacts import actions as contacts
-from prodsys.contacts.model import Recognised, keys_of
+from prodsys.contacts.model import Recognised, keys_of, listed
 from prodsys.documents import (
     Acceptance,
     ContactHow,
@@ -123,7 +123,7 @@ class Books:
             card = write(arrival.order.buyer)
             if card not in buyers:
                 buyers[card] = self._recognise(arrival.order.buyer)
-            everything = buyers[card].issues + self._doubles(arrival) + examined.issues
+            everything = buyers[card].issues + self._doubles(arrival, buyers[card]) + examined.issues
             if any(issue.blocks for issue in everything):
                 # A refused order makes nobody a contact.
                 everything = [issue for issue in everything if issue.code != "contact_created"]
@@ -154,9 +154,12 @@ class Books:
         """Whom matching took the buyer for."""
         return self._recognised[arrival.at]
 
-    def _doubles(self, arrival: Arrival) -> list[Issue]:
-        number = plain(arrival.order.number)
-        if buyer_key(arrival.order) not in self._elsewhere.get(number, ()):
+    def _doubles(self, arrival: Arrival, recognised: Recognised) -> list[Issue]:
+        number, key = plain(arrival.order.number), buyer_key(arrival.order)
+        if key not in self._elsewhere.get(number, ()):
+            return []
+        # Who orders in another company's name must not find out by this which numbers it has used; that he is refused, he hears anyway.
+        if any(issue.blocks for issue in recognised.issues) and not listed(key, self._buyer.identifiers):
             return []
         message = (
             f"Order {number} of this buyer has already arrived over another connection; "

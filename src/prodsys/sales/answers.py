@@ -173,8 +173,10 @@ def hear(tx: Tx, caller: Caller, order_id: str, word: BuyersWord) -> Any:
     Raises NotFound, AnswerSuperseded when a newer answer exists, WrongState.
     """
     row = own(tx, caller, order_id)
-    if word.answer != row.answer:
-        raise errors.AnswerSuperseded(f"The newest answer to order {row.number} is number {row.answer}.")
+    # What can still be taken back has not been given.
+    told = row.answer - len(outbox.waiting(tx, [feed.promise_of(row.id, row.answer)]))
+    if word.answer != row.answer or told != row.answer:
+        raise errors.AnswerSuperseded(f"The newest answer to order {row.number} is number {told}.")
     wanted = Acceptance.AGREED if word.accepts else Acceptance.DISPUTED
     if row.acceptance == wanted:
         return row
@@ -186,8 +188,8 @@ def hear(tx: Tx, caller: Caller, order_id: str, word: BuyersWord) -> Any:
         changed["reason"] = plain(word.reason)
     store.change(tx, row.pk, row.version, **changed)
     feed.announce(tx, row, f"order.{wanted.value}", answer=row.answer)
-    told = "agrees with" if word.accepts else f"disputes ({plain(word.reason) or 'no reason given'})"
-    message = f"The buyer {told} answer {row.answer} to order {row.number}."
+    how = "agrees with" if word.accepts else f"disputes ({plain(word.reason) or 'no reason given'})"
+    message = f"The buyer {how} answer {row.answer} to order {row.number}."
     note(tx, caller, row, f"order.{wanted.value}", message, level="info" if word.accepts else "warning", direction="in")
     return own(tx, caller, order_id)
 

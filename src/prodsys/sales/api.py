@@ -180,9 +180,12 @@ async def receive_purchase_order(
             case _:
                 raise AssertionError("our own books are always within reach")
 
-    answered = await once(
-        db, await request_key(request, idempotency_key), answer, receiving.receive, caller, [arrival], undo=_undo(settings)
-    )
+    key = await request_key(request, idempotency_key)
+    try:
+        answered = await once(db, key, answer, receiving.receive, caller, [arrival], undo=_undo(settings))
+    except errors.PartnerInactive:
+        await db.write(receiving.note_inactive, caller, [arrival])
+        raise
     if answered.status >= 300:
         raise _refusal(refused[-1])
     return answered.reply()
@@ -233,6 +236,8 @@ async def receive_purchase_orders(
 async def preview_purchase_orders(
     data: JSONBody[OrderPreviews], caller: NamedDependency[Caller], db: NamedDependency[Database]
 ) -> MatchReports:
+    if sum(len(order.lines) for order in data.orders) > MAX_BATCH_LINES:
+        raise errors.Invalid(f"A preview holds at most {MAX_BATCH_LINES} lines; ask about fewer orders at once.")
     trace = _trace()
     arrivals = [_arrival(at, order, b"", trace) for at, order in enumerate(data.orders)]
     reports = await db.read(receiving.preview, caller, arrivals)
@@ -273,7 +278,7 @@ async def list_sent_purchase_orders(
 ) -> Page[PartnerOrder]:
     before = None if after is None else decode_cursor(after, "purchase-orders", int)[0]
     rows = await db.read(
-        store.of_partner,
+        actions.sent_by,
         _partner(caller),
         number=number,
         revision=revision,
@@ -400,6 +405,9 @@ async def _receive_all(db: Database, caller: Caller, arrivals: list[Arrival], un
         return []
     try:
         return list(await db.write(receiving.receive, caller, arrivals, undo=undo))
+    except errors.PartnerInactive:
+        await db.write(receiving.note_inactive, caller, arrivals)
+        raise
     except errors.StorageUnavailable:
         raise
     except Exception:
@@ -411,6 +419,8 @@ async def _receive_all(db: Database, caller: Caller, arrivals: list[Arrival], un
             outcomes += await db.write(receiving.receive, caller, [arrival], undo=undo)
         except errors.StorageUnavailable:
             raise
+        except errors.Refusal as refusal:
+            outcomes.append(refusal)
         except Exception:  # noqa: BLE001  # this order's bug is this order's alone
             log.exception("sales.cannot_receive", number=arrival.order.number, trace_id=arrival.trace.trace_id)
             outcomes.append(errors.InternalFault())

@@ -10,7 +10,7 @@ from prodsys import errors
 from prodsys.articles import store as articles
 from prodsys.articles.model import Wanted
 from prodsys.company import actions as company
-from prodsys.documents import MatchedContact, MatchReport, plain
+from prodsys.documents import Issue, MatchedContact, MatchReport, plain
 from prodsys.exchange import engine
 from prodsys.exchange.engine import Outcome, Placed, Refused
 from prodsys.kit.db import Tx
@@ -18,6 +18,7 @@ from prodsys.kit.telemetry import Trace
 from prodsys.logs.model import Entry
 from prodsys.logs.store import tell
 from prodsys.partners import store as partners
+from prodsys.partners.model import Buyer
 from prodsys.sales import model, rules
 from prodsys.sales.actions import SUGGESTED_LINES
 from prodsys.sales.books import Books
@@ -36,9 +37,7 @@ def receive(tx: Tx, caller: Caller, arrivals: Sequence[Arrival], *, undo: dt.tim
     What the partner's rule lets pass is approved at once; `undo` is how long that, too, can be taken back.
     """
     assert caller.partner is not None  # noqa: S101  # the door is a partner's door
-    buyer = partners.buyer(tx, caller.partner)
-    if not buyer.is_active:
-        raise errors.PartnerInactive
+    buyer = _trading(tx, caller.partner)
     books = Books(tx, buyer, company.card(tx))
     outcomes = engine.place(arrivals, books)
     tell(tx, *(_received(caller, buyer.pk, arrival, outcome) for arrival, outcome in zip(arrivals, outcomes, strict=True)))
@@ -53,6 +52,37 @@ def receive(tx: Tx, caller: Caller, arrivals: Sequence[Arrival], *, undo: dt.tim
             if isinstance(outcome, Placed) and outcome.new:
                 rules.decide(tx, buyer, arrival, books.examined(arrival), outcome, books.known_by(arrival), undo)
     return outcomes
+
+
+def _trading(tx: Tx, partner: int) -> Buyer:
+    """How we treat a buyer. Raises PartnerInactive while we do not trade with him: a dry run must not promise what would be refused."""
+    buyer = partners.buyer(tx, partner)
+    if not buyer.is_active:
+        raise errors.PartnerInactive
+    return buyer
+
+
+def note_inactive(tx: Tx, caller: Caller, arrivals: Sequence[Arrival]) -> None:
+    """Log orders that were refused because their sender is switched off here; apart from refusing them, which leaves nothing behind."""
+    told = f"was refused: we do not trade with {caller.name} at the moment. Take up the partnership again, or revoke the token."
+    issue = Issue(code=errors.PartnerInactive.code, message=errors.PartnerInactive.title(), blocks=True)
+    tell(
+        tx,
+        *(
+            Entry(
+                code="order.refused",
+                message=f"Order {arrival.order.number} revision {arrival.order.revision} {told}",
+                level="error",
+                direction="in",
+                partner=caller.partner,
+                number=plain(arrival.order.number),
+                trace_id=arrival.trace.trace_id,
+                actor=caller.token,
+                issues=[issue],
+            )
+            for arrival in arrivals
+        ),
+    )
 
 
 def _received(caller: Caller, partner: int, arrival: Arrival, outcome: Outcome) -> Entry:
@@ -96,7 +126,7 @@ def _received(caller: Caller, partner: int, arrival: Arrival, outcome: Outcome) 
 def preview(tx: Tx, caller: Caller, arrivals: Sequence[Arrival]) -> list[MatchReport]:
     """Say what would happen to these orders if they were sent now; nothing is stored but a log line."""
     assert caller.partner is not None  # noqa: S101  # the door is a partner's door
-    buyer = partners.buyer(tx, caller.partner)
+    buyer = _trading(tx, caller.partner)
     books = Books(tx, buyer, company.card(tx))
     known = books.find(arrivals)
     books.match(arrivals)

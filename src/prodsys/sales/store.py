@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 import msgspec
-from sqlalchemy import Select, bindparam, exists, func, insert, select, update
+from sqlalchemy import Select, Text, bindparam, cast, exists, func, insert, literal, select, update
 
 from prodsys.documents import (
     Acceptance,
@@ -26,13 +26,14 @@ from prodsys.documents import (
     write,
 )
 from prodsys.kit.clock import now
-from prodsys.kit.db import Tx, hot, in_texts, insert_new, insert_or_ignore
+from prodsys.kit.db import Tx, hot, in_ints, in_texts, insert_new, insert_or_ignore
 from prodsys.kit.web import etag
 from prodsys.sales.model import DraftSummary, ExaminedLine, PartnerOrder
 from prodsys.tables import (
     articles,
     contacts,
     counters,
+    deliveries,
     partners,
     sales_answers,
     sales_changes,
@@ -285,11 +286,20 @@ def of_partner(tx: Tx, partner: int, *, order_id: str | None = None, number: str
     if revision is not None:
         query = query.where(sales_orders.c.revision == revision)
     if acceptance is not None:
-        query = query.where(sales_orders.c.acceptance == acceptance)
+        # An answer that can still be taken back must not be guessed from the list an order stands in.
+        answer = literal("answer:") + sales_orders.c.id + ":" + cast(sales_orders.c.answer, Text)
+        untold = exists().where(deliveries.c.dedup == answer, deliveries.c.state.in_(["ready", "leased"]))
+        query = query.where(sales_orders.c.acceptance == acceptance, ~untold)
     if before is not None:
         query = query.where(sales_orders.c.pk < before)
     rows = tx.execute(query.order_by(sales_orders.c.pk.desc()).limit(limit)).all()
     return [(row.pk, _as_partner_sees(row)) for row in rows]
+
+
+def stood_before(tx: Tx, pks: Sequence[int]) -> dict[int, str]:
+    """How orders stood before their newest answer, by their keys."""
+    query = select(sales_orders.c.pk, sales_orders.c.acceptance_before).where(in_ints(sales_orders.c.pk, "pks"))
+    return {row.pk: row.acceptance_before for row in tx.execute(query, {"pks": pks})}
 
 
 def _as_partner_sees(row: Any) -> PartnerOrder:

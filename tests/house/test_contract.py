@@ -132,6 +132,7 @@ async def test_every_body_is_told_files_too(contract: dict[str, Any]) -> None:
 
     sheets = {"text/csv", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"}
     assert files == {"import_articles", "import_agreed_prices", "import_contacts", "import_purchase_orders"}
+    assert kinds.pop("put_attachment") == {"application/octet-stream"}
     assert all(kinds[name] == (sheets if name in files else {"application/json"}) for name in kinds)
 
 

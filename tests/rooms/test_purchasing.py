@@ -110,6 +110,12 @@ class Shelf:
     async def held(self, id: str, /) -> Any:
         raise AssertionError(id)
 
+    async def has_attachment(self, sha256: str, /) -> Any:
+        raise AssertionError(sha256)
+
+    async def attach(self, sha256: str, content: bytes, /) -> Any:
+        raise AssertionError(sha256)
+
     def says(self, number: str, acceptance: str, revision: int = 1, **more: Any) -> None:
         """Put something into the feed."""
         draft = self.drafts.get((number, revision))

@@ -406,6 +406,19 @@ class Prodsys:
         verdict = await self._ask("GET", f"/purchase-orders/{quote(id, safe='')}")
         return self._document(verdict, _order, "Its answer about our order cannot be read.")
 
+    async def has_attachment(self, sha256: str) -> bool | Trouble:
+        """Whether they have a file we sent them, by its SHA-256."""
+        verdict = await self._ask("GET", f"/attachments/{sha256}", headers={"if-none-match": f'"{sha256}"'})
+        if isinstance(verdict, Refused) and verdict.problem.status == 404:
+            return False
+        return verdict if not isinstance(verdict, Fine) else verdict.answer.status == 304
+
+    async def attach(self, sha256: str, content: bytes) -> Trouble | None:
+        """Send them a file an order is going to name."""
+        headers = {"content-type": "application/octet-stream"}
+        verdict = await self._ask("PUT", f"/attachments/{sha256}", content, headers)
+        return None if isinstance(verdict, Fine) else verdict
+
     async def held(self, id: str) -> Held | Trouble:
         """One of our orders with all they hold of it, by the id of its Receipt."""
         verdict = await self._ask("GET", f"/purchase-orders/{quote(id, safe='')}")
@@ -565,7 +578,7 @@ class Prodsys:
             return _NO_TIME
         sent = {"accept": "application/json"} | dict(headers or {})
         if content is not None:
-            sent["content-type"] = "application/json"
+            sent.setdefault("content-type", "application/json")
         if self._token is not None:
             sent["authorization"] = f"Bearer {self._token.reveal()}"
         url = f"{self._base}/api/v1{path}" + (f"?{urlencode(query)}" if query else "")

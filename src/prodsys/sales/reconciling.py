@@ -32,9 +32,7 @@ class OrdersToCompare(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
 
     orders: Annotated[list[OrderDigest], Meta(max_length=MOST)]
     after: Annotated[str, Meta(max_length=80, description="The stretch begins behind this number; empty: at the first.")] = ""
-    through: Annotated[
-        Annotated[str, Meta(max_length=80)] | None, Meta(description="The last number of the stretch; null: no end.")
-    ] = None
+    through: Annotated[Annotated[str, Meta(max_length=80)] | None, Meta(description="The last number of the stretch; null: no end.")] = None
     since: Annotated[
         Annotated[dt.datetime, Meta(tz=True)] | None, Meta(description="Orders here that came earlier are not named; null: 90 days ago.")
     ] = None

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import msgspec
 
+from prodsys.attachments import store as attachments
 from prodsys.kit.clock import now
 from prodsys.kit.db import Database, Tx
 from prodsys.kit.telemetry import log
@@ -20,22 +21,27 @@ LEDGER = dt.timedelta(days=14)
 """How long what was sent is kept in the ledger of deliveries; an exact resend is possible so long."""
 FEED = dt.timedelta(days=365)
 """How long buyers can read on where they were; a cursor from before answers 410."""
+FILES = 5
+"""Files of one unit of work, each up to 20 MB."""
 CHUNK = 500
 """Rows of one unit of work, so that nobody who wants to write waits for us."""
 PAGES = 500
 """Pages given back to the disk in one go: a few milliseconds."""
+UNUSED_FILES = dt.timedelta(days=7)
+"""How long a file waits for an order that names it."""
 FEW_PAGES = 100
 PAUSE = 0.02
 """Seconds left to others between two units."""
 
 
 class Dropped(msgspec.Struct, frozen=True, kw_only=True):
-    """What was dropped: rows of the logs, documents in the logs, documents in the ledger, news in feeds; and pages given back."""
+    """What was dropped: rows of the logs, documents in the logs, documents in the ledger, news in feeds, files; and pages given back."""
 
     log_entries: int = 0
     log_bodies: int = 0
     delivered: int = 0
     changes: int = 0
+    attachments: int = 0
     pages: int = 0
 
 
@@ -58,17 +64,18 @@ async def run(db: Database, settings: Settings) -> Dropped:
         log_entries=await _until_done(db, lambda tx: store.drop_log_entries(tx, logs, CHUNK)),
         delivered=await _until_done(db, lambda tx: store.drop_delivered(tx, ledger, at - LEDGER, CHUNK)),
         changes=await _drop_changes(db, at - FEED),
+        attachments=await _until_done(db, lambda tx: attachments.drop_unused(tx, at - UNUSED_FILES, FILES), FILES),
     )
     dropped = msgspec.structs.replace(dropped, pages=await _shrink(db))
     log.info("retention.done", **msgspec.structs.asdict(dropped))
     return dropped
 
 
-async def _until_done(db: Database, unit: Callable[[Tx], int]) -> int:
+async def _until_done(db: Database, unit: Callable[[Tx], int], most: int = CHUNK) -> int:
     total = 0
     while (count := await db.write(unit)) > 0:
         total += count
-        if count < CHUNK:
+        if count < most:
             break
         await asyncio.sleep(PAUSE)
     return total

@@ -1,0 +1,1 @@
+"""Drawings and certificates beside orders, each known by the hash of its content."""

@@ -154,7 +154,7 @@ class RawOrders(OpenAPISchemaPlugin):
     summary="Send a purchase order",
     description="Safe to repeat: the same order number and revision with the same content answers 200 with its first Receipt.",
     responses={200: ResponseSpec(data_container=Receipt, generate_examples=False, description="Known: its first Receipt, with `new` false")}
-    | answers(errors.OrderConflict, errors.RevisionSuperseded, errors.OrderRefused),
+    | answers(errors.OrderConflict, errors.RevisionSuperseded, errors.OrderRefused, errors.PartnerInactive),
     tags=["purchase orders"],
     **allows(Scope.PURCHASE_ORDERS_CREATE, "partner", PRODSYS_MODULE),
 )
@@ -197,6 +197,7 @@ async def receive_purchase_order(
     operation_id="receive_purchase_orders",
     summary="Send many purchase orders",
     description="Each order is answered by itself; one order's fault never touches another.",
+    responses=answers(errors.PartnerInactive),
     tags=["purchase orders"],
     reads_parts=True,
     **allows(Scope.PURCHASE_ORDERS_CREATE, "partner", PRODSYS_MODULE),
@@ -230,6 +231,7 @@ async def receive_purchase_orders(
     operation_id="preview_purchase_orders",
     summary="Ask what would happen",
     description="A dry run against the live catalogue. Nothing is stored but a log line.",
+    responses=answers(errors.PartnerInactive),
     tags=["purchase orders"],
     **allows(Scope.PURCHASE_ORDERS_CREATE, "partner", PRODSYS_MODULE),
 )

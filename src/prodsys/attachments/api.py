@@ -4,6 +4,7 @@ from typing import Annotated, Any
 
 from litestar import Request, Response, get, put
 from litestar.di import NamedDependency
+from litestar.openapi import ResponseSpec
 from litestar.params import FromPath
 from litestar.response import Stream
 from msgspec import Meta
@@ -27,7 +28,8 @@ Hash = Annotated[str, Meta(description="SHA-256 of the content, in small hexadec
     summary="Send a file an order will name",
     description="The body is the file itself, at most 20 MB: PDF, PNG, JPEG, TIFF, DWG, DXF, STEP, XLSX, DOCX or text. Safe to repeat.",
     request_max_body_size=MOST_BYTES,
-    responses=answers(errors.BadFile, errors.TooLarge),
+    responses={201: ResponseSpec(data_container=Stored, generate_examples=False, description="New here")}
+    | answers(errors.BadFile, errors.TooLarge),
     media="bytes",
     tags=["attachments"],
     **allows(Scope.PURCHASE_ORDERS_CREATE, "any"),

@@ -21,8 +21,9 @@ _OF_TRADE = "part of an order's own history, which tells who did it and when"
 _ASKS = "asks, and sets nothing"
 
 NEEDS_NONE = {
+    "accept_answer": _OF_TRADE,
     "accept_cancellation": _OF_TRADE,
-    "accept_purchase_order": _OF_TRADE,
+    "answer_by_hand": _OF_TRADE,
     "answer_draft": _OF_TRADE,
     "apply_revision": _OF_TRADE,
     "approve_draft": _OF_TRADE,
@@ -31,37 +32,38 @@ NEEDS_NONE = {
     "change_purchase_order": _OF_TRADE,
     "copy_purchase_order": _OF_TRADE,
     "create_purchase_order": _OF_TRADE,
+    "decline_contact_proposal": "the contact stays as it was; the proposal's end stands in the integration logs",
     "delete_purchase_order": _OF_TRADE,
     "despatch_order": _OF_TRADE,
-    "dispute_purchase_order": _OF_TRADE,
+    "dismiss_alert": "an alert is a message, not a setting",
+    "dispute_answer": _OF_TRADE,
     "export_orders": _OF_TRADE,
     "import_purchase_orders": _OF_TRADE,
     "keep_agreed_order": _OF_TRADE,
-    "receive_delivery": _OF_TRADE,
+    "look_into_bundle": _ASKS,
+    "match_articles": _ASKS,
+    "preview_export": _ASKS,
+    "pull_catalogue": "what the supplier offers is his to set; that it was read stands in the integration logs",
+    "put_attachment": "a file is named by its content and belongs to the order that names it",
+    "receive_goods": _OF_TRADE,
+    "reconcile_with_partner": _ASKS,
+    "refresh_purchase_order": _ASKS,
     "refuse_cancellation": _OF_TRADE,
     "reject_draft": _OF_TRADE,
+    "replay_log_entry": _OF_TRADE,
+    "replay_purchase_order": _OF_TRADE,
+    "resend_delivery": "the same delivery once more; the ledger of deliveries tells of it",
     "retry_export": _OF_TRADE,
-    "revise_purchase_order": _OF_TRADE,
     "say_to_buyer": _OF_TRADE,
     "say_to_supplier": _OF_TRADE,
-    "take_back_answer": _OF_TRADE,
-    "put_attachment": "a file is named by its content and belongs to the order that names it",
-    "refresh_purchase_order": _ASKS,
-    "preview_export": _ASKS,
-    "match_articles": _ASKS,
-    "match_contacts": _ASKS,
     "send_test_mail": _ASKS,
+    "settle_partner_cards": "what it writes into a contact is that contact's change",
+    "sign_out": "a sign-in is an event of the integration logs",
+    "switch_module": "in the examples it is set to what it was; that a switch is noted is proven below",
+    "sync_partner_cards": "what it writes into a contact is that contact's change",
+    "take_back_answer": _OF_TRADE,
     "test_partner": _ASKS,
     "test_webhook": _ASKS,
-    "read_catalogue": "what the supplier offers is his to set; that it was read stands in the integration logs",
-    "resend_delivery": "the same delivery once more; the ledger of deliveries tells of it",
-    "resend_webhook_delivery": "the same delivery once more; the ledger of deliveries tells of it",
-    "sign_in": "a sign-in is an event of the integration logs",
-    "sign_out": "a sign-in is an event of the integration logs",
-    "decline_proposal": "the contact stays as it was; the proposal's end stands in the integration logs",
-    "dismiss_alert": "an alert is a message, not a setting",
-    "compare_cards": "compares; what differs is settled by a person or proposed",
-    "settle_cards": "what it writes into a contact is that contact's change",
 }
 """Operations of the house that write and leave no change, and why."""
 
@@ -93,8 +95,7 @@ async def test_every_write_of_the_house_leaves_a_change_or_says_why_it_needs_non
         before = await company.db.read(count)
         answer = await ask(self, company, method, template, **more)
         name = self.operations.get((method, f"/api/v1{template}"), "")
-        if more.get("token", "") == "":
-            left[name] = left.get(name, False) or await company.db.read(count) > before
+        left[name] = left.get(name, False) or await company.db.read(count) > before
         return answer
 
     monkeypatch.setattr(examples.Recorder, "ask", watched)

@@ -4,6 +4,7 @@ import asyncio
 import base64
 import contextlib
 import datetime as dt
+import hashlib
 import json
 import re
 import sys
@@ -179,6 +180,7 @@ async def collected(home: Path) -> dict[str, Any]:
         await _their_catalogue(recorder, nordlys, partner)
         await _contacts(recorder, fjord, nordlys, token)
         await _buy(recorder, fjord, nordlys, partner)
+        await _send_a_file(recorder, fjord, token)
         await _order_directly(recorder, fjord, token)
         await _wishes(recorder, fjord, token)
         await _sell(recorder, fjord)
@@ -396,6 +398,14 @@ async def _buy(r: Recorder, fjord: Company, nordlys: Company, partner: str) -> N
     await r.ask(nordlys, "POST", "/purchasing/orders/{id}/refresh", id=written_down)
 
 
+async def _send_a_file(r: Recorder, fjord: Company, token: str) -> None:
+    content = "test"
+    name = hashlib.sha256(content.encode()).hexdigest()
+    kind = {"Content-Type": "application/octet-stream"}
+    await r.ask(fjord, "PUT", "/attachments/{sha256}", token=token, sha256=name, headers=kind, body=content)
+    await r.ask(fjord, "GET", "/attachments/{sha256}", token=token, sha256=name)
+
+
 async def _order_directly(r: Recorder, fjord: Company, token: str) -> None:
     line = {"line_id": "10", "article_number": "A-100", "quantity": "1200", "unit": "H87", "unit_price": "129.50", "price_quantity": "100"}
     order = {
@@ -591,7 +601,7 @@ async def _by_mail(r: Recorder, fjord: Company) -> None:
 
 async def _look_after_it(r: Recorder, fjord: Company, nordlys: Company, partner: str) -> None:
     """A delivery that dies because the supplier has shut his door, and is sent again once it is open."""
-    await fjord.call("PUT", "/modules/prodsys-to-prodsys", json={"is_on": False})
+    await r.ask(fjord, "PUT", "/modules/{name}", name="prodsys-to-prodsys", body={"is_on": False})
     line = {"article_number": "A-100", "quantity": "10", "unit": "H87", "unit_price": "1.30"}
     order = {"partner": partner, "date": "2026-11-21", "currency": "NOK", "lines": [line]}
     orders = [(await nordlys.call("POST", "/purchasing/orders", json=order))["id"] for _ in range(2)]
@@ -611,7 +621,7 @@ async def _look_after_it(r: Recorder, fjord: Company, nordlys: Company, partner:
     await alerts.read_logs(nordlys.db, has_mail=False)
     trouble = await r.read(nordlys, "GET", "/alerts")
     await r.ask(nordlys, "POST", "/alerts/{id}/dismiss", id=trouble["items"][0]["id"])
-    await fjord.call("PUT", "/modules/prodsys-to-prodsys", json={"is_on": True})
+    await r.ask(fjord, "PUT", "/modules/{name}", name="prodsys-to-prodsys", body={"is_on": True})
     await r.ask(nordlys, "POST", "/deliveries/{id}/resend", id=dead["items"][0]["id"])
     await r.ask(nordlys, "POST", "/exports/{id}/retry", id=export["id"])
     await r.ask(fjord, "GET", "/changes-log", query={"kind": "module", "limit": 1})

@@ -66,16 +66,26 @@ async def mailed(company: Company, supplier: str) -> dict[str, Any]:
 
 async def test_an_order_leaves_as_a_pdf_and_says_that_it_went_by_mail(nordlys: Company, supplier: str, box: Mailbox) -> None:
     order = await mailed(nordlys, supplier)
+    [listed] = (await nordlys.call("GET", "/purchasing/orders"))["items"]
 
     [mail] = box.to(SUPPLIER)
     [paper] = list(mail.iter_attachments())
-    assert order["delivery"] == "sent_by_email"
+    assert order["delivery"] == listed["delivery"] == "sent_by_email"
     assert order["acceptance"] == "open"
     assert order["number"] in mail["Subject"]
     assert mail["Reply-To"].addresses[0].addr_spec == "kari@nordlys.example"
     assert paper.get_content_type() == "application/pdf"
     assert paper.get_content().startswith(b"%PDF")
     assert (await nordlys.logged(subject=order["id"]))[0]["code"] == "order.mailed"
+
+
+async def test_the_preview_says_that_an_order_would_go_by_mail(nordlys: Company, supplier: str, box: Mailbox) -> None:
+    order = await an_order(nordlys, supplier)
+
+    [seen] = (await nordlys.call("POST", "/exports/preview", json={"orders": [order["id"]]}))["items"]
+
+    assert (seen["would"], seen["issues"]) == ("email", [])
+    assert box.mails == []
 
 
 async def test_what_the_supplier_answers_is_typed_in(nordlys: Company, supplier: str) -> None:
@@ -127,7 +137,9 @@ async def test_an_address_the_mail_server_refuses_is_told_at_the_order(nordlys: 
 async def test_a_changed_order_goes_out_again_as_its_next_revision(nordlys: Company, supplier: str, box: Mailbox) -> None:
     order = await mailed(nordlys, supplier)
     lines = [a_line("10", quantity="7")]
-    changed = await nordlys.call("PUT", f"/purchasing/orders/{order['id']}", etag=order["etag"], json={"partner": supplier, "lines": lines, "currency": "NOK"})
+    changed = await nordlys.call(
+        "PUT", f"/purchasing/orders/{order['id']}", etag=order["etag"], json={"partner": supplier, "lines": lines, "currency": "NOK"}
+    )
 
     item = await settled(nordlys, await nordlys.call("POST", "/exports", json={"orders": [order["id"]]}))
 

@@ -163,7 +163,7 @@ def write(known: Known, number: str, revision: int, content: ChangedOrder, taken
             validation=Validation.ISSUES if notes else Validation.CLEAN,
             due_date=terms.due_date(order, None, {}),
         ),
-        [*issues, *currency, *faults, *files.missing(known.files, content.attachments)],
+        [*issues, *currency, *faults, *model.too_large(order), *files.missing(known.files, content.attachments)],
     )
 
 
@@ -309,6 +309,8 @@ def summaries(tx: Tx, rows: Sequence[Kept]) -> list[PurchaseSummary]:
 
 def _summary(row: Kept, closed: Mapping[str, outbox.LaneTurn]) -> PurchaseSummary:
     delivery: Any = "waiting" if row.delivery == "queued" and row.partner_id in closed else row.delivery
+    if delivery == "received" and row.mailed_to:
+        delivery = "sent_by_email"
     return PurchaseSummary(
         id=row.id,
         number=row.number,

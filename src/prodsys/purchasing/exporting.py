@@ -96,8 +96,7 @@ def _promise_some(tx: Tx, export_pk: int, export_id: str, actor: str, most: int,
     ours = company_card(tx)
     suppliers = partners.suppliers(tx, {one.partner for one in going if one.partner is not None})
     standing = {pk: ready(supplier, module_on, at) for pk, supplier in suppliers.items()}
-    cards = mailing.cards(tx, {pk: one for pk, one in suppliers.items() if not one.endpoint or one.sealed is None})
-    by_mail = {pk for pk, card in cards.items() if mailing.goes_by_mail(suppliers[pk], card)}
+    by_mail = mailing.by_mail(tx, suppliers)
     standing |= {pk: mailing.needed(standing[pk]) for pk in by_mail}
     promises, promised, digests, entries = [], [], [], []
     refused: list[tuple[int, str, model.ItemStatus, Sequence[Issue]]] = []
@@ -120,7 +119,7 @@ def _promise_some(tx: Tx, export_pk: int, export_id: str, actor: str, most: int,
                 chain=one.id,
                 dedup=f"{export_id}:{one.id}:{one.trace_id}",
                 subject=one.id,
-                document=documents.write(mailing.letter(leaving, cards[one.partner]) if is_mailed else leaving).decode(),
+                document=documents.write(mailing.letter(leaving, by_mail[one.partner]) if is_mailed else leaving).decode(),
                 trace=trace,
                 give_up_after=supplier.give_up_after,
             )

@@ -70,9 +70,10 @@ def cards(tx: Tx, suppliers: Mapping[int, Supplier]) -> dict[int, Party]:
     }
 
 
-def goes_by_mail(supplier: Supplier, card: Party) -> bool:
-    """Whether orders to this supplier are mailed: it has no connection, and its contact has an e-mail."""
-    return (not supplier.endpoint or supplier.sealed is None) and bool(card.email)
+def by_mail(tx: Tx, suppliers: Mapping[int, Supplier]) -> dict[int, Party]:
+    """Those to whom orders go by e-mail, by their keys, with their cards: no connection, and a card with an address."""
+    unconnected = {pk: one for pk, one in suppliers.items() if not one.endpoint or one.sealed is None}
+    return {pk: card for pk, card in cards(tx, unconnected).items() if card.email} if unconnected else {}
 
 
 def needed(issues: Sequence[Issue]) -> list[Issue]:

@@ -17,7 +17,7 @@ from prodsys.logs.store import tell
 from prodsys.modules.store import is_on
 from prodsys.partners import store as partners
 from prodsys.partners.model import Supplier, ready
-from prodsys.purchasing import model, store
+from prodsys.purchasing import mailing, model, store
 from prodsys.purchasing.abroad import Reach, said
 from prodsys.purchasing.actions import NO_CARD, partner_of
 from prodsys.purchasing.exporting import unknown_order
@@ -34,6 +34,7 @@ class _Asked(msgspec.Struct, frozen=True, kw_only=True):
     row: Kept
     issues: list[Issue]
     document: str
+    goes_by_mail: bool
 
 
 class _Looked(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,10 +54,12 @@ async def preview(db: Database, reach: Reach, caller: Caller, orders: Sequence[s
     looked = await db.read(_look, ids)
     found: dict[str, Previewed] = {}
     for partner, supplier in looked.suppliers.items():
-        some = [one for one in looked.asked if one.row.partner == partner and not one.issues]
+        some = [one for one in looked.asked if one.row.partner == partner and not one.issues and not one.goes_by_mail]
         if some:
             found |= await _preview_at(reach, supplier, some)
-    result = [found.get(one.row.id) or _previewed(one, "refused") for one in looked.asked]
+    result = [
+        found.get(one.row.id) or _previewed(one, "email" if one.goes_by_mail and not one.issues else "refused") for one in looked.asked
+    ]
     await db.write(_note_preview, caller, result)
     return result
 
@@ -70,6 +73,8 @@ def _look(tx: Tx, ids: Sequence[str]) -> _Looked:
     suppliers = partners.suppliers(tx, {row.partner for row in rows.values() if row.partner is not None})
     module_on, at = is_on(tx, PRODSYS_MODULE), now()
     standing = {pk: ready(supplier, module_on, at) for pk, supplier in suppliers.items()}
+    by_mail = mailing.by_mail(tx, suppliers)
+    standing |= {pk: mailing.needed(standing[pk]) for pk in by_mail}
     asked = []
     for order_id in ids:
         row = rows[order_id]
@@ -77,7 +82,7 @@ def _look(tx: Tx, ids: Sequence[str]) -> _Looked:
         supplier_issues = standing.get(row.partner) if row.partner is not None else None
         issues = model.ready_to_export(order, row.delivery, row.acceptance, has_card=ours is not None, supplier_issues=supplier_issues)
         document = model.as_document(order, row.revision, ours.card if ours else NO_CARD)
-        asked.append(_Asked(row=row, issues=issues, document=documents.write(document).decode()))
+        asked.append(_Asked(row=row, issues=issues, document=documents.write(document).decode(), goes_by_mail=row.partner in by_mail))
     return _Looked(asked=asked, suppliers=suppliers)
 
 

@@ -695,3 +695,15 @@ class Promises(RuleBasedStateMachine):
 
 TestPromises = Promises.TestCase
 TestPromises.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+
+
+async def test_a_lease_that_is_renewed_while_its_batch_is_carried_is_not_taken_away(db, clock):
+    await promised(db, a_promise("po_1:1"))
+    claimed = await one(db)
+    clock.shift(50)
+    await db.write(outbox.prolong, "a", [claimed])
+    await db.write(outbox.prolong, "b", [claimed])
+    clock.shift(50)
+
+    assert await db.write(outbox.reclaim, everything=False) == 0
+    assert await ended(db, claimed, there(claimed))

@@ -23,6 +23,8 @@ IDLE = 5.0
 """Seconds after which a courier looks by itself, in case nobody could wake it."""
 SWEEP = 10.0
 """Seconds between looks for expired leases and passed deadlines."""
+RENEW = 20.0
+"""Seconds after which a lease of 60 is renewed while its batch is still on its way."""
 STUMBLES = dt.timedelta(minutes=1)
 """How long one promise waits that alone makes the other side stumble, times the attempts it has had."""
 
@@ -99,14 +101,23 @@ class Courier:
             await asyncio.wait_for(self._awake.wait(), seconds)
 
     async def _carry(self, batch: Batch) -> None:
+        holding = asyncio.create_task(self._hold(batch))
         try:
             kind = self._kinds[batch.claimed[0].kind]
             await self._end(kind, batch, await self._deliver(kind, batch.claimed))
         except Exception:  # noqa: BLE001  # the lease runs out, and somebody carries it again
             log.exception("courier.cannot_settle", lane=batch.lane)
         finally:
+            holding.cancel()
             self._busy[batch.lane] -= 1
             self.wake()
+
+    async def _hold(self, batch: Batch) -> None:
+        """Renew a lease for as long as its batch is carried: a slow mail server or webhook must not make everything leave twice."""
+        while True:
+            await asyncio.sleep(RENEW)
+            with contextlib.suppress(errors.StorageUnavailable):
+                await self._db.write(outbox.prolong, self._owner, batch.claimed)
 
     async def _deliver(self, kind: Kind, claimed: Sequence[Claimed]) -> list[Outcome]:
         try:

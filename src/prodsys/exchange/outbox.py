@@ -143,6 +143,11 @@ _lease = hot(
         lease_until=bindparam("until", type_=deliveries.c.lease_until.type),
     )
 )
+_prolong = hot(
+    update(deliveries)
+    .where(in_ints(deliveries.c.pk, "claimed"), deliveries.c.state == "leased", deliveries.c.owner == bindparam("by"))
+    .values(lease_until=bindparam("until", type_=deliveries.c.lease_until.type))
+)
 _hold_probe = hot(update(lanes).where(lanes.c.lane == bindparam("name")).values(probe_at=bindparam("next", type_=lanes.c.probe_at.type)))
 _settle = hot(
     update(deliveries)
@@ -238,6 +243,11 @@ def _together(due: Sequence[Claimed]) -> list[Claimed]:
     if due[0].attempt > ALONE_AFTER:
         return [due[0]]
     return list(takewhile(lambda one: one.kind == due[0].kind and one.attempt <= ALONE_AFTER, due))
+
+
+def prolong(tx: Tx, owner: str, claimed: Sequence[Claimed]) -> None:
+    """Renew the lease of promises that are still being carried by whoever claimed them."""
+    _prolong.run(tx, {"claimed": [one.pk for one in claimed], "by": owner, "until": now() + LEASE})
 
 
 def settle(tx: Tx, owner: str, results: Sequence[tuple[Claimed, Outcome]]) -> list[tuple[Claimed, Outcome]]:

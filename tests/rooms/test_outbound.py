@@ -735,3 +735,23 @@ def test_a_refusal_that_repeats_our_token_does_not_spread_it() -> None:
 @pytest.mark.parametrize("body", [b"", b"[]", b"null", b"<html>", b"\xff", b"{" * 50_000, b'{"issues":' + b"[" * 50_000])
 def test_what_is_no_object_is_no_problem_document(body: bytes) -> None:
     assert outbound.read_problem(an_answer(422, body)) is None
+
+
+@pytest.mark.parametrize(
+    ("url", "trust"),
+    [
+        ("http://127.0.0.1:8071/inbox", "admin"),
+        ("https://10.1.2.3/inbox", "admin"),
+        ("https://10.1.2.3:8443/inbox", "admin"),
+        ("http://10.1.2.3/inbox", "partner"),
+        ("https://10.1.2.3:9200/inbox", "partner"),
+        ("https://192.168.0.1/inbox", "partner"),
+        ("https://intranet.example/inbox", "partner"),
+    ],
+)
+async def test_in_a_network_the_operator_has_opened_a_partner_may_still_name_no_odd_port_and_no_plain_http(url: str, trust: str) -> None:
+    out = Outbound([*LOOPBACK, ipaddress.ip_network("10.0.0.0/8")])
+    try:
+        assert out.trust_of(url) == trust
+    finally:
+        await out.close()

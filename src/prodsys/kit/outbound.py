@@ -213,13 +213,20 @@ class Outbound:
         }
 
     def trust_of(self, url: str) -> Trust:
-        """Whose word an address counts as that a partner gave: an admin's inside a network the operator has opened, else the partner's."""
+        """Whose word an address counts as that a partner gave: an admin's inside a network the operator has opened, else the partner's.
+
+        There, too, a partner may name no other port and no plain http, or he could knock at everything that stands in that network;
+        only on this very machine, where companies try each other out, he may.
+        """
         target = read_address(url, "admin")
         if isinstance(target, Forbidden):
             return "partner"
         # Only an address that stands there as such: a name may lead elsewhere tomorrow.
         literal = _literal("127.0.0.1" if target.host == "localhost" else target.host)
-        return "admin" if literal is not None and self._inside(literal) else "partner"
+        if literal is None or not self._inside(literal):
+            return "partner"
+        is_like_any_partner = target.scheme == "https" and target.port in PARTNER_PORTS
+        return "admin" if literal.is_loopback or is_like_any_partner else "partner"
 
     async def close(self) -> None:
         """Close every kept connection."""

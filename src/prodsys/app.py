@@ -57,7 +57,7 @@ from prodsys.tokens import actions as tokens
 from prodsys.tokens import api as tokens_api
 from prodsys.tokens.guard import Guard, guard_of
 from prodsys.upkeep import api as upkeep_api
-from prodsys.upkeep import readiness, retention
+from prodsys.upkeep import backup, readiness, retention
 from prodsys.users import api as users_api
 from prodsys.users.actions import Passwords
 from prodsys.users.model import Opened, Sessions
@@ -89,7 +89,7 @@ class Instance(msgspec.Struct, frozen=True, kw_only=True):
 @contextlib.asynccontextmanager
 async def opened(settings: Settings, *, serving: bool) -> AsyncIterator[Instance]:
     """Open a company's database and vault. Only a server takes the lock; the command line is a guest in the same file."""
-    vault = _vault(settings)
+    vault, is_new = _vault(settings)
     outbound = Outbound(
         allowed_networks=[ip_network(text.strip()) for text in settings.allowed_networks.split(",") if text.strip()],
         ca_file=Path(settings.ca_file) if settings.ca_file else None,
@@ -97,16 +97,21 @@ async def opened(settings: Settings, *, serving: bool) -> AsyncIterator[Instance
     )
     db = await open_database(settings.url, lock=serving, threads=settings.database_threads)
     try:
+        if is_new and (lost := await db.write(backup.tell_of_lost_key, vault)):
+            log.error("vault_key_lost", sentence=lost)
         yield Instance(settings=settings, db=db, vault=vault, outbound=outbound)
     finally:
         await outbound.close()
         await db.close()
 
 
-def _vault(settings: Settings) -> Vault:
+def _vault(settings: Settings) -> tuple[Vault, bool]:
+    """The vault, and whether its key had to be made just now."""
     home = Path(settings.home)
     home.mkdir(parents=True, exist_ok=True, mode=0o700)
-    return Vault.create(Path(settings.vault_key_file) if settings.vault_key_file else home / "vault.key")
+    file = Path(settings.vault_key_file) if settings.vault_key_file else home / "vault.key"
+    is_new = not file.exists()
+    return Vault.create(file), is_new
 
 
 def create_app(instance: Instance) -> Litestar:

@@ -24,11 +24,12 @@ from prodsys.partners import store as partners
 from prodsys.scopes import CONSOLE, GUIDE_SCOPES, PRODSYS_MODULE
 from prodsys.settings import Settings
 from prodsys.tables import counters, deliveries
+from prodsys.tables import partners as partners_table
 from prodsys.tokens import actions as tokens
 from prodsys.upkeep import upgrade
 from prodsys.upkeep.backup import Backup, CannotBackUp, CannotRestore, Restored, backup, restore
 from tests import postgres
-from tests.rooms.makers import Supplier, a_supplier, an_order, placed
+from tests.rooms.makers import Supplier, a_supplier, an_order, logged, placed
 
 PASSPHRASE = "correct horse battery staple"
 
@@ -369,3 +370,25 @@ async def changes(instance: app.Instance, token: str, after: str | None = None) 
     ):
         headers = {"Authorization": f"Bearer {token}"}
         return await caller.get("/purchase-orders/changes", headers=headers, params={"after": after} if after else {})
+
+
+async def test_a_key_that_is_not_where_it_was_is_never_replaced_in_silence(home: Settings):
+    async with a_company(home) as (instance, supplier):
+        sealed = instance.vault.seal("pst_x")
+        values: dict[str, Any] = {"endpoint": "https://havn.example", "token": sealed}
+        await instance.db.write(lambda tx: tx.execute(update(partners_table).where(partners_table.c.pk == supplier.partner).values(values)))
+    (Path(home.home) / "vault.key").unlink()
+
+    async with app.opened(home, serving=True) as instance:
+        told = await logged(instance.db, "vault.key_lost", "partner.credentials_needed")
+    async with app.opened(home, serving=True) as instance:
+        again = await logged(instance.db, "vault.key_lost")
+
+    assert sorted(entry.code for entry in told) == ["partner.credentials_needed", "vault.key_lost"]
+    assert "put the old key file back" in next(entry.message for entry in told if entry.code == "vault.key_lost")
+    assert len(again) == 1
+
+
+async def test_a_first_start_has_nothing_to_say_of_its_key(home: Settings):
+    async with app.opened(home, serving=True) as instance:
+        assert await logged(instance.db, "vault.key_lost") == []

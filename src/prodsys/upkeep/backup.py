@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 import msgspec
-from sqlalchemy import make_url
+from sqlalchemy import inspect, make_url
 
 from prodsys.company import actions as company
 from prodsys.exchange import outbox, timetable
@@ -26,6 +26,7 @@ from prodsys.partners.model import Check, checklist
 from prodsys.purchasing import reconciling
 from prodsys.settings import Settings
 from prodsys.upkeep import upgrade
+from prodsys.webhooks import store as hooks
 
 MADE = "backup.made"
 """The log's word for a backup; `doctor` asks when the last one was."""
@@ -241,6 +242,38 @@ def _renewed(tx: Tx, vault: Vault | None, note: _Note, answers_every: int) -> tu
     outbox.reclaim(tx, everything=True)
     timetable.free_all(tx)
     reconciling.ask_all(tx, f"Our own backup of {note.made_at:%Y-%m-%d %H:%M} UTC was restored.", answers_every=answers_every)
+    locked = _locked(tx, vault)
+    tell(
+        tx,
+        Entry(
+            code="backup.restored",
+            message=f"The backup of {note.made_at:%Y-%m-%d %H:%M} UTC was restored.",
+            level="warning",
+            actor="console",
+        ),
+    )
+    return company.renew_epoch(tx), locked
+
+
+def tell_of_lost_key(tx: Tx, vault: Vault) -> str:
+    """Say what the key that was made just now cannot open; the sentence, empty where nothing was sealed before."""
+    if not inspect(tx).has_table("partners"):
+        return ""
+    locked = _locked(tx, vault)
+    if not locked and not hooks.has_any(tx):
+        return ""
+    names = ", ".join(one.name for one in locked[:10]) + (" …" if len(locked) > 10 else "")
+    message = (
+        "The vault's key was not where it should be, so a new one was made. What was sealed with the old one stays shut: "
+        f"tokens of {names or 'nobody'}, secrets of webhooks, bundles nobody has claimed. Stop the server and put the old key file back; "
+        "if it is lost, enter the tokens again and rotate the webhooks' secrets."
+    )
+    tell(tx, Entry(code="vault.key_lost", message=message, level="error", actor="console"))
+    return message
+
+
+def _locked(tx: Tx, vault: Vault | None) -> list[Locked]:
+    """The suppliers whose tokens this vault cannot open, each marked and told of."""
     locked = [supplier for supplier in partners.connected(tx) if not _opens(vault, supplier.sealed)]
     for supplier in locked:
         message = f"The token {supplier.name} gave us cannot be opened with the key that is here; enter it again."
@@ -252,16 +285,7 @@ def _renewed(tx: Tx, vault: Vault | None, note: _Note, answers_every: int) -> tu
                 code="partner.credentials_needed", message=message, level="error", partner=supplier.pk, subject=supplier.id, actor="console"
             ),
         )
-    tell(
-        tx,
-        Entry(
-            code="backup.restored",
-            message=f"The backup of {note.made_at:%Y-%m-%d %H:%M} UTC was restored.",
-            level="warning",
-            actor="console",
-        ),
-    )
-    return company.renew_epoch(tx), [Locked(id=supplier.id, name=supplier.name) for supplier in locked]
+    return [Locked(id=supplier.id, name=supplier.name) for supplier in locked]
 
 
 def _opens(vault: Vault | None, sealed: str | None) -> bool:

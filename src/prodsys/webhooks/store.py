@@ -94,6 +94,12 @@ def count(tx: Tx, partner: int | None) -> int:
     return tx.execute(select(func.count()).select_from(webhooks).where(_of(partner))).scalar_one()
 
 
+def has_any(tx: Tx) -> bool:
+    """Whether anybody has registered an address, or we ours at a supplier: then secrets are sealed here."""
+    ours = select(_r.pk).where(_r.sealed.is_not(None)).limit(1)
+    return tx.execute(select(_w.pk).limit(1)).first() is not None or tx.execute(ours).first() is not None
+
+
 def one(tx: Tx, partner: int | None, id: str, *, lock: bool = False) -> Webhook:
     """A webhook of this partner, or of the house. Raises NotFound."""
     query = select(webhooks).where(_w.id == id, _of(partner))

@@ -167,8 +167,8 @@ def _claim(tx: Tx, key: RequestKey) -> Answered | None:
     if known is None or known.created_at < now - WINDOW:
         # Past its 72 hours but not purged yet, or given up in this very moment: the key is free.
         _forget.run(tx, at)
-        insert_new(tx, idempotency_keys, row)
-        return None
+        # Somebody else may have taken it in between; then his answer is ours.
+        return None if insert_new(tx, idempotency_keys, row) else _claim(tx, key)
     if known.digest != key.digest:
         raise errors.IdempotencyKeyReused
     if known.secret_id is not None:

@@ -140,6 +140,8 @@ def _offering(answer: Answering, name: str, columns: list[Column]) -> Answering:
         content = await anyio.to_thread.run_sync(_as_xlsx, columns, first, pages)
         return Response(content, media_type=XLSX, headers=headers)
 
+    # The contract reads an operation's words from its function.
+    offering.__doc__, offering.__name__ = answer.__doc__, getattr(answer, "__name__", name)
     return offering
 
 

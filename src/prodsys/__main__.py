@@ -7,14 +7,14 @@ from click import ClickException, Context
 from click.exceptions import Abort, Exit
 
 import prodsys
-from prodsys.terminal import catalogues, drafts, files, logs, mail, operating, orders, partners, say, serving, tokens, users
+from prodsys.terminal import catalogues, drafts, files, logs, mail, operating, orders, partners, persons, say, serving, tokens, users
 
 click.rich_click.TEXT_MARKUP = "rich"
 click.rich_click.SHOW_ARGUMENTS = True
 click.rich_click.COMMAND_GROUPS = {
     "prodsys": [
         {"name": "Begin and run", "commands": ["init", "serve", "worker", "migrate"]},
-        {"name": "Who may do what", "commands": ["token", "user", "module"]},
+        {"name": "Who may do what", "commands": ["token", "user", "person", "module"]},
         {"name": "Trade", "commands": ["partner", "articles", "contacts", "catalogue", "order", "export", "draft"]},
         {"name": "Look after it", "commands": ["logs", "mail", "doctor", "backup", "restore", "config", "openapi"]},
     ]
@@ -57,6 +57,7 @@ for command in (
     serving.migrate,
     tokens.token,
     users.user,
+    persons.person,
     operating.module,
     partners.partner,
     files.articles,

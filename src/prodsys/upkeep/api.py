@@ -1,15 +1,20 @@
-"""The door of Admin > Settings: which numbers are in force."""
+"""The doors of Admin > Settings: which numbers are in force, and what is kept of one person."""
 
 from typing import Annotated
 
 import msgspec
-from litestar import get
+from litestar import get, post
 from litestar.di import NamedDependency
+from litestar.params import JSONBody
 from msgspec import Meta
 
-from prodsys.scopes import Scope, allows
+from prodsys import errors
+from prodsys.kit.db import Database
+from prodsys.kit.web import answers
+from prodsys.scopes import Caller, Scope, allows
 from prodsys.settings import Settings
-from prodsys.upkeep import retention
+from prodsys.upkeep import persons, retention
+from prodsys.upkeep.persons import Erased, PersonalData
 
 
 class SettingsInForce(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,4 +49,37 @@ async def get_settings(settings: NamedDependency[Settings]) -> SettingsInForce:
     )
 
 
-routes = [get_settings]
+class OnePerson(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The person meant, by e-mail; upper and lower case are the same."""
+
+    email: Annotated[str, Meta(min_length=5, max_length=120)]
+
+
+@post(
+    "/persons/export",
+    status_code=200,
+    operation_id="export_person",
+    summary="Everything held about a person",
+    tags=["operation"],
+    **allows(Scope.USERS_WRITE),
+)
+async def export_person(data: JSONBody[OnePerson], caller: NamedDependency[Caller], db: NamedDependency[Database]) -> PersonalData:
+    """Account, cards, documents, messages and logs in which the person is named."""
+    return await db.write(persons.export, caller, data.email)
+
+
+@post(
+    "/persons/erase",
+    status_code=200,
+    operation_id="erase_person",
+    summary="Erase a person's name, e-mail and phone",
+    responses=answers(errors.NotFound, errors.WrongState),
+    tags=["operation"],
+    **allows(Scope.USERS_WRITE),
+)
+async def erase_person(data: JSONBody[OnePerson], caller: NamedDependency[Caller], db: NamedDependency[Database]) -> Erased:
+    """Everywhere, for good; orders stay, without the person. Their digests stay as first taken, so that a repeat is still recognised."""
+    return await db.write(persons.erase, caller, data.email)
+
+
+routes = [get_settings, export_person, erase_person]

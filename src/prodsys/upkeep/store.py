@@ -1,11 +1,14 @@
-"""The rows that are dropped when their time has come."""
+"""The rows that are dropped when their time has come, and those a person is mentioned in."""
 
 import datetime as dt
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from sqlalchemy import case, delete, func, select, text, update
+import msgspec
+from sqlalchemy import BigInteger, case, delete, func, or_, select, text, update
 
-from prodsys.kit.db import Tx, in_ints, insert_new
-from prodsys.tables import counters, deliveries, log_entries, partners, sales_changes
+from prodsys.kit.db import Code, Tx, in_ints, insert_new, metadata
+from prodsys.tables import alert_news, contacts, counters, deliveries, log_entries, partners, sales_changes, subscriptions, users
 
 _BODIES = "log_bodies_dropped"
 """The counter that says up to which key of the logs no documents are left, so that nobody looks there again."""
@@ -77,3 +80,85 @@ def drop_changes(tx: Tx, partner: int, before: dt.datetime, most: int) -> int:
 def free_pages(tx: Tx) -> int:
     """How many pages of a SQLite file hold nothing; PostgreSQL sees to it itself, so there are none."""
     return int(tx.execute(text("PRAGMA freelist_count")).scalar_one()) if tx.dialect.name == "sqlite" else 0
+
+
+class Place(msgspec.Struct, frozen=True, kw_only=True):
+    """A record in which a person may be mentioned: its table, its key, its public id where it has one, and its texts by column."""
+
+    table: str
+    key: dict[str, Any]
+    id: str
+    texts: dict[str, str]
+
+
+class Account(msgspec.Struct, frozen=True, kw_only=True):
+    """A person's account; `is_last` is whether nobody else may sign in."""
+
+    pk: int
+    id: str
+    email: str
+    name: str
+    is_last: bool
+
+
+_NOT_TEXTS = frozenset({"id", "digest", "sent_digest", "password", "email_key", "token", "sealed", "sha256", "epoch", "trace_id", "dedup"})
+_OF_THE_ACCOUNT = frozenset({"users"})
+
+
+def places(tx: Tx, email: str, words: Sequence[str]) -> list[Place]:
+    """Every record with this e-mail, in any case, or one of these words in a text; the account itself and what is on its way left out."""
+    found = []
+    for table in metadata.sorted_tables:
+        columns = [
+            column for column in table.c if isinstance(column.type, Code) and column.name not in _NOT_TEXTS and not column.primary_key
+        ]
+        if not columns or table.name in _OF_THE_ACCOUNT:
+            continue
+        has_it = [column.icontains(email, autoescape=True) for column in columns]
+        has_it += [column.contains(word, autoescape=True) for column in columns for word in words if " " in word]
+        has_it += [column == word for column in columns for word in words if " " not in word]
+        query = select(table).where(or_(*has_it))
+        if table is deliveries:
+            query = query.where(deliveries.c.settled_at.is_not(None))
+        for row in tx.execute(query).mappings():
+            texts = {str(column.name): row[column.name] for column in columns if isinstance(row[column.name], str) and row[column.name]}
+            key = {str(column.name): row[column.name] for column in table.primary_key}
+            found.append(Place(table=str(table.name), key=key, id=str(row.get("id", "")), texts=texts))
+    return found
+
+
+def rewrite(tx: Tx, place: Place, texts: Mapping[str, str]) -> None:
+    """Let texts of a record say something else; where it has a version, that is a new one."""
+    table = metadata.tables[place.table]
+    values: dict[str, Any] = dict(texts)
+    if "version" in table.c and isinstance(table.c.version.type, BigInteger):
+        values["version"] = table.c.version + 1
+    tx.execute(update(table).where(*(table.c[name] == value for name, value in place.key.items())).values(values))
+
+
+def account(tx: Tx, email: str) -> Account | None:
+    """The account of a person, by casefolded e-mail."""
+    row = tx.execute(select(users.c.pk, users.c.id, users.c.email, users.c.name).where(users.c.email == email)).first()
+    if row is None:
+        return None
+    others = tx.execute(select(func.count()).select_from(users).where(users.c.is_active, users.c.pk != row.pk)).scalar_one()
+    return Account(pk=row.pk, id=row.id, email=row.email, name=row.name, is_last=others == 0)
+
+
+def close_account(tx: Tx, pk: int, id: str) -> None:
+    """Let an account be nobody's: it cannot be signed in to, and nothing is sent to it."""
+    nobody = {
+        "email": f"{id.lower()}@erased.invalid",
+        "name": "erased",
+        "password": "!",
+        "is_active": False,
+        "version": users.c.version + 1,
+    }
+    tx.execute(update(users).where(users.c.pk == pk).values(nobody))
+    tx.execute(delete(subscriptions).where(subscriptions.c.person == pk))
+    tx.execute(delete(alert_news).where(alert_news.c.person == pk))
+
+
+def forget_key(tx: Tx, email: str) -> None:
+    """Let no contact be recognised by this e-mail any more."""
+    tx.execute(update(contacts).where(contacts.c.email_key == email).values(email_key=""))

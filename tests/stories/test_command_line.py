@@ -347,3 +347,15 @@ def test_an_order_nobody_has_sent_is_cancelled_and_neither_accepted_nor_received
     assert [accepted.code, received.code, misspelt.code] == [1, 1, 2]
     assert "only an answer with changes can be accepted" in accepted.err
     assert (cancelled["acceptance"], cancelled["reason"]) == ("cancelled", "Not needed")
+
+
+def test_an_order_is_put_on_paper_and_who_changed_what_is_told(fjord: Shell, tmp_path: Path):
+    fjord.done("order", "import", a_file(tmp_path, "orders.csv", ORDERS.replace("Fjord Lager AS", "")))
+
+    fjord.done("order", "pdf", "PO-1042", "--output", str(tmp_path / "order.pdf"))
+    changed = fjord.done("logs", "changes", "--kind", "module", "--json").json["items"]
+    told = fjord.done("logs", "changes", "--kind", "module").out
+
+    assert (tmp_path / "order.pdf").read_bytes().startswith(b"%PDF")
+    assert [(one["subject"], one["after"]) for one in changed] == [("prodsys-to-prodsys", {"is_on": True})]
+    assert "is_on: False → True" in told

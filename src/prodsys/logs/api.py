@@ -8,6 +8,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, QueryParameter
 
 from prodsys import errors
+from prodsys.documents import Issue
 from prodsys.kit.db import Database
 from prodsys.kit.web import After, IfNoneMatch, Limit, Page, decode_cursor, encode_cursor, etag_of, tagged
 from prodsys.logs import store
@@ -49,8 +50,8 @@ async def list_log_entries(
         partner=partner,
         number=number,
         subject=subject,
-        since=since,
-        until=until,
+        since=_with_zone(since, "since"),
+        until=_with_zone(until, "until"),
     )
     shown = rows[:limit]
     return Page(items=[entry for _, entry in shown], next=encode_cursor("logs", shown[-1][0]) if len(rows) > limit else None)
@@ -90,10 +91,24 @@ async def list_changes(
 ) -> Page[Changed]:
     before = None if after is None else decode_cursor(after, "changes-log", int)[0]
     rows = await db.read(
-        store.changes_page, before=before, limit=limit + 1, kind=kind, subject=subject, actor=actor, since=since, until=until
+        store.changes_page,
+        before=before,
+        limit=limit + 1,
+        kind=kind,
+        subject=subject,
+        actor=actor,
+        since=_with_zone(since, "since"),
+        until=_with_zone(until, "until"),
     )
     shown = rows[:limit]
     return Page(items=[change for _, change in shown], next=encode_cursor("changes-log", shown[-1][0]) if len(rows) > limit else None)
+
+
+def _with_zone(moment: dt.datetime | None, name: str) -> dt.datetime | None:
+    if moment is not None and moment.tzinfo is None:
+        message = "A moment needs its zone, as 2026-11-21T10:00:00Z."
+        raise errors.Invalid(issues=[Issue(code="zone_missing", message=message, pointer=f"/query/{name}", blocks=True)])
+    return moment
 
 
 routes = [list_log_entries, read_log_entry, list_changes]

@@ -430,3 +430,27 @@ async def test_nothing_of_all_this_was_a_fault_of_ours(desk: Desk) -> None:
     answer = await desk.send(order(number="PO-last"))
 
     assert answer.status_code == 201
+
+
+async def test_an_order_of_more_than_twelve_digits_is_refused_with_words(fjord: Company) -> None:
+    line = {"line_id": "10", "article_number": "X", "quantity": "999999999999", "unit": "H87", "unit_price": "999999999999"}
+    many = [{"line_id": str(at), "article_number": "X", "quantity": "1", "unit": "H87", "unit_price": "500000000000"} for at in range(2)]
+
+    one = await fjord.http.post("/purchasing/orders", json={"currency": "NOK", "lines": [line]})
+    sum_of_two = await fjord.http.post("/purchasing/orders", json={"currency": "NOK", "lines": many})
+
+    assert (one.status_code, one.json()["issues"][0]["pointer"]) == (422, "/lines/0/unit_price")
+    assert (sum_of_two.status_code, sum_of_two.json()["issues"][0]["code"]) == (422, "amount_too_large")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/logs?since=2026-01-01T00:00:00",
+        "/logs?until=0001-01-01T00:00:00%2B14:00",
+        "/changes-log?since=9999-12-31T23:59:59-14:00",
+        "/purchasing/orders?from_date=0001-01-01&to_date=9999-12-31",
+    ],
+)
+async def test_odd_moments_are_no_fault_of_ours(fjord: Company, path: str) -> None:
+    assert (await fjord.http.get(path)).status_code in (200, 422)

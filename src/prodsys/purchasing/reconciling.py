@@ -398,8 +398,11 @@ def _write_down(tx: Tx, supplier: Supplier, pairs: Sequence[tuple[OrderThere, He
     """Write down orders that we lost, as the supplier holds them: delivered, with his answers; the numbers of those written."""
     chosen: dict[str, list[tuple[OrderThere, Held, Order]]] = {}
     for there, held in pairs:
-        if held.order is not None and documents.plain(held.order.number) == there.number and held.order.revision == there.revision:
-            chosen.setdefault(there.number, []).append((there, held, held.order))
+        order = held.order
+        if order is None or model.too_large(order):
+            continue
+        if documents.plain(order.number) == there.number and order.revision == there.revision:
+            chosen.setdefault(there.number, []).append((there, held, order))
     taken = store.numbers_taken(tx, sorted(chosen))
     strangers = {number for number, row in taken.items() if row.partner != supplier.pk}
     ours = store.articles_named(

@@ -27,6 +27,10 @@ from prodsys.purchasing.words import cancel_there_too
 from prodsys.webhooks.sending import promise_logged
 
 
+MOST_PAGES = 200
+"""Pages of a supplier's feed read at one go, 500 changes each."""
+
+
 async def pull_answers(db: Database, reach: Reach, partner: str) -> str:
     """Hear from a supplier (by id) everything he has said since last time; returns why not, or an empty text.
 
@@ -41,7 +45,7 @@ async def pull_answers(db: Database, reach: Reach, partner: str) -> str:
     except VaultLocked as locked:
         return str(locked)
     cursor = supplier.their_cursor or None
-    while True:
+    for _ in range(MOST_PAGES):
         answer = await abroad.changes(cursor)
         match answer:
             case CursorGone() if cursor is not None:
@@ -56,6 +60,8 @@ async def pull_answers(db: Database, reach: Reach, partner: str) -> str:
                 return f"{supplier.name} does not know any cursor of ours, not even the first."
             case _:
                 return said_of(answer)
+    # A feed that never ends must not keep us for ever; the rest is read next time.
+    return ""
 
 
 def _begin_again(tx: Tx, supplier: Supplier) -> None:

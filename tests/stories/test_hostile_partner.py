@@ -1,5 +1,7 @@
 """A partner who tries it on: he learns nothing early, nothing of others, and gets clear words for what is shut."""
 
+import asyncio
+import hashlib
 from typing import Any
 
 import pytest
@@ -91,3 +93,21 @@ async def test_a_revision_that_was_replaced_cannot_be_cancelled_and_never_answer
 
     assert (answer.status_code, answer.json()["code"]) == (409, "wrong_state")
     assert (await fjord.call("GET", "/sales/cancellations"))["items"] == []
+
+
+async def test_a_file_another_partner_has_sent_is_as_new_as_any(fjord: Company, partner: Any) -> None:
+    buyer, _ = partner
+    havn = await fjord.hand_over(HAVN.name, HAVN.organisation_number)
+    content = b"A drawing of ours."
+    door = f"/attachments/{hashlib.sha256(content).hexdigest()}"
+    async with fjord.as_(havn["token"]["token"]) as other:
+        first = await other.put(door, content=content)
+
+    before = await buyer.get(door)
+    same = await buyer.put(door, content=content)
+    again = await buyer.put(door, content=content)
+    at_once = await asyncio.gather(*(buyer.put(f"/attachments/{hashlib.sha256(b'Two').hexdigest()}", content=b"Two") for _ in range(5)))
+
+    assert (first.status_code, before.status_code, same.status_code, again.status_code) == (201, 404, 201, 200)
+    assert first.json() == same.json()
+    assert {answer.status_code for answer in at_once} <= {200, 201}

@@ -6,7 +6,7 @@ import msgspec
 
 from prodsys import errors
 from prodsys.attachments import model, store
-from prodsys.attachments.model import CHUNK, MOST_BYTES, Inspector
+from prodsys.attachments.model import CHUNK, MOST_BYTES, MOST_UNUSED_BYTES, Inspector
 from prodsys.attachments.store import HOUSE, Kept
 from prodsys.documents import Attachment, Issue
 from prodsys.kit.db import Database, Tx
@@ -30,8 +30,11 @@ async def take(db: Database, caller: Caller, sha256: str, pieces: AsyncIterator[
     """Keep a file of at most 20 MB, chunk by chunk, so that neither memory nor other writers suffer; and whether it is new here.
 
     Whoever sends it has shown that he has it, and may from now on name it. Raises TooLarge, and BadFile for a content that is not of the
-    hash, or of no kind that is taken; then nothing is kept.
+    hash, or of no kind that is taken; then nothing is kept. TooManyRequests stops a partner who fills our disk with what he never orders by.
     """
+    if caller.partner is not None and await db.read(store.unused_bytes, caller.partner) > MOST_UNUSED_BYTES:
+        message = "Much of what you have sent is named by no order; name it, or wait until it is dropped."
+        raise errors.TooManyRequests(message, headers={"Retry-After": "3600"})
     known = await db.read(store.held, holder_of(caller), [sha256])
     if known:
         async for _ in pieces:

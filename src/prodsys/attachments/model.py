@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 
 MOST_BYTES = 20_000_000
 CHUNK = 256 * 1024
+MOST_UNUSED_BYTES = 2_000_000_000
+"""Of one partner, not named by any order: as much as one order may name."""
 
 ENDINGS: Mapping[str, str] = {
     "application/pdf": "pdf",

@@ -4,10 +4,11 @@ import datetime as dt
 from collections.abc import Collection, Sequence
 
 import msgspec
-from sqlalchemy import bindparam, delete, exists, insert, select, update
+from sqlalchemy import bindparam, delete, exists, func, insert, select, update
+from sqlalchemy.exc import IntegrityError
 
 from prodsys.kit.clock import now
-from prodsys.kit.db import Tx, hot, in_ints, in_texts, insert_new, insert_or_ignore
+from prodsys.kit.db import Tx, hot, in_ints, in_texts, insert_new, insert_or_ignore, savepoint
 from prodsys.kit.ids import new_id
 from prodsys.tables import attachment_chunks, attachment_holders, attachment_uses, attachments
 
@@ -64,14 +65,28 @@ def drop(tx: Tx, pks: Collection[int]) -> None:
 
 
 def finish(tx: Tx, pk: int, sha256: str, size: int, media_type: str, holder: int) -> bool:
-    """Let a file that has been sent whole be there under its hash, and note who has it; False when it was here before."""
+    """Let a file that has been sent whole be there under its hash, and note who has it; False when he had sent it before.
+
+    That somebody else has the same file is nobody's business, so it makes no difference to the answer.
+    """
     before = _kept.first(tx, {"sha256": sha256})
     if before is None:
-        tx.execute(update(attachments).where(_a.pk == pk).values(sha256=sha256, size=size, media_type=media_type))
-    else:
+        try:
+            with savepoint(tx):
+                tx.execute(update(attachments).where(_a.pk == pk).values(sha256=sha256, size=size, media_type=media_type))
+        except IntegrityError:
+            before = _kept.first(tx, {"sha256": sha256})  # another transaction was a moment faster with the same file
+    if before is not None:
         drop(tx, [pk])
-    insert_new(tx, attachment_holders, {"attachment": pk if before is None else before.pk, "partner": holder, "at": now()})
-    return before is None
+    return insert_new(tx, attachment_holders, {"attachment": pk if before is None else before.pk, "partner": holder, "at": now()})
+
+
+def unused_bytes(tx: Tx, holder: int) -> int:
+    """How much this partner has sent that no order names."""
+    named = exists().where(attachment_uses.c.attachment == _a.pk)
+    held = attachments.join(attachment_holders, attachment_holders.c.attachment == _a.pk)
+    size = select(func.coalesce(func.sum(_a.size), 0)).select_from(held).where(attachment_holders.c.partner == holder, ~named)
+    return int(tx.execute(size).scalar_one())
 
 
 def kept(tx: Tx, sha256: str) -> Kept | None:

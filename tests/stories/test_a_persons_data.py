@@ -77,4 +77,4 @@ async def test_an_account_is_closed_and_its_name_is_gone_from_what_it_did(fjord:
         refused = await anybody.post("/sessions", json={"email": person["email"], "password": person["password"]})
     assert done["had_account"]
     assert (shut.status_code, refused.status_code) == (401, 401)
-    assert person["email"] not in await fjord.db.read(every_text)
+    assert "ola@fjord.example" not in await fjord.db.read(every_text)

@@ -189,6 +189,7 @@ async def collected(home: Path) -> dict[str, Any]:
         await _compare_books(recorder, fjord, nordlys, partner, token)
         await _by_mail(recorder, fjord)
         await _look_after_it(recorder, fjord, nordlys, partner)
+        await _leave_alone(recorder, nordlys)
         spelling = Spelling(fjord, nordlys)
         missing = sorted(set(recorder.operations.values()) - set(recorder.kept))
         assert not missing, f"No example of {', '.join(missing)}."
@@ -629,6 +630,14 @@ async def _look_after_it(r: Recorder, fjord: Company, nordlys: Company, partner:
     await r.ask(fjord, "GET", "/logs/{entry_id}", entry_id=entries["items"][0]["id"])
     await r.ask(fjord, "GET", "/metrics")
     await r.ask(fjord, "POST", "/alerts/test-mail", body={"to": "ola@fjord.example"})
+
+
+async def _leave_alone(r: Recorder, nordlys: Company) -> None:
+    """A person asks what is kept of her, and to be forgotten."""
+    siri = {"name": "Siri Havn", "email": "siri@havn.example", "phone": "+47 51 00 00 04"}
+    await nordlys.call("POST", "/contacts", json={"name": "Havnegata Rør AS", "persons": [siri]})
+    await r.ask(nordlys, "POST", "/persons/export", body={"email": siri["email"]})
+    await r.ask(nordlys, "POST", "/persons/erase", body={"email": siri["email"]})
 
 
 def written(examples: dict[str, Any]) -> bytes:

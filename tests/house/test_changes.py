@@ -21,6 +21,8 @@ _OF_TRADE = "part of an order's own history, which tells who did it and when"
 _ASKS = "asks, and sets nothing"
 
 NEEDS_NONE = {
+    "erase_person": "what is taken out is told to nobody; that it was done stands in the integration logs",
+    "export_person": _ASKS,
     "accept_answer": _OF_TRADE,
     "accept_cancellation": _OF_TRADE,
     "answer_by_hand": _OF_TRADE,
@@ -59,7 +61,6 @@ NEEDS_NONE = {
     "send_test_mail": _ASKS,
     "settle_partner_cards": "what it writes into a contact is that contact's change",
     "sign_out": "a sign-in is an event of the integration logs",
-    "switch_module": "in the examples it is set to what it was; that a switch is noted is proven below",
     "sync_partner_cards": "what it writes into a contact is that contact's change",
     "take_back_answer": _OF_TRADE,
     "test_partner": _ASKS,

@@ -24,8 +24,8 @@ async def switch_off(fjord: Company, partner: str) -> None:
 
 
 async def test_who_is_not_traded_with_is_told_so_alone_in_a_batch_and_in_a_dry_run_and_it_is_logged(fjord: Company, partner: Any) -> None:
-    buyer, id = partner
-    await switch_off(fjord, id)
+    buyer, partner_id = partner
+    await switch_off(fjord, partner_id)
     orders = [an_order(NORDLYS, "PO-1"), an_order(NORDLYS, "PO-2")]
 
     alone = await buyer.post("/purchase-orders", json=orders[0])
@@ -36,7 +36,7 @@ async def test_who_is_not_traded_with_is_told_so_alone_in_a_batch_and_in_a_dry_r
     assert {answer.json()["code"] for answer in (alone, together, asked)} == {"partner_inactive"}
     logged = await fjord.logged(code="order.refused")
     assert sorted(entry["number"] for entry in logged) == ["PO-1", "PO-1", "PO-2"]
-    assert {entry["partner"] for entry in logged} == {id}
+    assert {entry["partner"] for entry in logged} == {partner_id}
 
 
 async def test_an_answer_that_can_still_be_taken_back_is_nowhere_to_be_seen(fjord: Company, partner: Any) -> None:

@@ -30,7 +30,7 @@ async def take(db: Database, caller: Caller, sha256: str, pieces: AsyncIterator[
     """Keep a file of at most 20 MB, chunk by chunk, so that neither memory nor other writers suffer; and whether it is new here.
 
     Whoever sends it has shown that he has it, and may from now on name it. Raises TooLarge, and BadFile for a content that is not of the
-    hash, or of no kind that is taken; then nothing is kept. TooManyRequests stops a partner who fills our disk with what he never orders by.
+    hash, or of no kind that is taken; then nothing is kept; TooManyRequests for a partner who fills our disk with what no order names.
     """
     if caller.partner is not None and await db.read(store.unused_bytes, caller.partner) > MOST_UNUSED_BYTES:
         message = "Much of what you have sent is named by no order; name it, or wait until it is dropped."

@@ -182,7 +182,6 @@ _next_probe = hot(
 )
 _ids = hot(select(deliveries.c.dedup, deliveries.c.id).where(in_texts(deliveries.c.dedup, "dedups")))
 _waiting = hot(select(deliveries.c.dedup).where(in_texts(deliveries.c.dedup, "dedups"), deliveries.c.state.in_(["ready", "leased"])))
-_waiting = hot(select(deliveries.c.dedup).where(in_texts(deliveries.c.dedup, "dedups"), deliveries.c.state.in_(["ready", "leased"])))
 
 
 def promise(tx: Tx, *promises: Promise) -> list[str]:
@@ -402,11 +401,6 @@ def withdraw(tx: Tx, dedup: str) -> bool:
         update(deliveries).where(deliveries.c.dedup == dedup, deliveries.c.state == "ready").values(state="done", last_error="withdrawn")
     )
     return tx.execute(taken_back).rowcount == 1
-
-
-def waiting(tx: Tx, dedups: Sequence[str]) -> set[str]:
-    """Which of these promises, by what makes each the only one of its kind, have not left yet."""
-    return {row.dedup for row in _waiting.all(tx, {"dedups": dedups})} if dedups else set()
 
 
 def waiting(tx: Tx, dedups: Sequence[str]) -> set[str]:

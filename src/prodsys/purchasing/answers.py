@@ -26,7 +26,6 @@ from prodsys.purchasing.terms import ENDED, STANDS, due_date, is_all_here, is_pr
 from prodsys.purchasing.words import cancel_there_too
 from prodsys.webhooks.sending import promise_logged
 
-
 MOST_PAGES = 200
 """Pages of a supplier's feed read at one go, 500 changes each."""
 

@@ -46,7 +46,6 @@ AT_ONCE = 500
 CHUNK = 1_000
 MOST_PREVIEWED = 2_000
 MOST_NET = Decimal(10) ** 12
-MOST_NET = Decimal(10) ** 12
 MOST_LOGGED = 100
 """Issues of one refused order that get a log line of their own; the rest stand in the order's."""
 
@@ -559,18 +558,6 @@ def written(number: str, revision: int, content: ChangedOrder, lines: Sequence[W
 def as_document(order: Order, revision: int, card: Party) -> Order:
     """The order as it leaves: as stored, with our card as it is today."""
     return msgspec.structs.replace(order, revision=revision, buyer=card)
-
-
-def too_large(order: Order) -> list[Issue]:
-    """Amounts of more than 12 digits before the point, which no supplier takes and no column of ours holds."""
-    issues = [
-        _fault("amount_too_large", f"Line {line.line_id} amounts to more than 12 digits.", f"/lines/{at}/unit_price", line=line.line_id)
-        for at, line in enumerate(order.lines)
-        if line.net is not None and line.net >= MOST_NET
-    ]
-    if not issues and abs(order.net) >= MOST_NET:
-        issues.append(_fault("amount_too_large", "The order amounts to more than 12 digits.", "/lines"))
-    return issues
 
 
 def too_large(order: Order) -> list[Issue]:

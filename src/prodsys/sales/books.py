@@ -6,6 +6,8 @@ import msgspec
 
 from prodsys.articles import store as articles
 from prodsys.articles.model import UNKNOWN, Wanted
+from prodsys.attachments import actions as attachments
+from prodsys.attachments.store import Kept as File
 from prodsys.company.model import Company
 from prodsys.contacts import actions as contacts
 from prodsys.contacts.model import Recognised, keys_of, listed
@@ -37,8 +39,10 @@ from prodsys.sales.model import Arrival, Examined
 class Books:
     """The orders of one buyer, inside one unit of work. Asks one question for a whole batch, never one per order."""
 
-    def __init__(self, tx: Tx, buyer: Buyer, us: Company) -> None:
+    def __init__(self, tx: Tx, buyer: Buyer, us: Company, *, needs_files: bool = True) -> None:
         self._tx = tx
+        self._needs_files = needs_files
+        self._files: dict[str, File] = {}
         self._buyer = buyer
         self._us = us
         self._elsewhere: dict[str, set[str]] = {}
@@ -107,6 +111,7 @@ class Books:
         found = [next(answers) if line.kind == "article" else UNKNOWN for line in lines]
         agreed = articles.agreed(self._tx, self._buyer.pk, {match.article.pk for match in found if match.article is not None})
 
+        self._files = attachments.held(self._tx, self._buyer.pk, {one.sha256 for arrival in arrivals for one in arrival.order.attachments})
         issues, start = [], 0
         buyers: dict[bytes, Recognised] = {}
         for arrival in arrivals:
@@ -123,7 +128,7 @@ class Books:
             card = write(arrival.order.buyer)
             if card not in buyers:
                 buyers[card] = self._recognise(arrival.order.buyer)
-            everything = buyers[card].issues + self._doubles(arrival, buyers[card]) + examined.issues
+            everything = buyers[card].issues + self._doubles(arrival, buyers[card]) + self._missing_files(arrival) + examined.issues
             if any(issue.blocks for issue in everything):
                 # A refused order makes nobody a contact.
                 everything = [issue for issue in everything if issue.code != "contact_created"]
@@ -166,6 +171,10 @@ class Books:
             "it is not taken twice. Ask the supplier which connection to use."
         )
         return [_about_number("possible_duplicate", message, number=number)]
+
+    def _missing_files(self, arrival: Arrival) -> list[Issue]:
+        """Who only asks what would happen sends his files when he means it."""
+        return attachments.missing(self._files, arrival.order.attachments) if self._needs_files else []
 
     def create(self, arrivals: Sequence[Arrival], issues: Sequence[list[Issue]]) -> list[Outcome]:
         """Keep these orders as drafts. One that a rival transaction kept a moment earlier is answered like any repeat."""
@@ -222,6 +231,8 @@ class Books:
         if pk is None:
             return None
         self._newest[number] = order.revision
+        if order.attachments:
+            attachments.use(self._tx, receipt.id, self._files, order.attachments)
         return Placed(id=receipt.id, new=True, answer=row["receipt"].encode())
 
     def _contact(self, arrival: Arrival) -> tuple[int | None, ContactHow]:

@@ -127,7 +127,7 @@ def preview(tx: Tx, caller: Caller, arrivals: Sequence[Arrival]) -> list[MatchRe
     """Say what would happen to these orders if they were sent now; nothing is stored but a log line."""
     assert caller.partner is not None  # noqa: S101  # the door is a partner's door
     buyer = _trading(tx, caller.partner)
-    books = Books(tx, buyer, company.card(tx))
+    books = Books(tx, buyer, company.card(tx), needs_files=False)
     known = books.find(arrivals)
     books.match(arrivals)
     left = SUGGESTED_LINES

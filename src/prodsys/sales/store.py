@@ -516,9 +516,7 @@ class Digest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _DIGEST = tuple(sales_orders.c[name] for name in Digest.__struct_fields__)
-_digests_of = hot(
-    select(*_DIGEST).where(sales_orders.c.partner == bindparam("whose"), in_texts(sales_orders.c.number, "numbers")), Digest
-)
+_digests_of = hot(select(*_DIGEST).where(sales_orders.c.partner == bindparam("whose"), in_texts(sales_orders.c.number, "numbers")), Digest)
 
 
 def digests_of(tx: Tx, partner: int, numbers: Sequence[str]) -> list[Digest]:

@@ -584,7 +584,8 @@ deliveries = Table(
     Index("deliveries_lane", "lane", "pk"),
     # What still holds bytes to be dropped some day; nothing while it is under way.
     Index(
-        "deliveries_settled", "settled_at",
+        "deliveries_settled",
+        "settled_at",
         sqlite_where=text("document IS NOT NULL AND settled_at IS NOT NULL"),
         postgresql_where=text("document IS NOT NULL AND settled_at IS NOT NULL"),
     ),

@@ -84,7 +84,7 @@ async def test_a_partner_sees_his_own_files_and_nobody_elses_though_he_knows_the
     assert (own.status_code, strange.status_code) == (200, 404)
     assert [issue["code"] for issue in naming.json()["issues"] if issue.get("blocks")] == ["attachment_missing"]
     assert current.status_code == 304
-    assert (both.status_code, now_his.status_code) == (200, 200)
+    assert (both.status_code, now_his.status_code) == (201, 200)
     assert (await fjord.http.get(path)).content == PDF
 
 

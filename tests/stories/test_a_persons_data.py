@@ -78,3 +78,17 @@ async def test_an_account_is_closed_and_its_name_is_gone_from_what_it_did(fjord:
     assert done["had_account"]
     assert (shut.status_code, refused.status_code) == (401, 401)
     assert "ola@fjord.example" not in await fjord.db.read(every_text)
+
+
+async def test_nobody_closes_the_account_of_somebody_who_may_do_more_nor_his_own_when_it_is_the_last(fjord: Company) -> None:
+    person = {"email": "ola@fjord.example", "name": "Ola", "password": "correct horse battery", "scopes": ["Logs:Read", "Users:Write"]}
+    await fjord.call("POST", "/users", json=person)
+    signed = await fjord.call("POST", "/sessions", json={"email": person["email"], "password": person["password"]})
+    clerk = await fjord.call("POST", "/tokens", json={"name": "clerk", "scopes": ["Users:Write"]})
+
+    async with fjord.as_(clerk["token"]) as lesser, fjord.as_(signed["token"]) as ola:
+        by_lesser = await lesser.post("/persons/erase", json={"email": person["email"]})
+        by_himself = await ola.post("/persons/erase", json={"email": person["email"]})
+
+    assert (by_lesser.status_code, by_lesser.json()["code"]) == (403, "scope_not_yours")
+    assert (by_himself.status_code, by_himself.json()["code"]) == (409, "wrong_state")

@@ -16,6 +16,8 @@ from prodsys.scopes import Caller
 from prodsys.tokens.actions import sign_out_everywhere
 from prodsys.upkeep import store
 from prodsys.upkeep.store import Place
+from prodsys.users import store as users
+from prodsys.users.model import must_carry
 
 ERASED = "erased"
 _PERSON = frozenset({"name", "email", "phone"})
@@ -86,13 +88,17 @@ def erase(tx: Tx, caller: Caller, email: str) -> Erased:
     Orders stay, with their numbers, lines and amounts. Their digests stay as first taken, of the document with the person in it: they are
     what a repeat of the order is recognised by. What is being delivered at this moment is left alone; its bytes go by themselves within
     14 days, and used Idempotency-Keys within 72 hours. Backups made before still hold the person. The log says that somebody was erased,
-    not who. Raises NotFound when nothing is held, WrongState for the caller's own account.
+    not who. Raises NotFound when nothing is held, WrongState for the caller's own account when it is the last, ScopeNotYours for the
+    account of somebody who may do more.
     """
     known, places = _look(tx, email)
     user = store.account(tx, known.email)
     if not places and user is None:
         raise errors.NotFound("Nothing is kept of a person with this e-mail.")
-    if user is not None and user.name == caller.name and user.is_last:
+    if user is not None and (person := users.by_email(tx, known.email)) is not None:
+        # Otherwise whoever may write users could shut out somebody who may do more.
+        must_carry(caller, person.scopes)
+    if user is not None and caller.name in (user.name, user.email) and user.is_last:
         raise errors.WrongState("This is the only account left that may sign in; take in another person first.")
     changed = 0
     for place in places:

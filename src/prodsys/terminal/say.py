@@ -119,6 +119,8 @@ def _code_of(fault: Exception) -> int | None:
             return REFUSED
         case PermissionError():
             return REFUSED
+        case OSError() if fault.filename is not None:  # a folder that cannot be made, a disk that may only be read
+            return REFUSED
         case sqlalchemy.exc.DBAPIError() if _is_out_of_order(fault):
             return UNREACHABLE
         case _:
@@ -135,6 +137,8 @@ def _is_out_of_order(fault: Any) -> bool:
 def _sentence(fault: Exception) -> str:
     if isinstance(fault, PermissionError):
         return f"{fault.filename}: {fault.strerror}. Run this as the user whose instance it is."
+    if isinstance(fault, OSError) and fault.filename is not None:
+        return f"{fault.filename}: {fault.strerror}. PRODSYS_HOME names the folder of the instance; it must be there and writable."
     orig = getattr(fault, "orig", None)
     if orig is not None:
         return f"The database cannot be used: {str(orig).splitlines()[0]}. `prodsys doctor` looks closer."

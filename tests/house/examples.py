@@ -567,9 +567,7 @@ async def _agree(r: Recorder, fjord: Company, nordlys: Company, partner: str) ->
 async def _compare_books(r: Recorder, fjord: Company, nordlys: Company, partner: str, token: str) -> None:
     """Both companies look whether they have the same orders."""
     known = [{"number": "PO-1042", "revision": 1, "answer": 1}, {"number": "PO-1044", "revision": 1}]
-    await r.ask(
-        fjord, "POST", "/purchase-orders/digests", token=token, body={"orders": known, "after": "PO-1041", "through": "PO-1044"}
-    )
+    await r.ask(fjord, "POST", "/purchase-orders/digests", token=token, body={"orders": known, "after": "PO-1041", "through": "PO-1044"})
     await r.ask(nordlys, "POST", "/partners/{id}/reconcile", id=partner)
 
     async def ended() -> Any:

@@ -23,7 +23,9 @@ from tests.house.examples import FILE
 from tests.stories.company import FJORD, NORDLYS, Company, running
 
 CONTRACT = FILE.with_name("prodsys.json")
-EXAMPLES = int(os.environ.get("PRODSYS_FUZZ_EXAMPLES", "15"))
+EXAMPLES = int(os.environ.get("PRODSYS_FUZZ_EXAMPLES", "10"))
+# The company serves in this process and draws at random while Hypothesis does; what is sent stays the same all the same.
+pytestmark = pytest.mark.filterwarnings("ignore:Do not use the `random` module inside strategies")
 PROMISES = [
     checks.not_a_server_error,
     contract_checks.status_code_conformance,
@@ -86,7 +88,8 @@ async def _furnish(fjord: Company, found: Standing) -> None:
         receipt = (await buyer.post("/purchase-orders", json=order)).json()
         await buyer.post("/contacts", json={"name": "Nordlys Mekaniske AS", "organisation_number": "987654325", "phone": "+47 1"})
     written = await fjord.call("POST", "/purchasing/orders", json={"partner": partner, "currency": "NOK", "lines": [line]})
-    other = await fjord.call("POST", "/purchasing/orders", json={"partner": partner, "currency": "NOK", "lines": [line]})
+    # Not ready, so that its export has ended: the news of one that has not would be waited for.
+    other = await fjord.call("POST", "/purchasing/orders", json={"partner": partner, "currency": "NOK", "lines": [{"line_id": "10"}]})
     exported = await fjord.call("POST", "/exports", json={"orders": [other["id"]]})
     price = {"partner": partner, "article_number": "A-100", "price": "1", "currency": "NOK"}
     agreed = await fjord.call("POST", "/agreed-prices", json=price)

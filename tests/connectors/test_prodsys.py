@@ -327,3 +327,28 @@ async def test_accepting_an_answer_that_has_been_replaced_is_refused(ours: Prods
 
     assert isinstance(told, Refused)
     assert told.problem.code == "answer_superseded"
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [{"number": "PO\x001"}, {"position": 2**63}, {"revision": 2**40}, {"answer": -1}, {"order_number": "x" * 1_001}],
+    ids=lambda odd: next(iter(odd)),
+)
+async def test_a_feed_that_no_database_could_keep_is_said_to_be_unreadable(
+    ours: Prodsys, theirs: TheirProdsys, odd: dict[str, Any]
+) -> None:
+    theirs.odd_change = odd
+
+    heard = await ours.changes(None)
+
+    assert isinstance(heard, Misconfigured)
+    assert "feed of our orders cannot be read" in heard.detail
+
+
+async def test_an_answer_without_a_zone_leaves_the_states_alone_to_be_read(ours: Prodsys, theirs: TheirProdsys) -> None:
+    theirs.odd_change = {"answered": {"answer": 1, "code": "AP", "at": "2026-11-21T10:00:00"}}
+
+    heard = await ours.changes(None)
+
+    assert isinstance(heard, Changes)
+    assert (heard.items[0].answered, heard.items[0].is_cut) == (None, True)

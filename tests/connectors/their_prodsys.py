@@ -47,6 +47,8 @@ class TheirProdsys:
         """Orders that make them stumble or object, by number: the status they are answered with."""
         self.faults: dict[str, Fault | bytes] = {}
         """Paths that do not keep the contract, and what they do instead."""
+        self.odd_change: dict[str, Any] = {}
+        """What their feed says instead."""
         self.most_in_a_batch = 500
         self.expires_at = dt.datetime.now(dt.UTC) + dt.timedelta(days=90)
         self.scopes = list(SCOPES)
@@ -98,7 +100,7 @@ class TheirProdsys:
                 line["deliveries"] = [{"quantity": "5", "date": "2026-12-01", "lorry": "red"}]
                 answered = {"answer": 1, "code": "CA", "at": "2026-11-21T10:15:00Z", "lines": [line], "signed": True}
                 more = {"answered": answered, "despatch": {"id": "sp_1", "colour": "blue"}}
-                return 200, {"items": [change | more | {"id": "sd_1", "number": "PO-1", "revision": 1}], "next": "later"}
+                return 200, {"items": [change | more | {"id": "sd_1", "number": "PO-1", "revision": 1} | self.odd_change], "next": "later"}
             case "POST", path if path.startswith("/purchase-orders/sd_"):
                 return self._heard(path, asked.json)
             case "GET", "/articles":

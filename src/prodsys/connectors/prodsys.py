@@ -679,20 +679,25 @@ class _WireRegistered(msgspec.Struct, frozen=True, kw_only=True):
     secret: Annotated[str, Meta(min_length=1, max_length=500)]
 
 
+# What goes into our books as it is: without the character no database takes, and no longer than anything of ours is.
+_Text = Annotated[str, Meta(max_length=1_000, pattern=r"^[^\x00]*\Z")]
+_Count = Annotated[int, Meta(ge=0, le=2_147_483_647)]
+
+
 class _WireChange(msgspec.Struct, frozen=True, kw_only=True):
-    position: int
-    kind: str
-    id: str
-    number: str
-    revision: int
+    position: Annotated[int, Meta(ge=0, le=2**63 - 1)]
+    kind: _Text
+    id: _Text
+    number: _Text
+    revision: _Count
     at: dt.datetime | None = None
-    delivery: str = ""
-    validation: str = ""
-    acceptance: str = ""
-    fulfilment: str = ""
-    order_number: str | None = None
+    delivery: _Text = ""
+    validation: _Text = ""
+    acceptance: _Text = ""
+    fulfilment: _Text = ""
+    order_number: _Text | None = None
     reason: str | None = None
-    answer: int = 0
+    answer: _Count = 0
     answered: msgspec.Raw = msgspec.Raw(b"null")
     despatch: msgspec.Raw = msgspec.Raw(b"null")
     said: msgspec.Raw = msgspec.Raw(b"null")
@@ -700,12 +705,12 @@ class _WireChange(msgspec.Struct, frozen=True, kw_only=True):
 
 class _WireChanges(msgspec.Struct, frozen=True, kw_only=True):
     items: list[_WireChange]
-    next: str | None = None
+    next: _Text | None = None
 
 
 class _WireHeld(msgspec.Struct, frozen=True, kw_only=True):
     order: msgspec.Raw = msgspec.Raw(b"null")
-    received_at: dt.datetime | None = None
+    received_at: Annotated[dt.datetime, Meta(tz=True)] | None = None
     answered: msgspec.Raw = msgspec.Raw(b"null")
     despatches: list[msgspec.Raw] = []
     messages: list[msgspec.Raw] = []
@@ -861,9 +866,13 @@ def _known_part(raw: msgspec.Raw, kind: type[T]) -> T | None:
     if told is None:
         return None
     try:
-        return msgspec.convert(_as_known(told, kind), kind, dec_hook=documents.read_exact)
+        part = msgspec.convert(_as_known(told, kind), kind, dec_hook=documents.read_exact)
     except (msgspec.MsgspecError, RecursionError):
         return None
+    # A moment without a zone could be any, and no count of answers is that high.
+    at = getattr(part, "at", None)
+    is_odd = (at is not None and at.tzinfo is None) or getattr(part, "answer", 0) > 2_147_483_647
+    return None if is_odd else part
 
 
 _REASONS = frozenset(ReasonCode)

@@ -29,6 +29,7 @@ ANSWERS = "answers"
 """The kind of the task that pulls a supplier's feed; its name is this and the partner's id."""
 
 _AT_ONCE = 20
+_MOST_ADDRESSES = 1_000
 _SECONDS = 10.0
 _GOOD_FOR = dt.timedelta(hours=6)
 """How long we believe a registration to be there without asking."""
@@ -150,7 +151,8 @@ class Strangers:
             self._shut = {one: until for one, until in self._shut.items() if until > time.monotonic()} | {
                 address: time.monotonic() + quota.wait
             }
-        self._counted[address] += 1
+        # An address is cheap: nobody fills our memory with those he has made up.
+        self._counted[address if address in self._counted or len(self._counted) < _MOST_ADDRESSES else "others"] += 1
         at = now()
         if self._told is not None and at - self._told < _A_MINUTE:
             return

@@ -383,7 +383,7 @@ class Article(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class AnswerCode(StrEnum):
-    """What an answer says of the whole order (UNCL4343 as in Peppol T76)."""
+    """What an answer says of the whole order: AB received, AP accepted, CA accepted with changes, RE rejected (UNCL4343, Peppol T76)."""
 
     RECEIVED = "AB"
     ACCEPTED = "AP"
@@ -392,7 +392,7 @@ class AnswerCode(StrEnum):
 
 
 class LineAction(StrEnum):
-    """What an answer says of one line (UNCL1229 as in Peppol T76)."""
+    """What an answer says of one line: 1 added, 3 changed, 5 accepted, 7 not accepted, 42 already delivered (UNCL1229, Peppol T76)."""
 
     ADDED = "1"
     CHANGED = "3"
@@ -436,7 +436,7 @@ class AnswerLine(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     unit_price: UnitPrice | None = None
     substitute: Substitute | None = None
     back_order: Annotated[Quantity | None, Meta(description="What comes later, without a day yet (MaximumBackorderQuantity).")] = None
-    reason_code: ReasonCode | None = None
+    reason_code: Annotated[ReasonCode | None, Meta(description="A changed or refused line has this or `reason`.")] = None
     reason: Words = ""
 
 

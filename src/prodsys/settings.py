@@ -25,15 +25,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     trusted_proxies: Annotated[str, Meta(description="Comma-separated addresses whose X-Forwarded-* are believed.")] = ""
     ca_file: Annotated[str, Meta(description="More certificate authorities to trust for outgoing calls, PEM.")] = ""
     run_courier: Annotated[bool, Meta(description="Whether this process delivers what is promised.")] = True
-    delivery_timeout_seconds: Annotated[float, Meta(gt=0, le=120)] = 30.0
+    delivery_timeout_seconds: Annotated[float, Meta(gt=0, le=120, description="How long one call to a partner may take.")] = 30.0
     undo_seconds: Annotated[int, Meta(ge=0, le=3600, description="How long an answer can be taken back before the buyer sees it.")] = 10
     give_up_after_days: Annotated[int, Meta(ge=1, le=90, description="How long an undeliverable promise is tried.")] = 7
     answers_every_seconds: Annotated[int, Meta(ge=1, description="How often partners are asked for answers.")] = 60
     alerts_every_seconds: Annotated[int, Meta(ge=1, description="How often the logs are read for what people want to hear.")] = 10
     smtp_host: Annotated[str, Meta(description="The mail server; empty: no mail is sent.")] = ""
-    smtp_port: Annotated[int, Meta(ge=1, le=65_535)] = 587
+    smtp_port: Annotated[int, Meta(ge=1, le=65_535, description="587 with starttls, 465 with tls.")] = 587
     smtp_user: Annotated[str, Meta(description="Empty: no sign-in.")] = ""
-    smtp_password: str = ""
+    smtp_password: Annotated[str, Meta(description="Better in smtp_password_file.")] = ""
     smtp_password_file: Annotated[str, Meta(description="A file with the password, as a systemd credential, instead of it.")] = ""
     smtp_tls: Annotated[str, Meta(pattern="^(starttls|tls|none)$", description="none only for a mail server on this machine.")] = "starttls"
     mail_from: Annotated[str, Meta(description="Whom our mails come from, as ProdSys <prodsys@fjord.example>.")] = ""
@@ -41,10 +41,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     catalogue_every_seconds: Annotated[int, Meta(ge=60, description="How often suppliers' catalogues are read on.")] = 3_600
     requests_a_minute: Annotated[int, Meta(ge=1, description="Per token.")] = 600_000
     database_threads: Annotated[int, Meta(ge=1, le=64, description="PostgreSQL connections of this process.")] = 8
-    log_bodies_days: Annotated[int, Meta(ge=0)] = 14
-    log_days: Annotated[int, Meta(ge=1)] = 90
-    log_level: Annotated[str, Meta(pattern="^(debug|info|warning|error)$")] = "info"
-    access_log: bool = True
+    log_bodies_days: Annotated[int, Meta(ge=0, description="How long the log keeps the documents that were exchanged.")] = 14
+    log_days: Annotated[int, Meta(ge=1, description="How long the log keeps its entries.")] = 90
+    log_level: Annotated[str, Meta(pattern="^(debug|info|warning|error)$", description="What the process writes to stderr.")] = "info"
+    access_log: Annotated[bool, Meta(description="A line on stderr for every request.")] = True
     security_contact: Annotated[str, Meta(description="Whom to tell of a weakness; stands in security.txt.")] = "mailto:security@localhost"
 
     @property

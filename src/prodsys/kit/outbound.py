@@ -360,7 +360,8 @@ def read_address(url: str, trust: Trust) -> Target | Forbidden:
     except (httpx2.InvalidURL, UnicodeError, ValueError, TypeError):
         return _bad_address("The address cannot be read.")
     if read.scheme not in ("http", "https") or (trust == "partner" and read.scheme != "https"):
-        return Forbidden(reason="not_https", detail="The address must begin with https://.")
+        detail = "The address must begin with https://, unless it is this machine's own and PRODSYS_ALLOWED_NETWORKS names it."
+        return Forbidden(reason="not_https", detail=detail)
     if read.userinfo:
         return _bad_address("The address must not hold a user name or a password.")
     if _literal(host) is None and not _NAME.fullmatch(host):
@@ -372,7 +373,8 @@ def read_address(url: str, trust: Trust) -> Target | Forbidden:
     if not 0 < port < 65_536:
         return Forbidden(reason="port_not_allowed", detail="There is no such port.")
     if trust == "partner" and port not in PARTNER_PORTS:
-        return Forbidden(reason="port_not_allowed", detail="A partner's address must use port 443 or 8443.")
+        detail = "A partner's address must use port 443 or 8443, unless it is this machine's own and PRODSYS_ALLOWED_NETWORKS names it."
+        return Forbidden(reason="port_not_allowed", detail=detail)
     return Target(scheme=read.scheme, host=host, port=port, netloc=read.netloc, path=read.raw_path)
 
 

@@ -172,6 +172,7 @@ def configure(level: str = "info", json: bool = True) -> None:
     # These write whole addresses, and addresses may hold secrets.
     for talkative in ("httpx", "httpx2", "httpcore", "httpcore2", "uvicorn.access"):
         logging.getLogger(talkative).setLevel(logging.WARNING)
+    logging.getLogger("alembic").setLevel(logging.WARNING)  # it counts its plugins
 
 
 def _add_trace(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

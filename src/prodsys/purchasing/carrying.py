@@ -229,10 +229,11 @@ def _arrived(order: Gone, claimed: Claimed, placed: Placed, sent_as: str) -> tup
 
 
 def _refusal_entries(order: Gone, claimed: Claimed, refused: Refused, issues: Sequence[Issue], trace_id: str) -> list[Entry]:
+    to_mend = sum(issue.blocks for issue in issues) or len(issues)
     first = _entry(
         order,
         "order.refused",
-        f"{order.partner_name} refused order {order.number}: {len(issues)} thing{'s' if len(issues) != 1 else ''} to mend.",
+        f"{order.partner_name} refused order {order.number}: {to_mend} thing{'s' if to_mend != 1 else ''} to mend.",
         trace_id,
         level="error",
         issues=issues,

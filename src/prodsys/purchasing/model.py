@@ -720,10 +720,9 @@ def what_to_do(status: ItemStatus, issues: Sequence[Issue], lane: LaneTurn | Non
             return "The supplier cannot be reached at the moment. Nothing to do: the order leaves by itself as soon as he can."
         case "held":
             return "The supplier has it, but some lines are unclear there; its order desk decides about them."
-        case "refused" if len(issues) == 1:
-            return issues[0].message
         case "refused":
-            return f"Mend the {len(issues)} points listed, then retry."
+            to_mend = [issue for issue in issues if issue.blocks] or issues
+            return to_mend[0].message if len(to_mend) == 1 else f"Mend the {len(to_mend)} points listed, then retry."
         case "dead":
             return "The supplier was not to be reached in time. Check its address and token, then send the order again."
         case _:

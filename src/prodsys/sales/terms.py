@@ -29,7 +29,7 @@ SAID = {
 def must(step: str, acceptance: str, number: str) -> None:
     """Go on only when the step fits the state. Raises WrongState naming both."""
     if Acceptance(acceptance) not in STEPS[step]:
-        allowed = ", ".join(sorted(STEPS[step]))
+        allowed = " or ".join(sorted(STEPS[step]))
         raise errors.WrongState(f"Order {number} is {acceptance}; this needs it to be {allowed}.")
 
 

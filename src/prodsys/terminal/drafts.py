@@ -11,13 +11,14 @@ from prodsys.terminal.partners import meant
 
 if TYPE_CHECKING:
     from prodsys.app import Instance
+    from prodsys.documents import AnswerLine
     from prodsys.kit.db import Tx
     from prodsys.sales.model import Draft
 
 
 @click.group()
 def draft() -> None:
-    """Order drafts: look, approve, reject."""
+    """Order drafts: look, approve, answer line by line, reject; let go or keep what is to be cancelled; despatch."""
 
 
 @draft.command("list", epilog="Example: prodsys draft list --acceptance open")
@@ -107,6 +108,108 @@ def reject(drafts: tuple[str, ...], reason: str) -> None:
     _answer(drafts, one, lambda answered: f"{answered.summary.number} is rejected: {answered.reason}")
 
 
+@draft.command(
+    epilog="Examples: prodsys draft answer PO-1042 --deliver 10 40 2026-12-05 --deliver 10 60 2026-12-19 --reason 'Sold out' "
+    "· prodsys draft answer PO-1042 --price 20 1.40 --refuse 30 --reason 'New price list'"
+)
+@click.argument("draft", metavar="DRAFT")
+@click.option(
+    "--deliver", type=(str, str, str), multiple=True, metavar="LINE QUANTITY DATE", help="So much on that day; repeat it to split a line."
+)
+@click.option("--price", type=(str, str), multiple=True, metavar="LINE PRICE", help="Another price for a line; may be repeated.")
+@click.option("--refuse", metavar="LINE", multiple=True, help="A line not accepted; may be repeated.")
+@click.option("--reason", required=True, help="What the buyer will read.")
+@say.as_json
+def answer(
+    draft: str, deliver: tuple[tuple[str, str, str], ...], price: tuple[tuple[str, str], ...], refuse: tuple[str, ...], reason: str
+) -> None:
+    """Answer a draft with changes, line by line; other lines are accepted as ordered. The buyer accepts or disputes it."""
+    from prodsys.sales import actions, answers
+    from prodsys.scopes import CONSOLE
+
+    lines = _changed_lines(deliver, price, refuse, reason)
+    if not lines:
+        raise click.UsageError("Nothing is changed; `prodsys draft approve` takes the order as it stands.")
+
+    def one(tx: "Tx", name: str, undo: dt.timedelta) -> "Draft":
+        seen = actions.whole(tx, _id(tx, name))
+        return answers.answer(tx, CONSOLE, seen.summary.id, seen.summary.etag, lines, reason, undo=undo)
+
+    _answer([draft], one, lambda answered: f"{answered.summary.number} is answered with changes, as answer {answered.answer}.")
+
+
+def _changed_lines(
+    deliver: Sequence[tuple[str, str, str]], price: Sequence[tuple[str, str]], refuse: Sequence[str], reason: str
+) -> "list[AnswerLine]":
+    from prodsys.documents import AnswerLine, LineAction, PromisedDelivery, Quantity, UnitPrice
+
+    try:
+        prices = {line: UnitPrice(UnitPrice.read(text)) for line, text in price}
+        promised: dict[str, list[PromisedDelivery]] = {}
+        for line, quantity, day in deliver:
+            so_much = PromisedDelivery(quantity=Quantity(Quantity.read(quantity)), date=dt.date.fromisoformat(day))
+            promised.setdefault(line, []).append(so_much)
+    except ValueError as fault:
+        raise click.UsageError(f"{fault}.") from None
+    changed = [
+        AnswerLine(
+            line_id=line, action=LineAction.CHANGED, deliveries=promised.get(line, []), unit_price=prices.get(line), reason=reason[:500]
+        )
+        for line in dict.fromkeys([*promised, *prices])
+    ]
+    return [*changed, *(AnswerLine(line_id=line, action=LineAction.REJECTED, reason=reason[:500]) for line in refuse)]
+
+
+@draft.command(epilog="Example: prodsys draft cancellation PO-1042 --accept, or --refuse 'Already packed'")
+@click.argument("draft", metavar="DRAFT")
+@click.option("--accept", is_flag=True, help="Let the order be cancelled.")
+@click.option("--refuse", metavar="REASON", help="Keep the order, with the reason the buyer will read.")
+@say.as_json
+def cancellation(draft: str, accept: bool, refuse: str | None) -> None:
+    """Answer a buyer who wants an order cancelled."""
+    from prodsys.sales import actions, cancelling
+    from prodsys.scopes import CONSOLE
+
+    if accept == (refuse is not None):
+        raise click.UsageError("Say either --accept or --refuse.")
+
+    def one(tx: "Tx", name: str, _: dt.timedelta) -> "Draft":
+        seen = actions.whole(tx, _id(tx, name)).summary
+        if refuse is None:
+            return cancelling.accept(tx, CONSOLE, seen.id, seen.etag)
+        return cancelling.refuse(tx, CONSOLE, seen.id, seen.etag, refuse[:500])
+
+    _answer([draft], one, lambda answered: f"{answered.summary.number} is {answered.summary.acceptance}.")
+
+
+@draft.command(epilog="Example: prodsys draft despatch PO-1042 --line 10 40 --carrier Bring --tracking-number 370000000000000000")
+@click.argument("draft", metavar="DRAFT")
+@click.option("--line", "lines", type=(str, str), multiple=True, required=True, metavar="LINE QUANTITY", help="How much of a line goes.")
+@click.option("--number", default="", help="The despatch's number; without it the next of our series.")
+@click.option("--carrier", default="")
+@click.option("--tracking-number", default="")
+@click.option("--last", is_flag=True, help="Nothing more of the order will come.")
+@say.as_json
+def despatch(draft: str, lines: tuple[tuple[str, str], ...], number: str, carrier: str, tracking_number: str, last: bool) -> None:
+    """Tell the buyer that goods of an order are on their way; in part, if you like."""
+    from prodsys.documents import DespatchLine, Exact
+    from prodsys.sales import despatching
+    from prodsys.sales.despatching import NewDespatch
+    from prodsys.scopes import CONSOLE
+
+    try:
+        going = [DespatchLine(line_id=line, quantity=Exact.read(quantity)) for line, quantity in lines]
+    except ValueError as fault:
+        raise click.UsageError(f"--line: {fault}.") from None
+    new = NewDespatch(lines=going, number=number, carrier=carrier, tracking_number=tracking_number, is_last=last)
+
+    async def story(instance: "Instance") -> Any:
+        return await instance.db.write(lambda tx: despatching.despatch(tx, CONSOLE, _id(tx, draft), new))
+
+    made = guest.visit(story)
+    say.answer(made, lambda: [f"Despatch {made.number} of {draft} is told to the buyer."])
+
+
 def _answer(drafts: Sequence[str], one: "Callable[[Tx, str, dt.timedelta], Draft]", said: "Callable[[Draft], str]") -> None:
     async def story(instance: "Instance") -> "list[Draft]":
         undo = dt.timedelta(seconds=instance.settings.undo_seconds)
@@ -158,5 +261,16 @@ def _words(found: "Draft") -> list[str]:
                 for line in found.lines
             ],
         ),
+        *_answered_words(found),
         *say.issues(found.issues),
     ]
+
+
+def _answered_words(found: "Draft") -> list[str]:
+    if found.answered is None or not found.answered.lines:
+        return []
+    rows = []
+    for line in found.answered.lines:
+        promised = [f"{one.quantity}{f' on {one.date}' if one.date else ''}" for one in line.deliveries]
+        rows.append((line.line_id, line.action.name.lower(), promised, line.unit_price, line.reason or line.reason_code or ""))
+    return [f"our answer {found.answer}:", *say.table(("LINE", "ANSWER", "DELIVERED", "PRICE", "WHY"), rows)]

@@ -125,7 +125,7 @@ def _changed(found: "Sequence[Changed]") -> Iterator[str]:
 
 def _show(found: "Sequence[Logged]", *, follow: bool) -> None:
     if not follow:
-        say.answer(say.listed(found), lambda: _lines(found))
+        say.answer(say.listed(found), lambda: list(_lines(found)) or ["No entry is like that."])
         return
     for one in found:
         say.answer(one, lambda one=one: _lines([one]))  # type: ignore[misc]
@@ -134,8 +134,8 @@ def _show(found: "Sequence[Logged]", *, follow: bool) -> None:
 def _lines(found: "Sequence[Logged]") -> Iterator[str]:
     for one in found:
         level = "" if one.level == "info" else f"{one.level}  "
-        yield f"{one.at:%Y-%m-%d %H:%M:%S}  {_ARROWS[one.direction]}  {one.code:<24}  {level}{one.message}  [{one.trace_id[:8] or '-'}]"
+        yield f"{one.at:%Y-%m-%d %H:%M:%S}  {_ARROWS[one.direction]}  {one.code:<24}  {level}{one.message}  [{one.trace_id or '-'}]"
         yield from say.issues(one.issues)
 
 
-_ARROWS = {"in": "→", "out": "←", "here": "·"}
+_ARROWS = {"in": "←", "out": "→", "here": "·"}

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import rich_click as click
@@ -13,7 +13,7 @@ from prodsys.terminal.partners import meant
 if TYPE_CHECKING:
     from prodsys.app import Instance
     from prodsys.kit.db import Tx
-    from prodsys.purchasing.model import Export, ExportedOrder, Previewed, PurchaseOrder
+    from prodsys.purchasing.model import ChangedOrder, Export, ExportedOrder, Previewed, PurchaseOrder
 
 LOOK_SECONDS = 0.5
 """How often a watched export is looked at."""
@@ -22,7 +22,7 @@ FAILED = ("refused", "dead")
 
 @click.group()
 def order() -> None:
-    """Purchase orders: bring them in from a file, see them, answer what the supplier says, book in what comes."""
+    """Purchase orders: bring them in from a file, see and mend them, answer what the supplier says, book in what comes."""
 
 
 @order.command("import", epilog="Example: prodsys order import orders.xlsx")
@@ -172,6 +172,66 @@ def _answered_words(found: "PurchaseOrder") -> list[str]:
             rows.append((line.line_id, "not accepted", "", "", why))
         rows += [(line.line_id, one.member, one.before, one.after, why) for one in line.differences]
     return [f"answer {found.answer} differs:", *say.table(("LINE", "WHAT", "ORDERED", "ANSWERED", "WHY"), rows, none="in nothing")]
+
+
+@order.command(epilog="Example: prodsys order change PO-1044 --line 20 --supplier-article-number A-200 --unit-price 39.90")
+@click.argument("order", metavar="ORDER")
+@click.option("--line", required=True, help="The line to mend; `order show` tells its number.")
+@click.option("--supplier-article-number", help="Its number in the supplier's system.")
+@click.option("--quantity")
+@click.option("--unit")
+@click.option("--unit-price")
+@click.option("--remove", is_flag=True, help="Take the line out.")
+@say.as_json
+def change(
+    order: str, line: str, supplier_article_number: str | None, quantity: str | None, unit: str | None, unit_price: str | None, remove: bool
+) -> None:
+    """Mend a line of an order, then export it again; what the supplier has already becomes the next revision."""
+    from prodsys.documents import Quantity, UnitPrice
+    from prodsys.purchasing import actions
+    from prodsys.scopes import CONSOLE
+
+    try:
+        mended: dict[str, Any] = {
+            "article_number": supplier_article_number,
+            "quantity": None if quantity is None else Quantity(Quantity.read(quantity)),
+            "unit": unit,
+            "unit_price": None if unit_price is None else UnitPrice(UnitPrice.read(unit_price)),
+        }
+    except ValueError as fault:
+        raise click.UsageError(f"{fault}.") from None
+    mended = {member: value for member, value in mended.items() if value is not None}
+    if remove == bool(mended):
+        raise click.UsageError("Say what the line shall be, or --remove.")
+
+    def unit_of_work(tx: "Tx") -> Any:
+        seen = actions.shown(tx, _ids(tx, [order])[0])
+        return actions.change(tx, CONSOLE, seen.id, _mended(seen, line, mended), seen.etag)
+
+    async def story(instance: "Instance") -> Any:
+        return await instance.db.write(unit_of_work)
+
+    _tell_order(guest.visit(story))
+
+
+def _mended(seen: "PurchaseOrder", line_id: str, mended: "Mapping[str, Any]") -> "ChangedOrder":
+    """What an order says, with one line mended, or left out when nothing is said of it. Raises NotFound."""
+    from prodsys import errors
+    from prodsys.purchasing.model import ChangedOrder, NewLine
+
+    if line_id not in {line.line_id for line in seen.lines}:
+        raise errors.NotFound(f"Order {seen.number} has no line {line_id}; it has {', '.join(line.line_id for line in seen.lines)}.")
+    lines = []
+    for line in seen.lines:
+        members = {member: getattr(line, member) for member in NewLine.__struct_fields__} | {"article": line.article or ""}
+        if line.line_id != line_id:
+            lines.append(NewLine(**members))
+        elif mended:
+            # Another number is another article of theirs; the one of ours it was does not say which.
+            other = {"article": "", "gtin": ""} if "article_number" in mended else {}
+            lines.append(NewLine(**members | other | dict(mended)))
+    same = {member: getattr(seen, member) for member in ChangedOrder.__struct_fields__ if member not in ("partner", "lines")}
+    return ChangedOrder(**same, partner=seen.partner.id if seen.partner else "", lines=lines)
 
 
 @order.command(epilog="Example: prodsys order accept PO-1042 --answer 1")

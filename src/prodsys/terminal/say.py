@@ -150,8 +150,9 @@ def _tell_refusal(refusal: Any) -> None:
         problem = {"code": refusal.code, "title": refusal.title(), "detail": refusal.detail, "issues": refusal.issues}
         note(written(problem))
         return
-    for line in dict.fromkeys(line for line in (refusal.title(), refusal.detail) if line):
-        note(line)
+    said = refusal.detail or refusal.title()
+    if said not in (issue.message for issue in refusal.issues):
+        note(said)
     for line in issues(refusal.issues):
         note(line)
 

@@ -38,7 +38,7 @@ LEAVING_SECONDS = 5
 @click.option("--city", default="")
 @click.option("--country", default="", help="Two letters, as NO.")
 @click.option("--admin", required=True, help="E-mail of the first person who may sign in; may do everything.")
-@click.option("--password-stdin", is_flag=True, help="Take the admin's password from standard input instead of asking for it.")
+@click.option("--password-stdin", is_flag=True, help="Take the admin's password, of at least 12 characters, from standard input.")
 @say.as_json
 def init(
     name: str,

@@ -190,7 +190,8 @@ def _handover(instance: "Instance", wanted: bool | None, *, is_for_partner: bool
 
     public_url = instance.settings.public_url
     if wanted is None and is_for_partner and not is_safe_url(public_url):
-        say.note("No bundle was made: PRODSYS_PUBLIC_URL is not an https address. Hand the token over by a password manager.")
+        why = "is not an https address" if public_url else "is not set"
+        say.note(f"No bundle was made: PRODSYS_PUBLIC_URL {why}. Hand the token over by a password manager.")
     wanted = is_for_partner and is_safe_url(public_url) if wanted is None else wanted
     return Handover(vault=instance.vault, public_url=public_url) if wanted else None
 

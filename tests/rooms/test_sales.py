@@ -619,7 +619,7 @@ async def test_an_answer_can_be_taken_back_before_it_leaves_and_leaves_no_trace_
     clock.shift(10)
     await leave(supplier.db)
     [change] = await supplier.db.read(store.changes, supplier.partner, 0, 10)
-    assert (change.kind, change.order_number, change.reason, change.answer) == ("order.rejected", None, "Sold out.", 2)
+    assert (change.kind, change.order_number, change.reason, change.answer) == ("order.rejected", None, "Sold out.", 1)
 
 
 async def test_an_answer_that_has_left_cannot_be_taken_back(supplier, clock):

@@ -395,12 +395,16 @@ def send_again(tx: Tx, delivery: str, give_up_after: dt.timedelta = dt.timedelta
     return tx.execute(revived).rowcount == 1
 
 
-def withdraw(tx: Tx, dedup: str) -> bool:
-    """Take back a promise that has not begun to leave; False when it is too late."""
-    taken_back = (
-        update(deliveries).where(deliveries.c.dedup == dedup, deliveries.c.state == "ready").values(state="done", last_error="withdrawn")
-    )
-    return tx.execute(taken_back).rowcount == 1
+def promised(tx: Tx, dedup: str) -> str | None:
+    """The document that was promised under this name, as long as it has not begun to leave."""
+    return tx.execute(select(deliveries.c.document).where(deliveries.c.dedup == dedup, deliveries.c.state == "ready")).scalar()
+
+
+def withdraw(tx: Tx, dedup: str, *, is_for_good: bool = True) -> bool:
+    """Take back a promise that has not begun to leave; False when it is too late. Unless it is for good, the same may be promised anew."""
+    taken_back = update(deliveries).where(deliveries.c.dedup == dedup, deliveries.c.state == "ready")
+    name = {} if is_for_good else {"dedup": deliveries.c.id}
+    return tx.execute(taken_back.values(name | {"state": "done", "last_error": "withdrawn"})).rowcount == 1
 
 
 def waiting(tx: Tx, dedups: Sequence[str]) -> set[str]:

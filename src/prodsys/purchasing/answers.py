@@ -140,15 +140,19 @@ def _answered(tx: Tx, order: Heard, change: TheirChange) -> Heard:
     """The order after a change to its present revision, or to another one."""
     if change.revision == order.revision:
         return note_answer(order, change)
-    stands = change.acceptance in STANDS
+    acceptance = _named(change)
+    stands = acceptance in STANDS and change.kind not in _BESIDE
     if stands and (change.revision > order.revision or order.acceptance in ENDED):
+        return note_answer(_turn_to(tx, order, change.revision), change)
+    if change.kind in _OF_CANCELLING and order.acceptance == Acceptance.CANCEL_REQUESTED:
+        # He was asked about the revision he has; what we have written since then never reached him.
         return note_answer(_turn_to(tx, order, change.revision), change)
     heard = RevisionHeard(
         order=order.pk,
         revision=change.revision,
-        acceptance=change.acceptance,
+        acceptance=None if change.kind in _BESIDE else acceptance,
         their_id=change.id,
-        answer=change.answer,
+        answer=None if change.answered is None else change.answered.answer,
         answered=None if change.answered is None else documents.write(change.answered).decode(),
         answered_at=None if change.answered is None else change.answered.at,
     )
@@ -164,6 +168,12 @@ def _answered(tx: Tx, order: Heard, change: TheirChange) -> Heard:
 _BESIDE = frozenset({"order.message", "order.despatched"})
 """What happens beside the agreement and does not change it."""
 _NAMED: Mapping[str, str] = {f"order.{word}": word.value for word in Acceptance} | {"order.received": Acceptance.OPEN.value}
+_OF_CANCELLING = frozenset({"order.cancel_requested", "order.cancelled", "order.cancellation_refused"})
+
+
+def _named(change: TheirChange) -> str:
+    """What a change says happened; the state beside it may be that of an answer which has not left yet."""
+    return _NAMED.get(change.kind, change.acceptance)
 
 
 def note_answer(order: Heard, change: TheirChange) -> Heard:
@@ -190,8 +200,7 @@ def note_answer(order: Heard, change: TheirChange) -> Heard:
     if change.answered is not None and is_newer:
         told = change.answered
         answer = {"answer": told.answer, "answered": documents.write(told).decode(), "answered_at": told.at}
-    # What the kind names is what happened; the state beside it may be that of an answer which has not left yet.
-    acceptance = _NAMED.get(change.kind, change.acceptance)
+    acceptance = _named(change)
     acceptance = acceptance if acceptance in set(Acceptance) else order.acceptance
     stands = _standing(order, change, acceptance, is_newer=is_newer)
     agreed = order.agreed_revision
@@ -211,20 +220,27 @@ def note_answer(order: Heard, change: TheirChange) -> Heard:
 
 def _standing(order: Heard, change: TheirChange, acceptance: str, *, is_newer: bool) -> dict[str, str]:
     """Where the order stands after a change, with our own word taken into account while it is on its way."""
+    if order.acceptance == Acceptance.CANCEL_REQUESTED:
+        knows = change.kind in _OF_CANCELLING or acceptance in ENDED
+        if not knows:
+            return {"stood_at": acceptance} if order.word else {}
+        return {"acceptance": acceptance, "word": "", "stood_at": ""}
     if not order.word:
         return {"acceptance": acceptance}
-    if order.acceptance == Acceptance.CANCEL_REQUESTED:
-        knows = change.kind in ("order.cancel_requested", "order.cancelled", "order.cancellation_refused") or acceptance in ENDED
-        return {"acceptance": acceptance, "word": "", "stood_at": ""} if knows else {"stood_at": acceptance}
     if acceptance == order.stood_at and not is_newer:
         return {}
     return {"acceptance": acceptance, "word": "", "stood_at": ""}
 
 
+_HOW_FAR: Mapping[str, int] = {word.value: at for at, word in enumerate(Fulfilment)}
+
+
 def _fulfilment(order: Heard, change: TheirChange) -> str:
     theirs = change.fulfilment if change.fulfilment in set(Fulfilment) else order.fulfilment
-    # He does not know what we have booked in.
-    return order.fulfilment if order.fulfilment == Fulfilment.RECEIVED and change.kind != "order.despatched" else theirs
+    if change.kind == "order.despatched":
+        return theirs
+    # He does not know what we have booked in, nor is it said of one revision what has been despatched of another.
+    return max(order.fulfilment, theirs, key=_HOW_FAR.__getitem__)
 
 
 def recounted(tx: Tx, orders: Sequence[Heard]) -> list[Heard]:

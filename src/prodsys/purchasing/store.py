@@ -676,9 +676,11 @@ _gone = hot(
     .where(in_texts(purchase_orders.c.id, "ids")),
     Gone,
 )
+# The feed may tell of it before its receipt comes, and let another revision stand meanwhile.
+_NOT_THERE_YET = purchase_orders.c.delivery != "received"
 _mark_received = hot(
     update(purchase_orders)
-    .where(purchase_orders.c.pk == bindparam("order_pk"), purchase_orders.c.trace_id == bindparam("sent_as"))
+    .where(purchase_orders.c.pk == bindparam("order_pk"), purchase_orders.c.trace_id == bindparam("sent_as"), _NOT_THERE_YET)
     .values(
         delivery="received",
         validation=bindparam("new_validation"),
@@ -693,7 +695,7 @@ _mark_received = hot(
 )
 _mark_failed = hot(
     update(purchase_orders)
-    .where(purchase_orders.c.pk == bindparam("order_pk"), purchase_orders.c.trace_id == bindparam("sent_as"))
+    .where(purchase_orders.c.pk == bindparam("order_pk"), purchase_orders.c.trace_id == bindparam("sent_as"), _NOT_THERE_YET)
     .values(
         delivery="failed",
         validation=case((bindparam("is_refused"), "refused"), else_=purchase_orders.c.validation),
@@ -911,9 +913,9 @@ _note_revision = hot(
     update(purchase_revisions)
     .where(purchase_revisions.c.order == bindparam("of"), purchase_revisions.c.revision == bindparam("of_revision"))
     .values(
-        acceptance=bindparam("new_acceptance"),
+        acceptance=func.coalesce(bindparam("new_acceptance"), purchase_revisions.c.acceptance),
         their_id=bindparam("theirs"),
-        answer=bindparam("new_answer"),
+        answer=func.coalesce(bindparam("new_answer", type_=purchase_revisions.c.answer.type), purchase_revisions.c.answer),
         answered=func.coalesce(bindparam("new_answered", type_=purchase_revisions.c.answered.type), purchase_revisions.c.answered),
         answered_at=func.coalesce(bindparam("new_at", type_=Instant()), purchase_revisions.c.answered_at),
     )
@@ -1039,13 +1041,13 @@ def revision(tx: Tx, pk: int, wanted: int) -> Any:
 
 
 class RevisionHeard(msgspec.Struct, frozen=True, kw_only=True):
-    """What the supplier said of a revision that is not the present one."""
+    """What the supplier said of a revision that is not the present one; None of what he did not speak of."""
 
     order: int
     revision: int
-    acceptance: str
+    acceptance: str | None
     their_id: str
-    answer: int
+    answer: int | None
     answered: str | None
     answered_at: dt.datetime | None
 

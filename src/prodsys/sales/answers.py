@@ -100,22 +100,28 @@ def approve_many(tx: Tx, caller: Caller, wanted: Sequence[DraftToApprove], *, un
 def take_back(tx: Tx, caller: Caller, order_id: str, if_match: str | None) -> Draft:
     """Take an answer back before it leaves; afterwards the buyer has it, and WrongState says so."""
     row = _locked(tx, order_id, if_match)
-    if row.acceptance not in terms.SAID.values() or not outbox.withdraw(tx, feed.promise_of(row.id, row.answer)):
+    promised = feed.promise_of(row.id, row.answer)
+    stood = feed.stood_before(tx, promised) if row.acceptance in terms.SAID.values() else None
+    if stood is None:
         raise errors.WrongState("There is no answer that could still be taken back; it has left.")
-    was = row.acceptance_before or Acceptance.OPEN.value
-    earlier = store.answered(tx, row.pk, row.answer - 1) if row.answer > 1 else None
-    order_number = earlier.order_number if earlier else None
+    if row.fulfilment != "none" and Acceptance(stood.acceptance) not in terms.STEPS["despatch"]:
+        raise errors.WrongState("Goods have been despatched on the strength of this answer; it cannot be taken back any more.")
+    if not outbox.withdraw(tx, promised, is_for_good=False):
+        raise errors.WrongState("There is no answer that could still be taken back; it has left.")
     store.change(
         tx,
         row.pk,
         row.version,
-        acceptance=was,
+        acceptance=stood.acceptance,
         acceptance_before="",
-        answered_at=None,
-        answered_by="",
-        order_number=order_number,
-        reason="",
+        answer=row.answer - 1,
+        answered_at=stood.answered_at,
+        answered_by=stood.answered_by,
+        order_number=stood.order_number,
+        reason=stood.reason,
     )
+    if stood.older:
+        _put_back(tx, row, stood.older)
     note(tx, caller, row, "order.answer_taken_back", f"The answer to order {row.number} was taken back before it left.")
     return whole(tx, order_id)
 
@@ -132,6 +138,7 @@ def give(
 ) -> OrderAnswer:
     """Give answer n: keep it, change the order's state, and let the feed tell it when it can no longer be taken back."""
     accepted = code is AnswerCode.ACCEPTED
+    older = store.standing(tx, row) if row.order_number is None and code is not AnswerCode.CHANGED else None
     order_number = (_inherited(tx, row) or f"SO-{store.next_number(tx, 'sales_order')}") if accepted else row.order_number
     given = OrderAnswer(
         answer=row.answer + 1,
@@ -157,7 +164,17 @@ def give(
     )
     if code is AnswerCode.REJECTED:
         _let_stand(tx, row)
-    feed.announce(tx, row, f"order.{acceptance.value}", answer=given.answer, after=undo)
+    stood = feed.Stood(
+        acceptance=row.acceptance,
+        answered_at=row.answered_at,
+        answered_by=row.answered_by,
+        order_number=row.order_number,
+        reason=row.reason,
+        older=older.id if older is not None else "",
+    )
+    # Without time to take it back it has been given, whether or not its news has left yet.
+    dedup = feed.promise_of(row.id, given.answer) if undo else ""
+    feed.announce(tx, row, f"order.{acceptance.value}", answer=given.answer, dedup=dedup, stood=stood, after=undo)
     told = {
         AnswerCode.ACCEPTED: f"approved as {order_number}.",
         AnswerCode.CHANGED: f"answered with changes, as answer {given.answer}.",
@@ -271,6 +288,18 @@ def _inherited(tx: Tx, row: Any) -> str | None:
         raise errors.WrongState(f"Goods of revision {older.revision} have been despatched already; keep that revision instead.")
     store.change(tx, older.pk, older.version, order_number=None)
     return str(older.order_number)
+
+
+def _put_back(tx: Tx, row: Any, older_id: str) -> None:
+    """The revision before one whose answer is taken back: it gives up being the order again, or gets its number back."""
+    older = store.draft(tx, older_id, lock=True)
+    assert older is not None  # noqa: S101  # orders are never deleted
+    if row.acceptance == Acceptance.REJECTED:
+        if older.is_newest:
+            store.change(tx, older.pk, older.version, is_newest=False)
+            store.change(tx, row.pk, row.version + 1, is_newest=True)
+        return
+    store.change(tx, older.pk, older.version, order_number=row.order_number)
 
 
 def _let_stand(tx: Tx, row: Any) -> None:

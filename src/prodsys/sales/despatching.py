@@ -49,6 +49,8 @@ def despatch(tx: Tx, caller: Caller, order_id: str, new: NewDespatch) -> Despatc
     if row is None:
         raise errors.NotFound
     terms.must("despatch", row.acceptance, row.number)
+    if row.order_number is None:
+        raise errors.WrongState(f"Revision {row.revision} of order {row.number} has no order number: it is not what was agreed.")
     kept = {line.line_id: line for line in store.lines(tx, row.pk) if line.how != "text"}
     if issues := _faults(new.lines, kept):
         raise errors.Invalid("The despatch does not fit the order.", issues=issues)

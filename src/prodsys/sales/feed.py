@@ -21,6 +21,17 @@ FOR_EVER = dt.timedelta(days=36_500)
 """Nobody has to be reached, so news that waited for us through a long holiday still leave."""
 
 
+class Stood(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How an order stood before an answer, for as long as that can be taken back; `older` is the revision the answer has moved."""
+
+    acceptance: str
+    answered_at: dt.datetime | None = None
+    answered_by: str = ""
+    order_number: str | None = None
+    reason: str = ""
+    older: str = ""
+
+
 class News(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What is to be told of an order."""
 
@@ -29,6 +40,7 @@ class News(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     reason: str = ""
     despatch: Despatch | None = None
     said: Message | None = None
+    stood: Stood | None = None
 
 
 _read = msgspec.json.Decoder(News, dec_hook=read_exact).decode
@@ -43,18 +55,19 @@ def announce(
     reason: str = "",
     despatch: Despatch | None = None,
     said: Message | None = None,
+    dedup: str = "",
+    stood: Stood | None = None,
     after: dt.timedelta = dt.timedelta(0),
 ) -> None:
     """Promise to tell it. News of one order leave strictly one after the other, so what follows an answer waits until it has left."""
-    news = News(kind=kind, answer=answer, reason=reason, despatch=despatch, said=said)
-    is_answer = after > dt.timedelta(0)
+    news = News(kind=kind, answer=answer, reason=reason, despatch=despatch, said=said, stood=stood)
     outbox.promise(
         tx,
         outbox.Promise(
             kind="answer",
             lane=f"feed:{row.partner_id}",
             chain=f"feed:{row.partner_id}:{row.number}",
-            dedup=promise_of(row.id, answer) if is_answer else f"news:{new_id('nw')}",
+            dedup=dedup or f"news:{new_id('nw')}",
             subject=row.id,
             document=write(news).decode(),
             trace=Trace(row.trace_id, row.trace_id[:16]),
@@ -67,6 +80,12 @@ def announce(
 def promise_of(order_id: str, answer: int) -> str:
     """What names the promise to tell answer n, so that it can be taken back."""
     return f"answer:{order_id}:{answer}"
+
+
+def stood_before(tx: Tx, dedup: str) -> Stood | None:
+    """How the order stood before an answer that has not begun to leave; None when it is too late to take it back."""
+    document = outbox.promised(tx, dedup)
+    return None if document is None else _read(document).stood
 
 
 class AnswerKind:

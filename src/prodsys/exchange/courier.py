@@ -97,8 +97,10 @@ class Courier:
         return IDLE if due is None else min(max((due - now()).total_seconds(), 0.05), IDLE)
 
     async def _rest(self, seconds: float) -> None:
+        # Not wait_for: in Python 3.11 it loses a cancellation that comes in the moment we are woken, and then nothing stops us any more.
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._awake.wait(), seconds)
+            async with asyncio.timeout(seconds):
+                await self._awake.wait()
 
     async def _carry(self, batch: Batch) -> None:
         holding = asyncio.create_task(self._hold(batch))

@@ -565,7 +565,8 @@ async def news(db: Database, id: str, since: dt.datetime | None) -> AsyncIterato
             # Looking at a long export takes a while; it may take a fifth of the time, not more.
             await asyncio.sleep(max(_AT_MOST_EVERY, 4 * (now() - at).total_seconds()))
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(awake.wait(), _LOOK_EVERY)
+                async with asyncio.timeout(_LOOK_EVERY):
+                    await awake.wait()
     finally:
         for unlisten in stop:
             unlisten()

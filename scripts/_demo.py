@@ -277,24 +277,28 @@ SUPPLIER_TOKEN={tokens.supplier}
 BUYER_TOKEN={tokens.buyer}
 
 The supplier reads its drafts
-curl -s -H "Authorization: Bearer $SUPPLIER_TOKEN" "$SUPPLIER/sales/drafts"
+curl -s -H "Authorization: Bearer $SUPPLIER_TOKEN" "$SUPPLIER/sales/drafts" | python3 -m json.tool
 
 and approves the order it has seen
-curl -s -X POST -H "Authorization: Bearer $SUPPLIER_TOKEN" -H 'If-Match: {draft["etag"]}' "$SUPPLIER/sales/drafts/{draft["id"]}/approve"
+curl -s -X POST -H "Authorization: Bearer $SUPPLIER_TOKEN" -H 'If-Match: {draft["etag"]}' \\
+  "$SUPPLIER/sales/drafts/{draft["id"]}/approve" | python3 -m json.tool
 
 The buyer hears of it ten seconds later, when it can no longer be undone
-curl -s -H "Authorization: Bearer $BUYER_TOKEN" "$BUYER/purchasing/orders/{orders[TRADE[0]]}"
+curl -s -H "Authorization: Bearer $BUYER_TOKEN" "$BUYER/purchasing/orders/{orders[TRADE[0]]}" | python3 -m json.tool
 
 One trace id leads through both logs
-curl -s -H "Authorization: Bearer $BUYER_TOKEN" "$BUYER/logs?trace_id={trace}"
-curl -s -H "Authorization: Bearer $SUPPLIER_TOKEN" "$SUPPLIER/logs?trace_id={trace}"
+curl -s -H "Authorization: Bearer $BUYER_TOKEN" "$BUYER/logs?trace_id={trace}" | python3 -m json.tool
+curl -s -H "Authorization: Bearer $SUPPLIER_TOKEN" "$SUPPLIER/logs?trace_id={trace}" | python3 -m json.tool
 
-{TRADE[2]} names an article the supplier does not have: see what a refusal looks like
+{TRADE[2]} names an article the supplier does not have: export it, and a moment later see what a refusal looks like
 curl -s -X POST -H "Authorization: Bearer $BUYER_TOKEN" -H 'Content-Type: application/json' \\
-  -d '{{"orders":["{orders[TRADE[2]]}"]}}' "$BUYER/exports"
-curl -s -H "Authorization: Bearer $BUYER_TOKEN" "$BUYER/purchasing/orders/{orders[TRADE[2]]}"
+  -d '{{"orders":["{orders[TRADE[2]]}"]}}' "$BUYER/exports" > /dev/null
+sleep 2; curl -s -H "Authorization: Bearer $BUYER_TOKEN" "$BUYER/purchasing/orders/{orders[TRADE[2]]}" | python3 -m json.tool
 
-The command line works beside the servers: PRODSYS_HOME={buyer.home} .venv/bin/prodsys order list
+The command line works beside the servers, from {ROOT}:
+PRODSYS_HOME={buyer.home} .venv/bin/prodsys order list
+PRODSYS_HOME={supplier.home} .venv/bin/prodsys draft list
+
 Ctrl-C stops both."""
     say(lines)
 

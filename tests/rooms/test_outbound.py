@@ -718,7 +718,7 @@ def test_a_strange_refusal_is_read_as_far_as_it_goes() -> None:
 
     assert problem is not None
     assert (problem.code, problem.title, len(problem.detail)) == ("", "a b c d", 2_000)
-    assert problem.issues[1] == Issue(code="c", message="", blocks=True)
+    assert problem.issues[1] == Issue(code="c", message="", blocks=False)
     assert problem.issues[2].params == {"n": "5", "y": "None"}
 
 

@@ -170,7 +170,7 @@ def upgrade() -> None:
         batch_op.create_index("contacts_email", ["email_key"], unique=False)
         batch_op.create_index("contacts_gln", ["gln"], unique=False)
         batch_op.create_index("contacts_name", ["name_key", "address_key", "pk"], unique=False)
-        batch_op.create_index("contacts_organisation_number", ["organisation_number"], unique=False)
+        batch_op.create_index("contacts_organisation_number", ["organisation_number", "name_key", "address_key", "pk"], unique=False)
         batch_op.create_index("contacts_vat_number", ["vat_number"], unique=False)
 
     op.create_table(
@@ -460,6 +460,9 @@ def upgrade() -> None:
         sa.UniqueConstraint("id", name=op.f("uq_subscriptions_id")),
         sa.UniqueConstraint("person", "subject", name="one_subscription_per_subject"),
     )
+    with op.batch_alter_table("subscriptions", schema=None) as batch_op:
+        batch_op.create_index("subscriptions_person", ["person", "pk"], unique=False)
+
     op.create_table(
         "agreed_prices",
         sa.Column("pk", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -833,6 +836,9 @@ def upgrade() -> None:
         sa.UniqueConstraint("id", name=op.f("uq_webhooks_id")),
         sa.UniqueConstraint("partner", "url", name="one_webhook_per_address"),
     )
+    with op.batch_alter_table("webhooks", schema=None) as batch_op:
+        batch_op.create_index("webhooks_partner", ["partner", "pk"], unique=False)
+
     op.create_table(
         "claims",
         sa.Column("pk", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -1084,6 +1090,9 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_claims_token"))
 
     op.drop_table("claims")
+    with op.batch_alter_table("webhooks", schema=None) as batch_op:
+        batch_op.drop_index("webhooks_partner")
+
     op.drop_table("webhooks")
     with op.batch_alter_table("tokens", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_tokens_successor_of"))
@@ -1162,6 +1171,9 @@ def downgrade() -> None:
         batch_op.drop_index("agreed_prices_of")
 
     op.drop_table("agreed_prices")
+    with op.batch_alter_table("subscriptions", schema=None) as batch_op:
+        batch_op.drop_index("subscriptions_person")
+
     op.drop_table("subscriptions")
     op.drop_table("partners")
     op.drop_table("attachment_uses")

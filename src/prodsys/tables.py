@@ -102,7 +102,7 @@ contacts = Table(
     Column("changed_at", Instant, nullable=False),
     _text("created_by"),
     _count("version", 1),
-    Index("contacts_organisation_number", "organisation_number"),
+    Index("contacts_organisation_number", "organisation_number", "name_key", "address_key", "pk"),
     Index("contacts_vat_number", "vat_number"),
     Index("contacts_gln", "gln"),
     Index("contacts_email", "email_key"),
@@ -731,6 +731,7 @@ subscriptions = Table(
     Column("hour", Integer, nullable=False, server_default="6", comment="UTC, of a daily digest"),
     Column("created_at", Instant, nullable=False),
     UniqueConstraint("person", "subject", name="one_subscription_per_subject"),
+    Index("subscriptions_person", "person", "pk"),
 )
 
 log_readers = Table(
@@ -822,6 +823,7 @@ webhooks = Table(
     _text("created_by"),
     # Null partners are all the house, which SQL would take for different ones.
     UniqueConstraint("partner", "url", name="one_webhook_per_address"),
+    Index("webhooks_partner", "partner", "pk"),
 )
 
 inbox_registrations = Table(

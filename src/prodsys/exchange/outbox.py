@@ -181,7 +181,11 @@ _next_probe = hot(
     select(func.min(lanes.c.probe_at).label("at")).where(lanes.c.state != "open", lanes.c.probe_at > _later, exists().where(*_ready_here))
 )
 _ids = hot(select(deliveries.c.dedup, deliveries.c.id).where(in_texts(deliveries.c.dedup, "dedups")))
-_waiting = hot(select(deliveries.c.dedup).where(in_texts(deliveries.c.dedup, "dedups"), deliveries.c.state.in_(["ready", "leased"])))
+_waiting = hot(
+    select(deliveries.c.dedup, deliveries.c.document).where(
+        in_texts(deliveries.c.dedup, "dedups"), deliveries.c.state.in_(["ready", "leased"])
+    )
+)
 
 
 def promise(tx: Tx, *promises: Promise) -> list[str]:
@@ -395,11 +399,6 @@ def send_again(tx: Tx, delivery: str, give_up_after: dt.timedelta = dt.timedelta
     return tx.execute(revived).rowcount == 1
 
 
-def promised(tx: Tx, dedup: str) -> str | None:
-    """The document that was promised under this name, as long as it has not begun to leave."""
-    return tx.execute(select(deliveries.c.document).where(deliveries.c.dedup == dedup, deliveries.c.state == "ready")).scalar()
-
-
 def withdraw(tx: Tx, dedup: str, *, is_for_good: bool = True) -> bool:
     """Take back a promise that has not begun to leave; False when it is too late. Unless it is for good, the same may be promised anew."""
     taken_back = update(deliveries).where(deliveries.c.dedup == dedup, deliveries.c.state == "ready")
@@ -407,9 +406,9 @@ def withdraw(tx: Tx, dedup: str, *, is_for_good: bool = True) -> bool:
     return tx.execute(taken_back.values(name | {"state": "done", "last_error": "withdrawn"})).rowcount == 1
 
 
-def waiting(tx: Tx, dedups: Sequence[str]) -> set[str]:
-    """Which of these promises, by what makes each the only one of its kind, have not left yet."""
-    return {row.dedup for row in _waiting.all(tx, {"dedups": dedups})} if dedups else set()
+def waiting(tx: Tx, dedups: Sequence[str]) -> dict[str, str]:
+    """The documents of those of these promises that have not left yet, by what makes each the only one of its kind."""
+    return {row.dedup: row.document or "" for row in _waiting.all(tx, {"dedups": dedups})} if dedups else {}
 
 
 def withdraw_lane(tx: Tx, lane: str) -> int:

@@ -144,7 +144,7 @@ def _answered(tx: Tx, order: Heard, change: TheirChange) -> Heard:
     stands = acceptance in STANDS and change.kind not in _BESIDE
     if stands and (change.revision > order.revision or order.acceptance in ENDED):
         return note_answer(_turn_to(tx, order, change.revision), change)
-    if change.kind in _OF_CANCELLING and order.acceptance == Acceptance.CANCEL_REQUESTED:
+    if change.kind in _OF_CANCELLING and order.acceptance in (Acceptance.CANCEL_REQUESTED, Acceptance.CANCELLED):
         # He was asked about the revision he has; what we have written since then never reached him.
         return note_answer(_turn_to(tx, order, change.revision), change)
     heard = RevisionHeard(
@@ -160,6 +160,8 @@ def _answered(tx: Tx, order: Heard, change: TheirChange) -> Heard:
     # While the newer revision waits for its answer, what was agreed before stands.
     if stands and change.revision > order.agreed_revision:
         order = msgspec.structs.replace(order, agreed_revision=change.revision)
+    if acceptance in ENDED and change.revision == order.agreed_revision and change.kind not in _BESIDE:
+        order = msgspec.structs.replace(order, agreed_revision=0)
     if stands and change.order_number:
         order = msgspec.structs.replace(order, their_order_number=change.order_number)
     return msgspec.structs.replace(order, change_seen=change.position, fulfilment=_fulfilment(order, change))

@@ -1,5 +1,6 @@
 """An order draft whole, and the one thing that can be said of it before it is answered: which article a marked line means."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -19,7 +20,6 @@ from prodsys.documents import (
     plain,
     write,
 )
-from prodsys.exchange import outbox
 from prodsys.kit.clock import now
 from prodsys.kit.db import Tx
 from prodsys.kit.web import etag, must_match
@@ -115,23 +115,19 @@ def sent_by(
     rows = store.of_partner(
         tx, partner, order_id=order_id, number=number, revision=revision, acceptance=acceptance, before=before, limit=limit
     )
-    waiting = outbox.waiting(tx, [feed.promise_of(order.id, order.answer) for _, order in rows if order.answer])
-    if not waiting:
-        return rows
-    untold = [pk for pk, order in rows if feed.promise_of(order.id, order.answer) in waiting]
-    stood = store.stood_before(tx, untold)
-    return [(pk, _before_its_answer(tx, pk, order, stood[pk]) if pk in stood else order) for pk, order in rows]
+    stood = feed.stood_before(tx, {order.id: order.answer for _, order in rows if order.answer})
+    return [(pk, _as_told(order, stood[order.id]) if order.id in stood else order) for pk, order in rows]
 
 
-def _before_its_answer(tx: Tx, pk: int, order: PartnerOrder, stood: str) -> PartnerOrder:
-    earlier = store.answered(tx, pk, order.answer - 1) if order.answer > 1 else None
+def _as_told(order: PartnerOrder, untold: Sequence[feed.Stood]) -> PartnerOrder:
     # A cancellation the partner has asked for meanwhile is his own word.
     is_answered = order.acceptance in terms.SAID.values()
+    before = untold[-1]
     return msgspec.structs.replace(
         order,
-        acceptance=Acceptance(stood or Acceptance.OPEN) if is_answered else order.acceptance,
-        answer=order.answer - 1,
-        order_number=None if earlier is None else earlier.order_number,
+        acceptance=Acceptance(before.acceptance) if is_answered else order.acceptance,
+        answer=order.answer - len(untold),
+        order_number=before.order_number,
         reason=None if is_answered else order.reason,
     )
 

@@ -101,7 +101,8 @@ def take_back(tx: Tx, caller: Caller, order_id: str, if_match: str | None) -> Dr
     """Take an answer back before it leaves; afterwards the buyer has it, and WrongState says so."""
     row = _locked(tx, order_id, if_match)
     promised = feed.promise_of(row.id, row.answer)
-    stood = feed.stood_before(tx, promised) if row.acceptance in terms.SAID.values() else None
+    untold = feed.stood_before(tx, {row.id: row.answer}).get(row.id)
+    stood = untold[0] if untold and row.acceptance in terms.SAID.values() else None
     if stood is None:
         raise errors.WrongState("There is no answer that could still be taken back; it has left.")
     if row.fulfilment != "none" and Acceptance(stood.acceptance) not in terms.STEPS["despatch"]:
@@ -191,7 +192,7 @@ def hear(tx: Tx, caller: Caller, order_id: str, word: BuyersWord) -> Any:
     """
     row = own(tx, caller, order_id)
     # What can still be taken back has not been given.
-    told = row.answer - len(outbox.waiting(tx, [feed.promise_of(row.id, row.answer)]))
+    told = row.answer - len(feed.stood_before(tx, {row.id: row.answer}).get(row.id, []))
     if word.answer != row.answer or told != row.answer:
         raise errors.AnswerSuperseded(f"The newest answer to order {row.number} is number {told}.")
     wanted = Acceptance.AGREED if word.accepts else Acceptance.DISPUTED

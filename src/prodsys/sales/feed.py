@@ -1,7 +1,8 @@
 """What the buyer is told: everything that happens to an order, in order, when it can no longer be undone."""
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import takewhile
 from typing import Any
 
 import msgspec
@@ -17,6 +18,7 @@ from prodsys.kit.telemetry import Trace
 from prodsys.sales import store
 from prodsys.webhooks import sending
 
+_MOST_UNTOLD = 10
 FOR_EVER = dt.timedelta(days=36_500)
 """Nobody has to be reached, so news that waited for us through a long holiday still leave."""
 
@@ -82,10 +84,15 @@ def promise_of(order_id: str, answer: int) -> str:
     return f"answer:{order_id}:{answer}"
 
 
-def stood_before(tx: Tx, dedup: str) -> Stood | None:
-    """How the order stood before an answer that has not begun to leave; None when it is too late to take it back."""
-    document = outbox.promised(tx, dedup)
-    return None if document is None else _read(document).stood
+def stood_before(tx: Tx, answers: Mapping[str, int]) -> dict[str, list[Stood]]:
+    """How orders stood before each of their answers that have not left yet, newest first; `answers` is the newest answer by order id."""
+    # Within the time in which an answer can be taken back there are not many of them.
+    names = {
+        order: [promise_of(order, answer) for answer in range(last, max(last - _MOST_UNTOLD, 0), -1)] for order, last in answers.items()
+    }
+    untold = outbox.waiting(tx, [name for some in names.values() for name in some])
+    found = {order: [_read(untold[name]).stood for name in takewhile(untold.__contains__, some)] for order, some in names.items()}
+    return {order: [one for one in some if one is not None] for order, some in found.items() if some}
 
 
 class AnswerKind:

@@ -26,7 +26,7 @@ from prodsys.documents import (
     write,
 )
 from prodsys.kit.clock import now
-from prodsys.kit.db import Tx, hot, in_ints, in_texts, insert_new, insert_or_ignore
+from prodsys.kit.db import Tx, hot, in_texts, insert_new, insert_or_ignore
 from prodsys.kit.web import etag
 from prodsys.sales.model import DraftSummary, ExaminedLine, PartnerOrder
 from prodsys.tables import (
@@ -296,12 +296,6 @@ def of_partner(tx: Tx, partner: int, *, order_id: str | None = None, number: str
     return [(row.pk, _as_partner_sees(row)) for row in rows]
 
 
-def stood_before(tx: Tx, pks: Sequence[int]) -> dict[int, str]:
-    """How orders stood before their newest answer, by their keys."""
-    query = select(sales_orders.c.pk, sales_orders.c.acceptance_before).where(in_ints(sales_orders.c.pk, "pks"))
-    return {row.pk: row.acceptance_before for row in tx.execute(query, {"pks": pks})}
-
-
 def _as_partner_sees(row: Any) -> PartnerOrder:
     return PartnerOrder(
         id=row.id,
@@ -440,12 +434,13 @@ def answered(tx: Tx, order: int, answer: int) -> OrderAnswer | None:
 
 
 def standing(tx: Tx, row: Any) -> Any | None:
-    """The revision of the same order that carries its order number, if it is another one; locked."""
+    """The revision of the same order that carries its order number and has not ended, if it is another one; locked."""
     query = select(sales_orders).where(
         sales_orders.c.partner == row.partner,
         sales_orders.c.number == row.number,
         sales_orders.c.pk != row.pk,
         sales_orders.c.order_number.is_not(None),
+        sales_orders.c.acceptance.not_in([Acceptance.REJECTED.value, Acceptance.CANCELLED.value]),
     )
     return tx.execute(query.with_for_update()).first()
 

@@ -447,7 +447,9 @@ def _filtered(asked: Select[Any], wanted: Filter) -> Select[Any]:
     if wanted.acceptance:
         asked = asked.where(purchase_orders.c.acceptance == wanted.acceptance)
     if wanted.partner:
-        asked = asked.where(purchase_orders.c.partner == select(partners.c.pk).where(partners.c.id == wanted.partner).scalar_subquery())
+        # By number the list is sorted by it; walking the partner's orders instead would need a sort, and `+ 0` keeps SQLite from it.
+        whose = purchase_orders.c.partner + 0 if wanted.number else purchase_orders.c.partner
+        asked = asked.where(whose == select(partners.c.pk).where(partners.c.id == wanted.partner).scalar_subquery())
     if wanted.number:
         asked = asked.where(purchase_orders.c.number >= wanted.number, purchase_orders.c.number < wanted.number + _LAST)
     if wanted.from_date:

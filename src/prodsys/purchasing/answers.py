@@ -144,7 +144,8 @@ def _answered(tx: Tx, order: Heard, change: TheirChange) -> Heard:
     stands = acceptance in STANDS and change.kind not in _BESIDE
     if stands and (change.revision > order.revision or order.acceptance in ENDED):
         return note_answer(_turn_to(tx, order, change.revision), change)
-    if change.kind in _OF_CANCELLING and order.acceptance in (Acceptance.CANCEL_REQUESTED, Acceptance.CANCELLED):
+    is_cancelled_here = order.acceptance in (Acceptance.CANCEL_REQUESTED, Acceptance.CANCELLED)
+    if change.kind in _OF_CANCELLING and is_cancelled_here and order.delivery in ("not_sent", "failed", "unknown"):
         # He was asked about the revision he has; what we have written since then never reached him.
         return note_answer(_turn_to(tx, order, change.revision), change)
     heard = RevisionHeard(

@@ -213,6 +213,12 @@ def test_log_lines_are_json_with_the_trace_and_without_secrets(capsys: pytest.Ca
 
 @pytest.mark.usefixtures("quiet_afterwards")
 def test_libraries_speak_the_same_way(capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):
+        # A server of another test has set these up its own way; ours is told not to (`log_config=None`).
+        logger = logging.getLogger(name)
+        logger.handlers.clear()
+        logger.propagate, logger.disabled = True, False
+        logger.setLevel(logging.NOTSET)
     configure("info")
 
     logging.getLogger("uvicorn.error").warning("Started with %s", TOKEN)

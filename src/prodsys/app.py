@@ -7,7 +7,6 @@ import os
 import socket
 from collections.abc import AsyncIterator, Callable
 from functools import partial
-from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -32,11 +31,10 @@ from prodsys.exchange import timetable
 from prodsys.exchange.courier import Courier, Kind
 from prodsys.exchange.outbox import LaneTurn
 from prodsys.kit.clock import now
-from prodsys.kit.db import Database, Tx, open_database
+from prodsys.kit.db import Database, Tx
 from prodsys.kit.ids import new_id
-from prodsys.kit.outbound import Outbound
-from prodsys.kit.telemetry import Metrics, log, new_metrics
-from prodsys.kit.vault import Vault
+from prodsys.kit.metrics import Metrics, new_metrics
+from prodsys.kit.telemetry import log
 from prodsys.kit.web import Limiter, Reply, openapi_config, purge, web_app
 from prodsys.logs import api as logs_api
 from prodsys.modules import api as modules_api
@@ -57,7 +55,8 @@ from prodsys.tokens import actions as tokens
 from prodsys.tokens import api as tokens_api
 from prodsys.tokens.guard import Guard, guard_of
 from prodsys.upkeep import api as upkeep_api
-from prodsys.upkeep import backup, readiness, retention
+from prodsys.upkeep import readiness, retention
+from prodsys.upkeep.opening import Instance, opened
 from prodsys.users import api as users_api
 from prodsys.users.actions import Passwords
 from prodsys.users.model import Opened, Sessions
@@ -65,6 +64,8 @@ from prodsys.webhooks import actions as webhooks
 from prodsys.webhooks import api as webhooks_api
 from prodsys.webhooks import inbox, sending
 from prodsys.webhooks.model import Event, Happened
+
+__all__ = ["Instance", "courier_of", "create_app", "keep_promises", "opened", "sessions"]
 
 DESCRIPTION = (
     "A company's own instance of ProdSys Exchange. Partners send purchase orders here as drafts; the house's own programs "
@@ -75,43 +76,6 @@ DESCRIPTION = (
 TIDY = dt.timedelta(hours=3)
 LOOK_AFTER_SUPPLIERS = dt.timedelta(hours=1)
 LOOK_AFTER_TOKENS = dt.timedelta(hours=6)
-
-
-class Instance(msgspec.Struct, frozen=True, kw_only=True):
-    """A company with its files open: what a server and a command line both need."""
-
-    settings: Settings
-    db: Database
-    vault: Vault
-    outbound: Outbound
-
-
-@contextlib.asynccontextmanager
-async def opened(settings: Settings, *, serving: bool) -> AsyncIterator[Instance]:
-    """Open a company's database and vault. Only a server takes the lock; the command line is a guest in the same file."""
-    vault, is_new = _vault(settings)
-    outbound = Outbound(
-        allowed_networks=[ip_network(text.strip()) for text in settings.allowed_networks.split(",") if text.strip()],
-        ca_file=Path(settings.ca_file) if settings.ca_file else None,
-        user_agent=f"prodsys/{prodsys.__version__}",
-    )
-    db = await open_database(settings.url, lock=serving, threads=settings.database_threads)
-    try:
-        if is_new and (lost := await db.write(backup.tell_of_lost_key, vault)):
-            log.error("vault_key_lost", sentence=lost)
-        yield Instance(settings=settings, db=db, vault=vault, outbound=outbound)
-    finally:
-        await outbound.close()
-        await db.close()
-
-
-def _vault(settings: Settings) -> tuple[Vault, bool]:
-    """The vault, and whether its key had to be made just now."""
-    home = Path(settings.home)
-    home.mkdir(parents=True, exist_ok=True, mode=0o700)
-    file = Path(settings.vault_key_file) if settings.vault_key_file else home / "vault.key"
-    is_new = not file.exists()
-    return Vault.create(file), is_new
 
 
 def create_app(instance: Instance) -> Litestar:

@@ -10,7 +10,7 @@ from prodsys.company import store
 from prodsys.company.model import DOCUMENT_VERSIONS, AskingToken, Company, CompanyCard
 from prodsys.documents import Issue, Party
 from prodsys.kit.db import Tx
-from prodsys.kit.web import etag, must_match
+from prodsys.kit.states import etag, must_match
 from prodsys.logs.model import Entry
 from prodsys.logs.store import note_change, tell
 from prodsys.scopes import Caller

@@ -28,7 +28,7 @@ from prodsys.documents import Issue, Party, plain
 from prodsys.kit.clock import now
 from prodsys.kit.db import Tx
 from prodsys.kit.sheets import Table
-from prodsys.kit.web import etag, must_match
+from prodsys.kit.states import etag, must_match
 from prodsys.logs.model import Entry
 from prodsys.logs.store import note_change, tell
 from prodsys.scopes import PRODSYS_MODULE

@@ -41,8 +41,8 @@ from prodsys.kit import outbound
 from prodsys.kit.clock import now
 from prodsys.kit.db import Database, Tx
 from prodsys.kit.outbound import Forbidden, Later, Misconfigured, Network, Outbound, Refused, Trust
+from prodsys.kit.states import etag, must_match
 from prodsys.kit.vault import Secret, Vault, VaultLocked
-from prodsys.kit.web import etag, must_match
 from prodsys.logs.model import Entry
 from prodsys.logs.store import note_change, tell
 from prodsys.modules.store import is_on

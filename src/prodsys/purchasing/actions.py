@@ -13,7 +13,7 @@ from prodsys.documents import Acceptance, Fulfilment, Issue, Party, Validation
 from prodsys.exchange import outbox
 from prodsys.kit.clock import now
 from prodsys.kit.db import Tx, signal
-from prodsys.kit.web import etag, must_match
+from prodsys.kit.states import etag, must_match
 from prodsys.logs.model import Entry
 from prodsys.logs.store import page as log_page
 from prodsys.logs.store import tell

@@ -13,8 +13,9 @@ from prodsys.exchange.engine import Outcome, Placed, Refused
 from prodsys.exchange.outbox import Claimed, Dead
 from prodsys.kit import outbound
 from prodsys.kit.db import Database, Tx, signal
+from prodsys.kit.metrics import Metrics
 from prodsys.kit.outbound import Later, Misconfigured
-from prodsys.kit.telemetry import Metrics, parse_traceparent
+from prodsys.kit.telemetry import parse_traceparent
 from prodsys.kit.vault import VaultLocked
 from prodsys.logs.model import Entry
 from prodsys.logs.store import tell

@@ -19,7 +19,7 @@ from prodsys.exchange.outbox import Claimed, Dead
 from prodsys.kit.clock import now
 from prodsys.kit.db import Tx, signal
 from prodsys.kit.outbound import Later, Misconfigured, plain
-from prodsys.kit.web import etag, must_match
+from prodsys.kit.states import etag, must_match
 from prodsys.logs.model import Entry
 from prodsys.logs.store import tell
 from prodsys.papers.words import Language, say

@@ -18,9 +18,9 @@ from prodsys.kit.clock import now
 from prodsys.kit.db import Database, Tx
 from prodsys.kit.ids import new_id
 from prodsys.kit.outbound import Later, Misconfigured
+from prodsys.kit.states import etag, must_match
 from prodsys.kit.telemetry import new_trace
 from prodsys.kit.vault import VaultLocked
-from prodsys.kit.web import etag, must_match
 from prodsys.logs.model import Entry
 from prodsys.logs.store import tell
 from prodsys.partners import store as partners

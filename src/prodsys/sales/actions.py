@@ -22,7 +22,7 @@ from prodsys.documents import (
 )
 from prodsys.kit.clock import now
 from prodsys.kit.db import Tx
-from prodsys.kit.web import etag, must_match
+from prodsys.kit.states import etag, must_match
 from prodsys.logs.model import Entry
 from prodsys.logs.store import tell
 from prodsys.partners import store as partners

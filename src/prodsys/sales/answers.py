@@ -13,7 +13,7 @@ from prodsys.documents import Acceptance, AnswerCode, AnswerLine, Issue, OrderAn
 from prodsys.exchange import outbox
 from prodsys.kit.clock import now
 from prodsys.kit.db import Tx, savepoint
-from prodsys.kit.web import etag, must_match
+from prodsys.kit.states import etag, must_match
 from prodsys.logs.model import Entry
 from prodsys.logs.store import tell
 from prodsys.sales import feed, model, store, terms

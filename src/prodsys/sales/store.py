@@ -27,7 +27,7 @@ from prodsys.documents import (
 )
 from prodsys.kit.clock import now
 from prodsys.kit.db import Tx, hot, in_texts, insert_new, insert_or_ignore
-from prodsys.kit.web import etag
+from prodsys.kit.states import etag
 from prodsys.sales.model import DraftSummary, ExaminedLine, PartnerOrder
 from prodsys.tables import (
     articles,

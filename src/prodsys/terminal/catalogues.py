@@ -9,7 +9,7 @@ from prodsys.terminal import guest, say
 from prodsys.terminal.partners import meant
 
 if TYPE_CHECKING:
-    from prodsys.app import Instance
+    from prodsys.upkeep.opening import Instance
 
 
 @click.group()

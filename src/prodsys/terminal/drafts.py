@@ -10,10 +10,10 @@ from prodsys.terminal import guest, say
 from prodsys.terminal.partners import meant
 
 if TYPE_CHECKING:
-    from prodsys.app import Instance
     from prodsys.documents import AnswerLine
     from prodsys.kit.db import Tx
     from prodsys.sales.model import Draft
+    from prodsys.upkeep.opening import Instance
 
 
 @click.group()

@@ -5,8 +5,8 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
-    from prodsys.app import Instance
     from prodsys.settings import Settings
+    from prodsys.upkeep.opening import Instance
 
 T = TypeVar("T")
 
@@ -17,12 +17,12 @@ class NoInstance(Exception):
 
 def visit(story: "Callable[[Instance], Awaitable[T]]", *, settings: "Settings | None" = None) -> T:
     """Open the instance as a guest (rulings.md, 3), live through the story, close it. Raises NoInstance, NewerDatabase, NotUpgraded."""
-    from prodsys import app
+    from prodsys.upkeep import opening
 
     known = settings or ready()
 
     async def told() -> T:
-        async with app.opened(known, serving=False) as instance:
+        async with opening.opened(known, serving=False) as instance:
             return await story(instance)
 
     return asyncio.run(told())

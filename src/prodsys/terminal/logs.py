@@ -11,9 +11,9 @@ from prodsys.terminal import guest, say
 from prodsys.terminal.partners import meant
 
 if TYPE_CHECKING:
-    from prodsys.app import Instance
     from prodsys.kit.db import Tx
     from prodsys.logs.model import Changed, Logged
+    from prodsys.upkeep.opening import Instance
 
 FOLLOW_SECONDS = 1.0
 PAGE = 200

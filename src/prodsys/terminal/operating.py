@@ -8,8 +8,8 @@ import rich_click as click
 from prodsys.terminal import guest, say
 
 if TYPE_CHECKING:
-    from prodsys.app import Instance
     from prodsys.terminal.answers import Setting
+    from prodsys.upkeep.opening import Instance
 
 
 @click.group()

@@ -11,9 +11,9 @@ from prodsys.terminal import guest, say
 from prodsys.terminal.partners import meant
 
 if TYPE_CHECKING:
-    from prodsys.app import Instance
     from prodsys.kit.db import Tx
     from prodsys.purchasing.model import ChangedOrder, Export, ExportedOrder, Previewed, PurchaseOrder
+    from prodsys.upkeep.opening import Instance
 
 LOOK_SECONDS = 0.5
 """How often a watched export is looked at."""

@@ -11,10 +11,10 @@ from prodsys.terminal import guest, say
 from prodsys.terminal.partners import meant
 
 if TYPE_CHECKING:
-    from prodsys.app import Instance
     from prodsys.kit.db import Tx
     from prodsys.tokens.actions import Handover
     from prodsys.tokens.model import Created
+    from prodsys.upkeep.opening import Instance
 
 
 class Ends(ParamType[dt.datetime]):

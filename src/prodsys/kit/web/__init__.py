@@ -1,8 +1,9 @@
 """The manners of our HTTP API: problems, pages of lists, ETags, repeats, limits, the contract."""
 
+from prodsys.kit.states import etag, must_match
 from prodsys.kit.web.app import provide_caller, web_app
 from prodsys.kit.web.cursors import After, Limit, Page, decode_cursor, encode_cursor
-from prodsys.kit.web.etags import IfMatch, IfNoneMatch, etag, etag_of, must_match, not_modified, tagged
+from prodsys.kit.web.etags import IfMatch, IfNoneMatch, etag_of, not_modified, tagged
 from prodsys.kit.web.forms import PDF, asked_form
 from prodsys.kit.web.idempotency import Answered, IdempotencyKey, RequestKey, answered, once, purge, request_key
 from prodsys.kit.web.limits import Limiter, Quota, charge

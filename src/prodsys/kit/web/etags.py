@@ -6,7 +6,8 @@ from typing import Annotated, TypeVar
 from litestar import Response
 from litestar.params import HeaderParameter
 
-from prodsys import documents, errors
+from prodsys import documents
+from prodsys.kit.states import etag, listed
 from prodsys.kit.web.replies import Reply
 
 T = TypeVar("T")
@@ -15,30 +16,16 @@ IfMatch = Annotated[str | None, HeaderParameter(name="If-Match", description="Th
 IfNoneMatch = Annotated[str | None, HeaderParameter(name="If-None-Match", description="The ETag you have; 304 if it is still current.")]
 
 
-def etag(name: str, version: int | str) -> str:
-    """The strong ETag of one state: an id (or a kind, for lists) and its version, in quotes."""
-    return f'"{name}.{version}"'
-
-
 def etag_of(name: str, value: object) -> str:
     """The strong ETag of a resource without a version of its own, made of what is answered."""
     return etag(name, hashlib.sha256(documents.write(value)).hexdigest()[:16])
-
-
-def must_match(if_match: str | None, current: str) -> None:
-    """Go on only when the caller has seen the current state. Raises IfMatchMissing (428), Stale (412) with the current ETag."""
-    if if_match is None:
-        raise errors.IfMatchMissing
-    # Strong comparison: a weak tag (`W/"…"`) never matches.
-    if if_match.strip() != "*" and current not in _listed(if_match):
-        raise errors.Stale(headers={"ETag": current})
 
 
 def not_modified(if_none_match: str | None, current: str) -> bool:
     """Whether the caller already has the current state, so that 304 is enough."""
     if if_none_match is None:
         return False
-    return if_none_match.strip() == "*" or current in [tag.removeprefix("W/") for tag in _listed(if_none_match)]
+    return if_none_match.strip() == "*" or current in [tag.removeprefix("W/") for tag in listed(if_none_match)]
 
 
 def tagged(value: T, current: str, if_none_match: str | None = None) -> Response[T]:
@@ -46,7 +33,3 @@ def tagged(value: T, current: str, if_none_match: str | None = None) -> Response
     if not_modified(if_none_match, current):
         return Response(None, status_code=304, headers={"ETag": current})  # type: ignore[arg-type]  # 304 has no content, whatever T is
     return Reply(value, headers={"ETag": current})
-
-
-def _listed(tags: str) -> list[str]:
-    return [tag.strip() for tag in tags.split(",")]

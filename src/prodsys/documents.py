@@ -1,4 +1,4 @@
-"""The words companies exchange: Order, Receipt, MatchReport, Article, Contact, Issue and what they are made of.
+"""The words companies exchange: Order, Receipt, MatchReport, Article, Contact, Stock, Invoice, Issue and what they are made of.
 
 Words are those of Peppol Ordering 3 (UBL 2.1) where it has one. What arrives forbids unknown members, so that our own contract cannot
 drift silently; what is only answered does not, because its reader may be older than its writer.
@@ -502,6 +502,235 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     answered: Annotated[OrderAnswer | None, Meta(description="The answer whole, where the change is an answer.")] = None
     despatch: Annotated[Despatch | None, Meta(description="The despatch, where the change is one.")] = None
     said: Annotated[Message | None, Meta(description="The message, where the change is one.")] = None
+
+
+class ContactCard(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A customer or supplier as one system tells another (UBL Party); `number` is its number in the system it comes from."""
+
+    number: CodeWord = ""
+    kind: Annotated[Literal["company", "person"], Meta(description="A company debtor with contact persons, or a private person.")] = (
+        "company"
+    )
+    name: Name
+    is_customer: bool = True
+    is_supplier: bool = False
+    is_active: bool = True
+    organisation_number: CodeWord = ""
+    vat_number: CodeWord = ""
+    gln: CodeWord = ""
+    email: ShortWords = ""
+    phone: CodeWord = ""
+    address: Annotated[Address, Meta(description="Where invoices go.")] = msgspec.field(default_factory=Address)
+    deliver_to: DeliveryPlace | None = None
+    persons: Annotated[list[Person], Meta(max_length=50)] = []
+    currency: Annotated[str, Meta(max_length=3)] = ""
+    payment_terms: CodeWord = ""
+    payment_method: CodeWord = ""
+    customer_class: CodeWord = ""
+    tax_code: CodeWord = ""
+    language: Annotated[str, Meta(max_length=8)] = ""
+    note: LongWords = ""
+    attributes: Annotated[dict[str, Words], Meta(max_length=100, description="What one of the systems has beyond this, by name.")] = {}
+
+
+class ArticleCard(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """An article as one system tells another (UBL Item); `number` is the SKU by which it is created or updated."""
+
+    number: Annotated[str, Meta(min_length=1, max_length=80)]
+    kind: Annotated[
+        Literal["simple", "virtual", "configurable", "variant"],
+        Meta(description="Goods, a service, what has variants, or one of them (then `variant_of` names it)."),
+    ] = "simple"
+    variant_of: CodeWord = ""
+    name: Words = ""
+    text: Annotated[LongWords, Meta(description="Short description.")] = ""
+    description: Annotated[str, Meta(max_length=20_000, description="Long description.")] = ""
+    unit: Annotated[str, Meta(max_length=20)] = ""
+    gtin: Annotated[str, Meta(max_length=14)] = ""
+    supplier_article_number: CodeWord = ""
+    price: Annotated[UnitPrice | None, Meta(description="Without tax, per `price_quantity` units.")] = None
+    price_with_tax: UnitPrice | None = None
+    price_quantity: Quantity = Quantity(1)
+    currency: Annotated[str, Meta(max_length=3)] = ""
+    tax_code: CodeWord = ""
+    quantity: Annotated[Exact | None, Meta(description="On hand.")] = None
+    is_active: bool = True
+    categories: Annotated[list[Words], Meta(max_length=100)] = []
+    attributes: Annotated[dict[str, Words], Meta(max_length=100, description="What makes variants differ: size, colour.")] = {}
+    features: Annotated[dict[str, Words], Meta(max_length=100, description="More to know: origin, type, lead time.")] = {}
+
+
+class Stock(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """How much of an article there is, at one place or in all."""
+
+    article_number: Annotated[str, Meta(min_length=1, max_length=80)]
+    location: CodeWord = ""
+    on_hand: Exact | None = None
+    reserved: Annotated[Exact | None, Meta(description="Promised to customers already.")] = None
+    ordered: Annotated[Exact | None, Meta(description="On its way from suppliers.")] = None
+    available: Annotated[Exact | None, Meta(description="What the system itself says is free, or what the flow's formula made of it.")] = (
+        None
+    )
+    is_managed: Annotated[bool | None, Meta(description="Whether the other system should keep count of this article.")] = None
+
+
+class TradeLine(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A row of a sales order, a purchase request or an invoice; a charge (shipping, a fee) is a row of its own."""
+
+    line_id: Annotated[str, Meta(min_length=1, max_length=40)]
+    kind: Literal["article", "text", "charge"] = "article"
+    article_number: CodeWord = ""
+    supplier_article_number: CodeWord = ""
+    gtin: Annotated[str, Meta(max_length=14)] = ""
+    description: LongWords = ""
+    quantity: Exact | None = None
+    unit: Annotated[str, Meta(max_length=20)] = ""
+    unit_price: Annotated[Exact | None, Meta(description="Per `price_quantity` units; without tax unless the document says otherwise.")] = (
+        None
+    )
+    price_quantity: Quantity = Quantity(1)
+    discount_percent: Percent = Percent(0)
+    tax_code: CodeWord = ""
+    tax_percent: Percent | None = None
+    account: Annotated[str, Meta(max_length=80, description="Revenue or cost account.")] = ""
+    requested_date: dt.date | None = None
+    note: LongWords = ""
+
+    @property
+    def net(self) -> Decimal:
+        """quantity × unit_price ÷ price_quantity × (1 − discount/100), rounded half up; 0 for a text."""
+        if self.quantity is None or self.unit_price is None or self.kind == "text":
+            return Decimal(0)
+        gross = _ROOM.multiply(_ROOM.multiply(self.quantity, self.unit_price), 100 - self.discount_percent)
+        return rounded(_ROOM.divide(gross, _ROOM.multiply(self.price_quantity, Decimal(100))))
+
+
+class SalesOrder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A customer's order as one system hands it to another; `number` is the one by which it is found again there."""
+
+    number: OrderNumber
+    kind: Annotated[Literal["order", "sales_invoice", "invoice"], Meta(description="What the other system is to make of it.")] = "order"
+    is_draft: Annotated[bool, Meta(description="Left open for a person, where the system has drafts.")] = True
+    date: dt.date
+    currency: Currency
+    customer: ContactCard
+    deliver_to: DeliveryPlace | None = None
+    requested_date: dt.date | None = None
+    customer_reference: Annotated[str, Meta(max_length=80, description="The customer's own order number (BuyersOrderReference).")] = ""
+    status: Annotated[str, Meta(max_length=80, description="The state in the system it comes from, in its own word.")] = ""
+    is_paid: bool | None = None
+    payment_terms: CodeWord = ""
+    payment_method: CodeWord = ""
+    delivery_terms: CodeWord = ""
+    shipping_method: CodeWord = ""
+    employee_number: CodeWord = ""
+    branch: CodeWord = ""
+    warehouse: CodeWord = ""
+    prices_include_tax: bool = False
+    discount_percent: Percent = Percent(0)
+    note: LongWords = ""
+    lines: Annotated[list[TradeLine], Meta(max_length=MAX_LINES)]
+    attributes: Annotated[dict[str, Words], Meta(max_length=100)] = {}
+
+    @property
+    def net(self) -> Decimal:
+        """The sum of its rows, charges included."""
+        return sum((line.net for line in self.lines), Decimal(0))
+
+
+class PurchaseRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A purchase order of our own ERP that is to be placed with a supplier from here."""
+
+    number: OrderNumber
+    date: dt.date
+    currency: Currency
+    supplier: ContactCard
+    deliver_to: DeliveryPlace | None = None
+    requested_date: dt.date | None = None
+    buyer_reference: Words = ""
+    payment_terms: CodeWord = ""
+    delivery_terms: CodeWord = ""
+    status: CodeWord = ""
+    note: LongWords = ""
+    lines: Annotated[list[TradeLine], Meta(min_length=1, max_length=MAX_LINES)]
+    attributes: Annotated[dict[str, Words], Meta(max_length=100)] = {}
+
+
+class OrderStatus(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """How an order stands in the system that carries it out."""
+
+    number: OrderNumber
+    status: Annotated[
+        Literal[
+            "open", "confirmed", "in_progress", "partly_shipped", "shipped", "delivered", "invoiced", "on_hold", "cancelled", "unknown"
+        ],
+        Meta(description="In words every system shares."),
+    ] = "unknown"
+    said: Annotated[str, Meta(max_length=120, description="The same in the system's own word.")] = ""
+    is_paid: bool | None = None
+    carrier: ShortWords = ""
+    tracking_number: CodeWord = ""
+    invoice_number: CodeWord = ""
+    expected_date: dt.date | None = None
+
+
+class InvoiceDraft(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """An invoice nobody has issued yet (UBL Invoice without a number of its series); `number` is the one by which it is found again."""
+
+    number: OrderNumber
+    date: dt.date
+    due_date: dt.date | None = None
+    currency: Currency
+    customer: ContactCard
+    order_number: CodeWord = ""
+    customer_reference: CodeWord = ""
+    payment_terms: CodeWord = ""
+    payment_method: CodeWord = ""
+    prices_include_tax: bool = False
+    is_credit: bool = False
+    note: LongWords = ""
+    lines: Annotated[list[TradeLine], Meta(max_length=MAX_LINES)]
+    attributes: Annotated[dict[str, Words], Meta(max_length=100)] = {}
+
+
+class Invoice(InvoiceDraft, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """An issued invoice with its sums, two decimals each."""
+
+    net: Exact = Exact(0)
+    tax: Exact = Exact(0)
+    gross: Exact = Exact(0)
+    paid: Exact | None = None
+    status: Annotated[Literal["open", "paid", "cancelled", "unknown"], Meta(description="In words every system shares.")] = "unknown"
+
+
+class VoucherLine(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A posting; debit is positive, credit negative."""
+
+    line_id: Annotated[str, Meta(min_length=1, max_length=40)]
+    account: CodeWord
+    amount: Exact
+    description: Words = ""
+    tax_code: CodeWord = ""
+    contact_number: CodeWord = ""
+    cost_centre: CodeWord = ""
+    project: CodeWord = ""
+
+
+class Voucher(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A financial mutation: postings that balance."""
+
+    number: OrderNumber
+    date: dt.date
+    currency: Currency
+    journal: CodeWord = ""
+    description: Words = ""
+    lines: Annotated[list[VoucherLine], Meta(min_length=1, max_length=MAX_LINES)]
+    attributes: Annotated[dict[str, Words], Meta(max_length=100)] = {}
+
+    @property
+    def difference(self) -> Decimal:
+        """What debit exceeds credit by; 0 where it balances."""
+        return sum((line.amount for line in self.lines), Decimal(0))
 
 
 def read_exact(kind: type, text: Any) -> Any:

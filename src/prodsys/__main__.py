@@ -1,5 +1,6 @@
 """The door for people at a terminal: every verb of `prodsys`."""
 
+import gc
 from typing import Any
 
 import rich_click as click
@@ -48,6 +49,8 @@ def main() -> None:
 
     Short commands may run while the server runs. Settings come from PRODSYS_*; `prodsys config show` lists them.
     """
+    # A short command makes few circles and imports much: looking for circles meanwhile is a tenth of its time.
+    gc.set_threshold(50_000, 20, 100)
 
 
 for command in (

@@ -33,8 +33,8 @@ from prodsys.exchange.outbox import LaneTurn
 from prodsys.kit.clock import now
 from prodsys.kit.db import Database, Tx
 from prodsys.kit.ids import new_id
+from prodsys.kit.journal import log
 from prodsys.kit.metrics import Metrics, new_metrics
-from prodsys.kit.telemetry import log
 from prodsys.kit.web import Limiter, Reply, openapi_config, purge, web_app
 from prodsys.logs import api as logs_api
 from prodsys.modules import api as modules_api

@@ -8,8 +8,9 @@ import pytest
 import structlog
 
 from prodsys.kit import telemetry
+from prodsys.kit.journal import configure, log
 from prodsys.kit.metrics import new_metrics
-from prodsys.kit.telemetry import Trace, configure, current_trace, cut, log, new_trace, parse_traceparent, redact
+from prodsys.kit.telemetry import Trace, current_trace, cut, new_trace, parse_traceparent, redact
 from prodsys.kit.vault import Secret
 
 TOKEN = "pst_Ab3dEf7h_" + "s3cret" * 5 + "xx_abc123"

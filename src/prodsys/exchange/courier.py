@@ -16,8 +16,8 @@ from prodsys.exchange.engine import Outcome, Placed, Refused
 from prodsys.exchange.outbox import Batch, Claimed, Dead, LaneTurn
 from prodsys.kit.clock import now
 from prodsys.kit.db import Database, Tx, savepoint
+from prodsys.kit.journal import log
 from prodsys.kit.outbound import Later, Misconfigured
-from prodsys.kit.telemetry import log
 
 IDLE = 5.0
 """Seconds after which a courier looks by itself, in case nobody could wake it."""

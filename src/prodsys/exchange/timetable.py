@@ -10,7 +10,7 @@ from sqlalchemy import case, delete, literal, select, update
 
 from prodsys.kit.clock import now
 from prodsys.kit.db import Database, Tx, insert_new, signal
-from prodsys.kit.telemetry import log
+from prodsys.kit.journal import log
 from prodsys.tables import timetable
 
 LEASE = dt.timedelta(minutes=3)

@@ -1,20 +1,14 @@
-"""What the program says about itself while it runs: log lines, and traces that cross companies; never a secret."""
+"""Traces that cross companies, and what is said of them without a secret."""
 
-import logging
 import re
 import secrets
-import sys
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Mapping
 from contextvars import ContextVar
-from typing import Any
 
 import msgspec
-import structlog
 
 MAX_STORED_BODY = 65_536
 HIDDEN = "***"
-
-log: structlog.typing.FilteringBoundLogger = structlog.get_logger("prodsys")
 
 _TRACEPARENT = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?", re.ASCII)
 
@@ -111,9 +105,14 @@ def redact(text: str) -> str:
     return text
 
 
+def is_secret_name(name: str) -> bool:
+    """Whether what is called so is to be hidden: a member, a header, a field or an element."""
+    return _SECRET_NAME.search(name) is not None
+
+
 def redact_headers(headers: Mapping[str, str]) -> dict[str, str]:
     """Headers fit to be stored: those named like a secret keep their name only."""
-    return {name: HIDDEN if _SECRET_NAME.search(name) else redact(text) for name, text in headers.items()}
+    return {name: HIDDEN if is_secret_name(name) else redact(text) for name, text in headers.items()}
 
 
 def cut(text: str, limit: int = MAX_STORED_BODY) -> str:
@@ -130,80 +129,3 @@ def cut(text: str, limit: int = MAX_STORED_BODY) -> str:
 
 def _cut_line(count: int) -> str:
     return f"\n… {count} bytes cut"
-
-
-def configure(level: str = "info", json: bool = True) -> None:
-    """Send every log line, ours and the libraries', to stderr: JSON for machines, columns for a person.
-
-    `level` is debug, info, warning or error. Raises ValueError for any other word.
-    """
-    number = logging.getLevelNamesMapping().get(level.upper())
-    if number is None:
-        raise ValueError(f"Expected debug, info, warning or error, got {level}")
-    shared: list[structlog.typing.Processor] = [
-        structlog.contextvars.merge_contextvars,
-        structlog.processors.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-        _add_trace,
-        structlog.processors.format_exc_info,
-        _redact_event,
-    ]
-    written: structlog.typing.Processor = (
-        structlog.processors.JSONRenderer(serializer=_as_json) if json else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
-    )
-    structlog.configure(
-        processors=[*shared, written],
-        wrapper_class=structlog.make_filtering_bound_logger(number),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-        cache_logger_on_first_use=False,
-    )
-
-    libraries = logging.StreamHandler(sys.stderr)
-    libraries.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=[structlog.stdlib.ExtraAdder(), *shared],
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, _redact_event, written],
-        )
-    )
-    root = logging.getLogger()
-    root.handlers[:] = [libraries]
-    root.setLevel(number)
-    # These write whole addresses, and addresses may hold secrets.
-    for talkative in ("httpx", "httpx2", "httpcore", "httpcore2", "uvicorn.access"):
-        logging.getLogger(talkative).setLevel(logging.WARNING)
-    logging.getLogger("alembic").setLevel(logging.WARNING)  # it counts its plugins
-
-
-def _add_trace(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    trace = current_trace.get()
-    if trace is not None:
-        event.setdefault("trace_id", trace.trace_id)
-    return event
-
-
-def _redact_event(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    for name, value in event.items():
-        # structlog keeps its own bookkeeping under these names.
-        if not name.startswith("_") and not isinstance(value, bool | int | float | None):
-            event[name] = _hidden(name, value)
-    return event
-
-
-def _hidden(name: object, value: Any) -> Any:
-    if isinstance(name, str) and _SECRET_NAME.search(name):
-        return HIDDEN
-    match value:
-        case str():
-            return redact(value)
-        case bool() | int() | float() | None:
-            return value
-        case Mapping():
-            return {key: _hidden(key, inner) for key, inner in value.items()}
-        case list() | tuple() | set() | frozenset():
-            return [_hidden(None, inner) for inner in value]
-        case _:
-            return redact(str(value))
-
-
-def _as_json(event: Any, **_: Any) -> str:
-    return msgspec.json.encode(event, enc_hook=str).decode()

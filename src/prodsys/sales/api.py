@@ -32,7 +32,8 @@ from prodsys.documents import (
 )
 from prodsys.exchange.engine import Outcome, Placed, Refused
 from prodsys.kit.db import Database, Tx
-from prodsys.kit.telemetry import Trace, current_trace, log, new_trace, parse_traceparent
+from prodsys.kit.journal import log
+from prodsys.kit.telemetry import Trace, current_trace, new_trace, parse_traceparent
 from prodsys.kit.web import (
     After,
     Answered,

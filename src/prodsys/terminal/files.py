@@ -154,7 +154,7 @@ def backup(file: Path, with_key: bool, passphrase_stdin: bool) -> None:
 def restore(file: Path, with_key: bool, passphrase_stdin: bool) -> None:
     """Put a backup in the database's place. The server must be stopped; the database replaced is kept beside."""
     from prodsys import settings
-    from prodsys.kit.telemetry import configure
+    from prodsys.kit.journal import configure
     from prodsys.upkeep import backup as backups
 
     known = settings.load()

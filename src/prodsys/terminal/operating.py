@@ -71,7 +71,7 @@ def doctor() -> None:
     import asyncio
 
     from prodsys import settings
-    from prodsys.kit.telemetry import configure
+    from prodsys.kit.journal import configure
     from prodsys.upkeep import doctor as rounds
 
     known = settings.load()

@@ -171,7 +171,7 @@ def migrate() -> None:
 
 def _settings_of_a_service() -> "Settings":
     from prodsys import settings
-    from prodsys.kit.telemetry import configure
+    from prodsys.kit.journal import configure
 
     known = settings.load()
     configure(known.log_level, json=not sys.stderr.isatty())

@@ -20,7 +20,7 @@ from prodsys import errors
 from prodsys.documents import Issue
 from prodsys.kit.clock import now
 from prodsys.kit.db import ELSEWHERE, Database, Tx
-from prodsys.kit.telemetry import log
+from prodsys.kit.journal import log
 from prodsys.kit.web import Limiter, charge
 from prodsys.logs.model import Entry
 from prodsys.logs.store import tell

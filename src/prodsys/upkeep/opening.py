@@ -44,7 +44,7 @@ async def opened(settings: Settings, *, serving: bool) -> AsyncIterator[Instance
 
 async def _tell_of_lost_key(db: Database, vault: Vault) -> None:
     # Imported here, since it opens half the house and is needed once in a key's life.
-    from prodsys.kit.telemetry import log
+    from prodsys.kit.journal import log
     from prodsys.upkeep import backup
 
     if lost := await db.write(backup.tell_of_lost_key, vault):

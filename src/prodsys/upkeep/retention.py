@@ -9,7 +9,7 @@ import msgspec
 from prodsys.attachments import store as attachments
 from prodsys.kit.clock import now
 from prodsys.kit.db import Database, Tx
-from prodsys.kit.telemetry import log
+from prodsys.kit.journal import log
 from prodsys.settings import Settings
 from prodsys.upkeep import store
 

@@ -11,7 +11,7 @@ from msgspec import Meta
 from prodsys import errors
 from prodsys.documents import Name
 from prodsys.kit.db import Database
-from prodsys.kit.telemetry import log
+from prodsys.kit.journal import log
 from prodsys.kit.web import (
     After,
     Answered,

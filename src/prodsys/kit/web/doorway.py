@@ -7,7 +7,8 @@ import msgspec
 from litestar.types import ASGIApp, Receive, Scope, Send
 
 from prodsys import errors
-from prodsys.kit.telemetry import Trace, current_trace, log, new_trace, parse_traceparent
+from prodsys.kit.journal import log
+from prodsys.kit.telemetry import Trace, current_trace, new_trace, parse_traceparent
 from prodsys.kit.web.forms import accept_of, accepted
 from prodsys.kit.web.problems import MEDIA_TYPE, problem_of
 

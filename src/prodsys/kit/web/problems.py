@@ -12,7 +12,8 @@ from msgspec import Meta
 
 from prodsys import errors
 from prodsys.documents import Issue
-from prodsys.kit.telemetry import current_trace, log
+from prodsys.kit.journal import log
+from prodsys.kit.telemetry import current_trace
 
 MEDIA_TYPE = "application/problem+json"
 

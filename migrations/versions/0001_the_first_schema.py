@@ -335,16 +335,34 @@ def upgrade() -> None:
         batch_op.create_index("timetable_due", ["run_at"], unique=False)
 
     op.create_table(
+        "user_groups",
+        sa.Column("pk", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("id", Code(), nullable=False),
+        sa.Column("name", Code(), nullable=False),
+        sa.Column("name_key", Code(), nullable=False, comment="casefolded"),
+        sa.Column("role", Code(), server_default="", nullable=False, comment="buyer | seller | admin | viewer; empty: none"),
+        sa.Column("scopes", Code(), server_default="[]", nullable=False, comment="JSON list: beside those of the role"),
+        sa.Column("created_at", Instant(), nullable=False),
+        sa.Column("version", sa.BigInteger(), server_default="1", nullable=False),
+        sa.PrimaryKeyConstraint("pk", name=op.f("pk_user_groups")),
+        sa.UniqueConstraint("id", name=op.f("uq_user_groups_id")),
+        sa.UniqueConstraint("name_key", name=op.f("uq_user_groups_name_key")),
+    )
+    op.create_table(
         "users",
         sa.Column("pk", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("id", Code(), nullable=False),
         sa.Column("email", Code(), nullable=False, comment="casefolded"),
         sa.Column("name", Code(), server_default="", nullable=False),
         sa.Column("password", Code(), nullable=False, comment="argon2id"),
-        sa.Column("scopes", Code(), nullable=False, comment="JSON list"),
+        sa.Column("scopes", Code(), nullable=False, comment="JSON list: the person's own, beside those of the groups"),
         sa.Column("is_active", sa.Boolean(), server_default=sa.text("(true)"), nullable=False),
+        sa.Column("language", Code(), server_default="", nullable=False, comment="en | nb | de | pl; empty: as the browser asks"),
+        sa.Column("theme", Code(), server_default="system", nullable=False, comment="system | light | dark"),
+        sa.Column("has_shortcuts", sa.Boolean(), server_default=sa.text("(true)"), nullable=False),
         sa.Column("created_at", Instant(), nullable=False),
         sa.Column("signed_in_at", Instant(), nullable=True),
+        sa.Column("signed_in_from", Code(), server_default="", nullable=False),
         sa.Column("version", sa.BigInteger(), server_default="1", nullable=False),
         sa.PrimaryKeyConstraint("pk", name=op.f("pk_users")),
         sa.UniqueConstraint("email", name=op.f("uq_users_email")),
@@ -400,6 +418,53 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["attachment"], ["attachments.pk"], name=op.f("fk_attachment_uses_attachment")),
         sa.PrimaryKeyConstraint("attachment", "order", name=op.f("pk_attachment_uses")),
     )
+    op.create_table(
+        "browser_sessions",
+        sa.Column("pk", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("id", Code(), nullable=False),
+        sa.Column("person", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("digest", Code(), nullable=False, comment="SHA-256 of the cookie"),
+        sa.Column("created_at", Instant(), nullable=False),
+        sa.Column("used_at", Instant(), nullable=False),
+        sa.Column("expires_at", Instant(), nullable=False),
+        sa.Column("address", Code(), server_default="", nullable=False),
+        sa.Column("browser", Code(), server_default="", nullable=False, comment="as Firefox 131 on Linux"),
+        sa.ForeignKeyConstraint(["person"], ["users.pk"], name=op.f("fk_browser_sessions_person")),
+        sa.PrimaryKeyConstraint("pk", name=op.f("pk_browser_sessions")),
+        sa.UniqueConstraint("digest", name=op.f("uq_browser_sessions_digest")),
+        sa.UniqueConstraint("id", name=op.f("uq_browser_sessions_id")),
+    )
+    with op.batch_alter_table("browser_sessions", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_browser_sessions_expires_at"), ["expires_at"], unique=False)
+        batch_op.create_index(batch_op.f("ix_browser_sessions_person"), ["person"], unique=False)
+
+    op.create_table(
+        "group_members",
+        sa.Column("user_group", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("person", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.ForeignKeyConstraint(["person"], ["users.pk"], name=op.f("fk_group_members_person")),
+        sa.ForeignKeyConstraint(["user_group"], ["user_groups.pk"], name=op.f("fk_group_members_user_group")),
+        sa.PrimaryKeyConstraint("user_group", "person", name=op.f("pk_group_members")),
+    )
+    with op.batch_alter_table("group_members", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_group_members_person"), ["person"], unique=False)
+
+    op.create_table(
+        "one_time_codes",
+        sa.Column("pk", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("kind", Code(), nullable=False, comment="first_admin | invitation | reset"),
+        sa.Column("person", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("digest", Code(), nullable=False, comment="SHA-256 of the code"),
+        sa.Column("created_at", Instant(), nullable=False),
+        sa.Column("expires_at", Instant(), nullable=False),
+        sa.ForeignKeyConstraint(["person"], ["users.pk"], name=op.f("fk_one_time_codes_person")),
+        sa.PrimaryKeyConstraint("pk", name=op.f("pk_one_time_codes")),
+        sa.UniqueConstraint("digest", name=op.f("uq_one_time_codes_digest")),
+    )
+    with op.batch_alter_table("one_time_codes", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_one_time_codes_expires_at"), ["expires_at"], unique=False)
+        batch_op.create_index(batch_op.f("ix_one_time_codes_person"), ["person"], unique=False)
+
     op.create_table(
         "partners",
         sa.Column("pk", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -717,6 +782,11 @@ def upgrade() -> None:
         sa.Column("answered_by", Code(), server_default="", nullable=False),
         sa.Column("reason", Code(), server_default="", nullable=False),
         sa.Column("acceptance_before", Code(), server_default="", nullable=False),
+        sa.Column("told_acceptance", Code(), server_default="open", nullable=False),
+        sa.Column("told_fulfilment", Code(), server_default="none", nullable=False),
+        sa.Column("told_answer", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("told_order_number", Code(), nullable=True),
+        sa.Column("told_reason", Code(), server_default="", nullable=False),
         sa.ForeignKeyConstraint(["contact"], ["contacts.pk"], name=op.f("fk_sales_orders_contact")),
         sa.ForeignKeyConstraint(["partner"], ["partners.pk"], name=op.f("fk_sales_orders_partner")),
         sa.PrimaryKeyConstraint("pk", name=op.f("pk_sales_orders")),
@@ -1176,6 +1246,20 @@ def downgrade() -> None:
 
     op.drop_table("subscriptions")
     op.drop_table("partners")
+    with op.batch_alter_table("one_time_codes", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_one_time_codes_person"))
+        batch_op.drop_index(batch_op.f("ix_one_time_codes_expires_at"))
+
+    op.drop_table("one_time_codes")
+    with op.batch_alter_table("group_members", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_group_members_person"))
+
+    op.drop_table("group_members")
+    with op.batch_alter_table("browser_sessions", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_browser_sessions_person"))
+        batch_op.drop_index(batch_op.f("ix_browser_sessions_expires_at"))
+
+    op.drop_table("browser_sessions")
     op.drop_table("attachment_uses")
     op.drop_table("attachment_holders")
     op.drop_table("attachment_chunks")
@@ -1188,6 +1272,7 @@ def downgrade() -> None:
 
     op.drop_table("alert_marks")
     op.drop_table("users")
+    op.drop_table("user_groups")
     with op.batch_alter_table("timetable", schema=None) as batch_op:
         batch_op.drop_index("timetable_due")
 

@@ -25,6 +25,7 @@ from prodsys.attachments import api as attachments_api
 from prodsys.catalogue import actions as catalogue
 from prodsys.catalogue import api as catalogue_api
 from prodsys.company import api as company_api
+from prodsys.company import store as company_store
 from prodsys.contacts import actions as contacts
 from prodsys.contacts import api as contacts_api
 from prodsys.exchange import timetable
@@ -57,9 +58,12 @@ from prodsys.tokens.guard import Guard, guard_of
 from prodsys.upkeep import api as upkeep_api
 from prodsys.upkeep import readiness, retention
 from prodsys.upkeep.opening import Instance, opened
+from prodsys.users import actions as users
 from prodsys.users import api as users_api
-from prodsys.users.actions import Passwords
+from prodsys.users.browsers import Browsers
+from prodsys.users.letters import Letter, Letters
 from prodsys.users.model import Opened, Sessions
+from prodsys.users.passwords import Passwords
 from prodsys.webhooks import actions as webhooks
 from prodsys.webhooks import api as webhooks_api
 from prodsys.webhooks import inbox, sending
@@ -84,7 +88,8 @@ def create_app(instance: Instance) -> Litestar:
     switchboard = Switchboard(db)
     guard = guard_of(db, switchboard.is_on, limiter=Limiter("token", settings.requests_a_minute, 60))
     metrics = new_metrics()
-    passwords = Passwords()
+    passwords, letters = Passwords(), letters_of(instance)
+    browsers = Browsers(db, idle=dt.timedelta(minutes=settings.session_idle_minutes), lifetime=dt.timedelta(hours=settings.session_hours))
     courier = courier_of(instance, metrics)
 
     api = Router(
@@ -117,6 +122,8 @@ def create_app(instance: Instance) -> Litestar:
         "courier": courier,
         "metrics": metrics,
         "passwords": passwords,
+        "browsers": browsers,
+        "letters": letters,
         "sessions": sessions(),
         "sign_in_attempts": users_api.new_sign_in_attempts(),
         "claim_attempts": tokens_api.new_claim_attempts(),
@@ -131,7 +138,7 @@ def create_app(instance: Instance) -> Litestar:
         guards=[guard],
         plugins=[RawOrders()],
         dependencies={name: _always(value) for name, value in known.items()},
-        lifespan=[_running(instance, switchboard, guard, passwords, courier)],
+        lifespan=[_running(instance, switchboard, guard, passwords, browsers, letters, courier)],
     )
 
 
@@ -184,6 +191,7 @@ async def _tidy(db: Database, _: str) -> None:
     """Forget what has served its time: used Idempotency-Keys, claims nobody took, sign-ins that ended."""
     await db.write(purge)
     await db.write(tokens.tidy)
+    await db.write(users.tidy)
     await db.write(webhooks.tidy)
     await db.write(contacts.tidy)
 
@@ -242,21 +250,29 @@ def _reach(instance: Instance) -> abroad.Reach:
 
 
 def _running(
-    instance: Instance, switchboard: Switchboard, guard: Guard, passwords: Passwords, courier: Courier
+    instance: Instance,
+    switchboard: Switchboard,
+    guard: Guard,
+    passwords: Passwords,
+    browsers: Browsers,
+    letters: Letters,
+    courier: Courier,
 ) -> Callable[[Litestar], contextlib.AbstractAsyncContextManager[None]]:
     @contextlib.asynccontextmanager
     async def running(_: Litestar) -> AsyncIterator[None]:
         await switchboard.refresh()
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(guard.keep_last_use())]
+            tasks = [group.create_task(guard.keep_last_use()), group.create_task(browsers.keep_last_use())]
             if instance.settings.run_courier:
                 tasks.append(group.create_task(keep_promises(instance, courier)))
             log.info("started", version=prodsys.__version__, database=instance.db.dialect)
             yield
+            await letters.close()
             for task in tasks:
                 task.cancel()
         switchboard.close()
         guard.close()
+        browsers.close()
         passwords.close()
 
     return running
@@ -306,7 +322,21 @@ def sessions() -> Sessions:
         made = tokens.sign_in(tx, person=person, name=name, scopes=scopes)
         return Opened(token=made.token, expires_at=made.expires_at)
 
-    return Sessions(open=open_session, end=tokens.sign_out, end_all=tokens.sign_out_everywhere)
+    return Sessions(open=open_session, end=tokens.sign_out, end_all=tokens.sign_out_everywhere, carry=tokens.carry)
+
+
+def letters_of(instance: Instance) -> Letters:
+    """Who sends people the links by which they choose a password."""
+
+    async def send(letter: Letter) -> str:
+        return await mail.send_at_once(instance.settings, letter.to, letter.title, letter.words)
+
+    return Letters(instance.db, instance.settings.public_url, send if mail.is_set_up(instance.settings) else None, _our_name)
+
+
+def _our_name(tx: Tx) -> str:
+    ours = company_store.card(tx)
+    return ours.name if ours else ""
 
 
 def _always(value: object) -> Provide:

@@ -141,6 +141,12 @@ class WrongState(Refusal):
     code, status = "wrong_state", 409
 
 
+class LastAdmin(Refusal):
+    """This is the last admin who may sign in; make somebody else an admin first."""
+
+    code, status = "last_admin", 409
+
+
 class AlreadyDone(Refusal):
     """This was done before under the same Idempotency-Key, and its answer held a secret that is shown only once."""
 
@@ -223,6 +229,12 @@ class ClaimUnknown(Refusal):
     """This claim code is not known, has been used, or is older than 7 days; ask the supplier for a new bundle."""
 
     code, status = "claim_unknown", 422
+
+
+class CodeUnknown(Refusal):
+    """This code is not known, has been used, or is too old; ask for a new one."""
+
+    code, status = "code_unknown", 422
 
 
 class IdempotencyKeyReused(Refusal):

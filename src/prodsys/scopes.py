@@ -5,8 +5,8 @@ from typing import Any, Literal
 
 import msgspec
 
-Door = Literal["partner", "house", "any"]
-"""Who may stand before a route: a partner's token, a token of the house, or both (the answer then depends on who asks)."""
+Door = Literal["partner", "house", "any", "page"]
+"""Who may stand before a route: a partner's token, a token of the house, both (the answer then depends on who asks), or who signed in."""
 
 
 class Scope(StrEnum):
@@ -61,6 +61,28 @@ PARTNER_SCOPES = frozenset(
 GUIDE_SCOPES = (Scope.PURCHASE_ORDERS_CREATE, Scope.ARTICLES_READ, Scope.CONTACTS_READ_WRITE)
 """What step 1 of the guide asks the supplier to tick."""
 
+Role = Literal["buyer", "seller", "admin", "viewer"]
+"""What somebody does here; a group has one, and its members carry what it stands for."""
+
+_SECRETIVE = {Scope.TOKENS_READ, Scope.USERS_READ, Scope.SETTINGS_READ, Scope.METRICS_READ}
+_BOTH_TRADES = {
+    Scope.ARTICLES_READ_WRITE,
+    Scope.CONTACTS_READ_WRITE,
+    Scope.PARTNERS_READ,
+    Scope.MODULES_READ,
+    Scope.LOGS_READ,
+    Scope.ALERTS_READ,
+    Scope.ALERTS_WRITE,
+}
+
+ROLES: dict[Role, frozenset[Scope]] = {
+    "buyer": frozenset({Scope.PURCHASE_ORDERS_READ, Scope.PURCHASE_ORDERS_WRITE, Scope.PURCHASE_ORDERS_EXPORT, *_BOTH_TRADES}),
+    "seller": frozenset({Scope.SALES_ORDERS_READ, Scope.SALES_ORDERS_APPROVE, *_BOTH_TRADES}),
+    "admin": frozenset(Scope),
+    "viewer": frozenset(scope for scope in Scope if scope.endswith(":Read")) - _SECRETIVE,
+}
+"""What each role may do. Read anew by every release, so that an admin may do what was not there when he became one."""
+
 _IMPLIED = {
     Scope.CONTACTS_READ_WRITE: frozenset({Scope.CONTACTS_READ, Scope.CONTACTS_WRITE}),
     Scope.ARTICLES_READ_WRITE: frozenset({Scope.ARTICLES_READ, Scope.ARTICLES_WRITE}),
@@ -71,11 +93,13 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
     """Who is asking, proven by a token: a partner (then it sees only its own) or somebody of the house."""
 
     token: str
-    """Public id of the token, `tk_…`; `console` for the command line, which has the files anyway."""
+    """Public id of the token, `tk_…`, or of a browser's session, `se_…`; `console` for the command line, which has the files anyway."""
     name: str
     scopes: frozenset[Scope]
     partner: int | None = None
     """Key of the partner the token belongs to; None for the house."""
+    person: int | None = None
+    """Key of the person who signed in, by a page or for a token of twelve hours; None for a token proper."""
     expires_at: str | None = None
     """When the token ends, RFC 3339, as told in `Token-Expires`."""
     address: str = ""

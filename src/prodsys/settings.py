@@ -37,8 +37,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     smtp_password_file: Annotated[str, Meta(description="A file with the password, as a systemd credential, instead of it.")] = ""
     smtp_tls: Annotated[str, Meta(pattern="^(starttls|tls|none)$", description="none only for a mail server on this machine.")] = "starttls"
     mail_from: Annotated[str, Meta(description="Whom our mails come from, as ProdSys <prodsys@fjord.example>.")] = ""
+    time_zone: Annotated[str, Meta(description="Zone of the times on pages, as Europe/Oslo; empty: this machine's own.")] = ""
     contacts_every_seconds: Annotated[int, Meta(ge=60, description="How often cards are compared with suppliers.")] = 86_400
     catalogue_every_seconds: Annotated[int, Meta(ge=60, description="How often suppliers' catalogues are read on.")] = 3_600
+    session_idle_minutes: Annotated[int, Meta(ge=5, description="How long a browser may rest before its person signs in again.")] = 120
+    session_hours: Annotated[int, Meta(ge=1, le=720, description="How long a browser stays signed in at most.")] = 12
     requests_a_minute: Annotated[int, Meta(ge=1, description="Per token.")] = 600_000
     database_threads: Annotated[int, Meta(ge=1, le=64, description="PostgreSQL connections of this process.")] = 8
     log_bodies_days: Annotated[int, Meta(ge=0, description="How long the log keeps the documents that were exchanged.")] = 14

@@ -73,11 +73,60 @@ users = Table(
     Column("email", Code, nullable=False, unique=True, comment="casefolded"),
     _text("name"),
     Column("password", Code, nullable=False, comment="argon2id"),
-    Column("scopes", Code, nullable=False, comment="JSON list"),
+    Column("scopes", Code, nullable=False, comment="JSON list: the person's own, beside those of the groups"),
     _flag("is_active", on=True),
+    Column("language", Code, nullable=False, server_default="", comment="en | nb | de | pl; empty: as the browser asks"),
+    Column("theme", Code, nullable=False, server_default="system", comment="system | light | dark"),
+    _flag("has_shortcuts", on=True),
     Column("created_at", Instant, nullable=False),
     Column("signed_in_at", Instant),
+    _text("signed_in_from"),
     _count("version", 1),
+)
+
+user_groups = Table(
+    "user_groups",
+    metadata,
+    _key(),
+    _id(),
+    Column("name", Code, nullable=False),
+    Column("name_key", Code, nullable=False, unique=True, comment="casefolded"),
+    Column("role", Code, nullable=False, server_default="", comment="buyer | seller | admin | viewer; empty: none"),
+    Column("scopes", Code, nullable=False, server_default="[]", comment="JSON list: beside those of the role"),
+    Column("created_at", Instant, nullable=False),
+    _count("version", 1),
+)
+
+group_members = Table(
+    "group_members",
+    metadata,
+    Column("user_group", _Key, ForeignKey("user_groups.pk"), primary_key=True),
+    Column("person", _Key, ForeignKey("users.pk"), primary_key=True, index=True),
+)
+
+browser_sessions = Table(
+    "browser_sessions",
+    metadata,
+    _key(),
+    _id(),
+    _to("person", "users", index=True),
+    Column("digest", Code, nullable=False, unique=True, comment="SHA-256 of the cookie"),
+    Column("created_at", Instant, nullable=False),
+    Column("used_at", Instant, nullable=False),
+    Column("expires_at", Instant, nullable=False, index=True),
+    _text("address"),
+    Column("browser", Code, nullable=False, server_default="", comment="as Firefox 131 on Linux"),
+)
+
+one_time_codes = Table(
+    "one_time_codes",
+    metadata,
+    _key(),
+    Column("kind", Code, nullable=False, comment="first_admin | invitation | reset"),
+    _to("person", "users", nullable=True, index=True),
+    Column("digest", Code, nullable=False, unique=True, comment="SHA-256 of the code"),
+    Column("created_at", Instant, nullable=False),
+    Column("expires_at", Instant, nullable=False, index=True),
 )
 
 contacts = Table(
@@ -486,6 +535,12 @@ sales_orders = Table(
     _text("answered_by"),
     _text("reason"),
     _text("acceptance_before"),
+    # What the feed has told of it so far. An answer that can still be taken back stands above, and not here.
+    Column("told_acceptance", Code, nullable=False, server_default="open"),
+    Column("told_fulfilment", Code, nullable=False, server_default="none"),
+    _count("told_answer"),
+    Column("told_order_number", Code),
+    _text("told_reason"),
     UniqueConstraint("partner", "number", "revision", name="one_draft_per_order_and_revision"),
     Index("sales_orders_number", "number"),
     Index("sales_orders_acceptance", "acceptance", "pk"),

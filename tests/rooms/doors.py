@@ -25,9 +25,11 @@ from prodsys.tokens import actions as tokens
 from prodsys.tokens.api import new_claim_attempts
 from prodsys.tokens.guard import Guard, guard_of
 from prodsys.tokens.model import Created
-from prodsys.users.actions import Passwords
 from prodsys.users.api import new_sign_in_attempts
+from prodsys.users.browsers import Browsers
+from prodsys.users.letters import Letters
 from prodsys.users.model import Opened, Sessions
+from prodsys.users.passwords import Passwords
 
 ADDRESS = "203.0.113.7"
 PUBLIC_URL = "https://fjord.example"
@@ -114,8 +116,8 @@ async def company_of(
     switchboard, passwords = Switchboard(db), Passwords()
     await db.write(modules.set_on, PRODSYS_MODULE, True, "test")
     await switchboard.refresh()
-    sessions = Sessions(open=_open, end=tokens.sign_out, end_all=tokens.sign_out_everywhere)
-    guard = guard_of(db, switchboard.is_on, clock)
+    sessions = Sessions(open=_open, end=tokens.sign_out, end_all=tokens.sign_out_everywhere, carry=tokens.carry)
+    guard, browsers = guard_of(db, switchboard.is_on, clock), Browsers(db, clock=clock)
     things = {
         "db": db,
         "vault": vault,
@@ -123,6 +125,8 @@ async def company_of(
         "switchboard": switchboard,
         "passwords": passwords,
         "sessions": sessions,
+        "browsers": browsers,
+        "letters": Letters(db, public_url, None, lambda _: "Fjord Lager AS"),
         "claim_attempts": new_claim_attempts(),
         "sign_in_attempts": new_sign_in_attempts(),
     } | dict(more or {})
@@ -137,6 +141,7 @@ async def company_of(
         yield Company(app, db, guard, switchboard, vault, sessions)
     finally:
         guard.close()
+        browsers.close()
         switchboard.close()
         passwords.close()
 

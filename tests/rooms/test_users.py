@@ -14,7 +14,7 @@ from prodsys.tokens import actions as tokens
 from prodsys.tokens import api as token_doors
 from prodsys.tokens.model import digest
 from prodsys.tokens.store import known
-from prodsys.users import actions, api, model, store
+from prodsys.users import actions, api, model, passwords, store
 from tests.rooms.doors import company_of
 
 pytestmark = pytest.mark.anyio
@@ -25,7 +25,7 @@ PASSWORD = "correct horse battery"
 
 @pytest.fixture(scope="session")
 def hashed():
-    return actions.hashed(PASSWORD)
+    return passwords.hashed(PASSWORD)
 
 
 @pytest.fixture
@@ -74,8 +74,8 @@ async def test_a_wrong_password_and_an_unknown_e_mail_are_answered_alike(company
 
 
 async def test_nobody_is_checked_against_a_password_as_dear_as_anybodys():
-    assert not PasswordHasher().check_needs_rehash(actions._NOBODY)
-    assert not actions._fits(actions._NOBODY, "")
+    assert not PasswordHasher().check_needs_rehash(passwords.NOBODY)
+    assert not passwords.fits(passwords.NOBODY, "")
 
 
 async def test_signing_out_ends_this_sign_in_alone(company, kari):
@@ -115,7 +115,7 @@ async def test_a_sign_in_ends_after_twelve_hours_and_is_forgotten_a_day_later(co
 async def test_a_new_password_ends_every_sign_in(company, kari):
     signed_in = company.caller((await sign_in(company)).json()["token"])
 
-    fresh = actions.hashed("another long password")
+    fresh = passwords.hashed("another long password")
     await company.db.write(actions.set_password, CONSOLE, kari.id, fresh, company.sessions)
 
     assert (await signed_in.get("/company")).status_code == 401
@@ -187,7 +187,7 @@ async def test_a_short_password_is_refused(company, admin):
 
     assert answer.status_code == 422
     with pytest.raises(errors.Invalid):
-        actions.hashed("elevenchars")
+        passwords.hashed("elevenchars")
 
 
 async def test_people_are_listed_by_the_page(company, admin, hashed):

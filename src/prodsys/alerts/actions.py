@@ -309,7 +309,7 @@ def subscribe(tx: Tx, caller: Caller, *, subject: Subject, pace: Pace, hour: int
 
 def unsubscribe(tx: Tx, caller: Caller, id: str) -> None:
     """End a subscription of one's own; with Users:Write anybody's. Raises NotFound."""
-    me = store.person_of(tx, caller.token)
+    me = store.person_of(tx, caller)
     if not caller.may(Scope.USERS_WRITE) and me is None:
         raise errors.NotFound
     if not store.drop_subscription(tx, id, None if caller.may(Scope.USERS_WRITE) or me is None else me[0]):
@@ -320,7 +320,7 @@ def unsubscribe(tx: Tx, caller: Caller, id: str) -> None:
 
 def listed(tx: Tx, caller: Caller, *, user: str | None, limit: int, after: int) -> list[tuple[int, Subscription]]:
     """One's own subscriptions; with Users:Write those of another, or with `all` everybody's. Raises NotFound, InsufficientScope."""
-    if user == "all" or (user is None and store.person_of(tx, caller.token) is None):
+    if user == "all" or (user is None and store.person_of(tx, caller) is None):
         if not caller.may(Scope.USERS_WRITE):
             raise errors.InsufficientScope("Everybody's subscriptions are for those who carry Users:Write.")
         return store.subscriptions(tx, limit=limit, after=after)
@@ -329,12 +329,12 @@ def listed(tx: Tx, caller: Caller, *, user: str | None, limit: int, after: int) 
 
 def own_address(tx: Tx, caller: Caller) -> str | None:
     """The caller's own e-mail; None when it is no person who calls."""
-    me = store.person_of(tx, caller.token)
+    me = store.person_of(tx, caller)
     return None if me is None else me[1]
 
 
 def _meant(tx: Tx, caller: Caller, user: str | None) -> int:
-    me = store.person_of(tx, caller.token)
+    me = store.person_of(tx, caller)
     if user is None:
         if me is None:
             issue = Issue(code="user_missing", message="This token belongs to no person; name the user.", pointer="/user", blocks=True)

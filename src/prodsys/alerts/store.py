@@ -12,14 +12,13 @@ from prodsys.documents import Issue
 from prodsys.kit.clock import now
 from prodsys.kit.db import Tx, hot, in_ints, in_texts, insert_new
 from prodsys.kit.ids import new_id
-from prodsys.scopes import Scope
+from prodsys.scopes import Caller, Scope
 from prodsys.tables import alert_causes, alert_marks, alert_news, alert_said, company, log_entries, log_readers, partners, tokens, users
 from prodsys.tables import subscriptions as subscriptions_
+from prodsys.users import store as people
 
 READER = "alerts"
-_SCOPES = frozenset(scope.value for scope in Scope)
 
-_read_scopes = msgspec.json.Decoder(list[str]).decode
 _read_issues = msgspec.json.Decoder(list[Issue]).decode
 _read_missing = msgspec.json.Decoder(list[tuple[int, int]]).decode
 _read_news = msgspec.json.Decoder(News).decode
@@ -73,7 +72,7 @@ _seen_columns = (
     log_entries.c.trace_id,
     log_entries.c.issues,
 )
-_person_columns = (users.c.pk, users.c.id, users.c.email, users.c.scopes, users.c.is_active)
+_person_columns = (users.c.pk, users.c.id, users.c.email, users.c.is_active)
 _cause_columns = [alert_causes.c[name] for name in Cause.__struct_fields__]
 _put_mark = hot(insert(alert_marks))
 
@@ -132,17 +131,19 @@ def listeners(tx: Tx) -> list[Listener]:
         .where(users.c.is_active)
         .order_by(users.c.pk)
     )
+    rows = tx.execute(query).all()
+    carried = people.carried(tx, {row.pk for row in rows})
     return [
         Listener(
             person=row.pk,
             user=row.id,
             email=row.email,
-            scopes=_scopes(row.scopes),
+            scopes=carried[row.pk],
             subject=Subject(row.subject),
             pace=row.pace,
             hour=row.hour,
         )
-        for row in tx.execute(query)
+        for row in rows
     ]
 
 
@@ -342,30 +343,28 @@ def drop_subscription(tx: Tx, id: str, person: int | None) -> bool:
     return tx.execute(delete(subscriptions_).where(*mine)).rowcount == 1
 
 
-def person_of(tx: Tx, token: str) -> tuple[int, str] | None:
-    """Key and e-mail of the person who signed in with this token; None for a token proper."""
-    row = tx.execute(select(users.c.pk, users.c.email).join_from(tokens, users, users.c.pk == tokens.c.person).where(tokens.c.id == token))
-    found = row.first()
+def person_of(tx: Tx, caller: Caller) -> tuple[int, str] | None:
+    """Key and e-mail of the person who signed in; None for a token proper."""
+    if caller.person is None:
+        return None
+    found = tx.execute(select(users.c.pk, users.c.email).where(users.c.pk == caller.person)).first()
     return None if found is None else (found.pk, found.email)
 
 
 def person_named(tx: Tx, id: str) -> tuple[int, frozenset[Scope]] | None:
     """Key and scopes of a person by public id."""
-    row = tx.execute(select(users.c.pk, users.c.scopes).where(users.c.id == id)).first()
-    return None if row is None else (row.pk, _scopes(row.scopes))
+    key = people.keys_of(tx, [id]).get(id)
+    return None if key is None else (key, scopes_of(tx, key))
 
 
 def scopes_of(tx: Tx, person: int) -> frozenset[Scope]:
-    """What a person carries."""
-    return _scopes(tx.execute(select(users.c.scopes).where(users.c.pk == person)).scalar_one())
+    """What a person carries, by himself and by his groups."""
+    return people.carried(tx, [person])[person]
 
 
 def first_admin(tx: Tx) -> int | None:
     """The first person who may write users; None while there is nobody."""
-    for row in tx.execute(select(users.c.pk, users.c.scopes).where(users.c.is_active).order_by(users.c.pk).limit(50)):
-        if Scope.USERS_WRITE in _scopes(row.scopes):
-            return int(row.pk)
-    return None
+    return people.first_who_carries(tx, Scope.USERS_WRITE)
 
 
 def note_defaults(tx: Tx) -> None:
@@ -392,10 +391,6 @@ def _subscription(row: Any) -> Subscription:
         hour=row.hour,
         created_at=row.created_at,
     )
-
-
-def _scopes(words: str) -> frozenset[Scope]:
-    return frozenset(Scope(word) for word in _read_scopes(words) if word in _SCOPES)
 
 
 def _seen(row: Any) -> Seen:

@@ -51,7 +51,19 @@ class Logged(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 ChangedKind = Literal[
-    "token", "partner", "module", "user", "contact", "article", "mapping", "agreed_price", "company", "subscription", "webhook", "setting"
+    "token",
+    "partner",
+    "module",
+    "user",
+    "contact",
+    "article",
+    "mapping",
+    "agreed_price",
+    "company",
+    "subscription",
+    "webhook",
+    "setting",
+    "group",
 ]
 
 

@@ -64,10 +64,11 @@ def init(
     from prodsys.terminal.answers import Begun
     from prodsys.upkeep import upgrade
     from prodsys.users import actions as users
+    from prodsys.users import passwords
 
     known = settings.load()
     password = say.secret("password", from_stdin=password_stdin, twice=True)
-    hashed = users.hashed(password)
+    hashed = passwords.hashed(password)
     card = Party(
         name=name,
         organisation_number=organisation_number,

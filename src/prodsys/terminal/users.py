@@ -26,11 +26,11 @@ def create(email: str, name: str, words: tuple[str, ...], password_stdin: bool) 
     """Take in a person."""
     from prodsys.scopes import CONSOLE
     from prodsys.tokens.model import read_scopes
-    from prodsys.users import actions
+    from prodsys.users import actions, passwords
 
     known = guest.ready()
     scopes = read_scopes(words, partner=False)
-    hashed = actions.hashed(say.secret("password", from_stdin=password_stdin, twice=True))
+    hashed = passwords.hashed(say.secret("password", from_stdin=password_stdin, twice=True))
 
     async def story(instance: "Instance") -> Any:
         called = name or email.partition("@")[0]
@@ -48,10 +48,10 @@ def reset(email: str, password_stdin: bool) -> None:
     """Give a person another password; every sign-in made with the old one ends."""
     from prodsys import app, errors
     from prodsys.scopes import CONSOLE
-    from prodsys.users import actions, model, store
+    from prodsys.users import actions, model, passwords, store
 
     known = guest.ready()
-    hashed = actions.hashed(say.secret("password", from_stdin=password_stdin, twice=True))
+    hashed = passwords.hashed(say.secret("password", from_stdin=password_stdin, twice=True))
 
     def change(tx: "Tx") -> str:
         person = store.by_email(tx, model.email_key(email))

@@ -1,6 +1,7 @@
 """Create, hand over, claim, rotate and revoke a token."""
 
 import datetime as dt
+from collections.abc import Mapping
 
 import msgspec
 
@@ -221,6 +222,12 @@ def sign_out_everywhere(tx: Tx, person: int) -> None:
     for key in store.sign_ins(tx, person):
         store.revoke(tx, key, at)
     signal(tx, TOPIC)
+
+
+def carry(tx: Tx, scopes: Mapping[int, frozenset[Scope]]) -> None:
+    """Let the running sign-ins of these people (by key) carry these scopes from now on."""
+    if store.carry(tx, scopes):
+        signal(tx, TOPIC)
 
 
 def tidy(tx: Tx) -> None:

@@ -79,7 +79,8 @@ class Guard:
         """Let the connection pass, with a `Caller` in `scope["caller"]`; a route that declares nothing stays shut."""
         asked = route.opt
         door = asked.get("door")
-        if door in ("public", "signed"):
+        # A page has a guard of its own on its router: a cookie opens no door of the API, a token no page.
+        if door in ("public", "signed", "page"):
             return
         scope = cast("dict[str, Any]", connection.scope)
         if door is None:
@@ -275,7 +276,7 @@ def _verified(known: Known) -> Verified:
     ends = token.expires_at.astimezone(dt.UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
     return Verified(
         key=token.pk,
-        caller=Caller(token=token.id, name=token.name, scopes=token.scopes, partner=token.partner, expires_at=ends),
+        caller=Caller(token=token.id, name=token.name, scopes=token.scopes, partner=token.partner, person=token.person, expires_at=ends),
         scopes=widened(token.scopes),
         expires_at=token.expires_at,
         is_revoked=token.revoked_at is not None,

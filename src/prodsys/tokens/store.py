@@ -1,7 +1,7 @@
 """The rows of tokens and of the claim codes they are handed over with."""
 
 import datetime as dt
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -9,7 +9,7 @@ from sqlalchemy import Select, bindparam, delete, exists, func, insert, select, 
 
 from prodsys.documents import Party
 from prodsys.kit.clock import now
-from prodsys.kit.db import Instant, Tx, hot
+from prodsys.kit.db import Instant, Tx, hot, in_ints
 from prodsys.scopes import Scope
 from prodsys.tables import claims, company, partners, tokens
 from prodsys.tokens.model import EXPIRING_DAYS, Token, TokenPartner, state_of
@@ -89,6 +89,11 @@ _insert_claim = hot(insert(claims))
 _is_live = (tokens.c.pk == bindparam("key"), tokens.c.revoked_at.is_(None))
 _touch = hot(update(tokens).where(*_is_live).values(version=tokens.c.version + 1))
 _revoke = hot(update(tokens).where(*_is_live).values(revoked_at=bindparam("at"), version=tokens.c.version + 1))
+_carry = hot(
+    update(tokens)
+    .where(tokens.c.person == bindparam("key"), tokens.c.revoked_at.is_(None))
+    .values(scopes=bindparam("carried"), version=tokens.c.version + 1)
+)
 _void = hot(
     update(tokens).where(*_is_live, tokens.c.first_used_at.is_(None)).values(revoked_at=bindparam("at"), version=tokens.c.version + 1)
 )
@@ -267,6 +272,14 @@ def sign_in_named(tx: Tx, id: str) -> int | None:
 def sign_ins(tx: Tx, person: int) -> list[int]:
     """Keys of a person's running sign-ins."""
     return list(tx.execute(select(tokens.c.pk).where(tokens.c.person == person, tokens.c.revoked_at.is_(None))).scalars())
+
+
+def carry(tx: Tx, scopes: Mapping[int, frozenset[Scope]]) -> bool:
+    """Write what the running sign-ins of these people (by key) carry; whether there were any."""
+    running = select(tokens.c.person).where(in_ints(tokens.c.person, "people"), tokens.c.revoked_at.is_(None)).distinct()
+    people = list(tx.execute(running, {"people": list(scopes)}).scalars())
+    _carry.many(tx, [{"key": key, "carried": msgspec.json.encode(sorted(scopes[key])).decode()} for key in sorted(people)])
+    return bool(people)
 
 
 def forget_unclaimed(tx: Tx, at: dt.datetime) -> int:

@@ -8,7 +8,23 @@ from click import ClickException, Context
 from click.exceptions import Abort, Exit
 
 import prodsys
-from prodsys.terminal import catalogues, drafts, files, logs, mail, operating, orders, partners, persons, say, serving, tokens, users
+from prodsys.terminal import (
+    catalogues,
+    drafts,
+    files,
+    logs,
+    mail,
+    mappings,
+    operating,
+    orders,
+    partners,
+    persons,
+    say,
+    serving,
+    telling,
+    tokens,
+    users,
+)
 
 click.rich_click.TEXT_MARKUP = "rich"
 click.rich_click.SHOW_ARGUMENTS = True
@@ -16,8 +32,11 @@ click.rich_click.COMMAND_GROUPS = {
     "prodsys": [
         {"name": "Begin and run", "commands": ["init", "serve", "worker", "migrate"]},
         {"name": "Who may do what", "commands": ["token", "user", "person", "module"]},
-        {"name": "Trade", "commands": ["partner", "articles", "contacts", "catalogue", "order", "export", "draft"]},
-        {"name": "Look after it", "commands": ["logs", "mail", "doctor", "backup", "restore", "config", "openapi"]},
+        {"name": "Trade", "commands": ["partner", "articles", "contacts", "catalogue", "order", "export", "draft", "mapping"]},
+        {
+            "name": "Look after it",
+            "commands": ["logs", "mail", "subscription", "webhook", "doctor", "backup", "restore", "config", "openapi"],
+        },
     ]
 }
 
@@ -69,8 +88,11 @@ for command in (
     orders.order,
     orders.export,
     drafts.draft,
+    mappings.mapping,
     logs.logs,
     mail.mail,
+    telling.subscription,
+    telling.webhook,
     operating.doctor,
     files.backup,
     files.restore,

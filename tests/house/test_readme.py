@@ -15,7 +15,7 @@ import pytest
 
 from prodsys.__main__ import main
 from prodsys.settings import Settings
-from tests.stories.test_command_line import free_port, is_ready
+from tests.stories.terminal import free_port, is_ready
 
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 FIVE_MINUTES = README.split("## Two companies trading in five minutes")[1].split("### What else there is")[0]

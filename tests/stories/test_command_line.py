@@ -1,111 +1,15 @@
-"""The command line as README tells it, with the real program in the real shell's place."""
+"""The command line as README tells it, with the real program where it is a program that is meant."""
 
 import json
-import os
 import shutil
-import signal
 import socket
-import subprocess
-import sys
-import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
-from time import monotonic, sleep
-from typing import Any
 
 import pytest
 
 from prodsys.tokens.model import mint
-
-PASSWORD = "a long enough password\n"
-ARTICLES = "number,name,unit,price,currency,gtin,active\nA-100,Bolt M8x40,stk,1.30,NOK,,yes\nA-200,Nut M8,stk,0.45,NOK,,yes\n"
-ORDERS = (
-    "number,supplier,currency,supplier_article_number,quantity,unit,unit_price\n"
-    "PO-1042,Fjord Lager AS,NOK,A-100,1200,stk,1.30\n"
-    "PO-1044,Fjord Lager AS,NOK,X-900,4,stk,210.00\n"
-)
-
-
-class Said:
-    """What a verb answered."""
-
-    def __init__(self, done: subprocess.CompletedProcess[str]) -> None:
-        self.code = done.returncode
-        self.out = done.stdout
-        self.err = done.stderr
-
-    @property
-    def json(self) -> Any:
-        """The answer to a program."""
-        return json.loads(self.out)
-
-
-class Shell:
-    """Somebody at a terminal, with a home of his own."""
-
-    def __init__(self, home: Path, **settings: str) -> None:
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith("PRODSYS_")}
-        self.home = home
-        self.environment = inherited | {"PRODSYS_HOME": str(home)} | {f"PRODSYS_{name.upper()}": value for name, value in settings.items()}
-
-    def run(self, *words: str, stdin: str = "", **settings: str) -> Said:
-        """Type a verb and wait for its end."""
-        environment: Mapping[str, str] = self.environment | settings
-        command = [sys.executable, "-m", "prodsys", *words]
-        return Said(subprocess.run(command, env=environment, input=stdin, capture_output=True, text=True, timeout=60, check=False))
-
-    def done(self, *words: str, stdin: str = "") -> Said:
-        """Type a verb that must succeed."""
-        said = self.run(*words, stdin=stdin)
-        assert said.code == 0, f"prodsys {' '.join(words)}: {said.code}\n{said.out}{said.err}"
-        return said
-
-    def begin(self, name: str, number: str) -> None:
-        """An instance with its company card and the module on."""
-        card = ["--name", name, "--organisation-number", number, "--country", "NO", "--admin", "admin@fjord.example"]
-        self.done("init", *card, "--password-stdin", stdin=PASSWORD)
-        self.done("module", "on", "prodsys-to-prodsys")
-
-    @contextmanager
-    def serving(self, port: int) -> Iterator[subprocess.Popen[str]]:
-        """`prodsys serve` until the block ends, by SIGTERM."""
-        command = [sys.executable, "-m", "prodsys", "serve", "--host", "127.0.0.1", "--port", str(port)]
-        log = (self.home / "server.log").open("w")
-        with log, subprocess.Popen(command, env=self.environment, stdout=log, stderr=log, text=True) as server:
-            try:
-                until = monotonic() + 60
-                while not is_ready(port):
-                    assert server.poll() is None, (self.home / "server.log").read_text()
-                    assert monotonic() < until, "The server was not ready in time."
-                    sleep(0.05)
-                yield server
-            finally:
-                server.send_signal(signal.SIGTERM)
-                server.wait(30)
-
-
-def is_ready(port: int) -> bool:
-    """Whether a server on this port can serve."""
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/health/ready", timeout=5) as answer:
-            return bool(answer.status == 200)
-    except (urllib.error.URLError, OSError):
-        return False
-
-
-def free_port() -> int:
-    """A port nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def a_file(folder: Path, name: str, content: str) -> str:
-    """A file a person has."""
-    (folder / name).write_text(content)
-    return str(folder / name)
+from tests.stories.terminal import ARTICLES, ORDERS, PASSWORD, Shell, a_file, free_port
 
 
 @pytest.fixture
@@ -168,7 +72,7 @@ def test_a_folder_that_holds_an_instance_is_not_begun_twice(fjord: Shell):
 
 
 def test_a_verb_without_an_instance_says_what_to_do(shell: Shell):
-    said = shell.run("token", "list")
+    said = shell.start("token", "list")
 
     assert (said.code, said.out) == (1, "")
     assert "prodsys init" in said.err
@@ -176,7 +80,7 @@ def test_a_verb_without_an_instance_says_what_to_do(shell: Shell):
 
 
 def test_a_misspelt_setting_is_named(shell: Shell):
-    said = shell.run("serve", PRODSYS_PUBLIC_ULR="https://x.example")
+    said = shell.start("serve", PRODSYS_PUBLIC_ULR="https://x.example")
 
     assert said.code == 2
     assert "public_ulr" in said.err
@@ -191,14 +95,14 @@ def test_every_bad_row_of_a_file_is_named(fjord: Shell, tmp_path: Path):
 
 
 def test_a_refusal_to_a_program_is_one_line_of_json(fjord: Shell):
-    said = fjord.run("order", "show", "PO-9", "--json")
+    said = fjord.start("order", "show", "PO-9", "--json")
 
     assert said.code == 1
     assert json.loads(said.err)["code"] == "not_found"
 
 
 def test_wrong_usage_is_told_from_a_refusal(fjord: Shell):
-    assert fjord.run("token", "create", "--scope", "Articles:Read").code == 2
+    assert fjord.start("token", "create", "--scope", "Articles:Read").code == 2
 
 
 def test_a_supplier_nobody_reaches_is_told_from_a_refusal(fjord: Shell):
@@ -225,7 +129,7 @@ def test_no_secret_is_an_argument(fjord: Shell):
 def test_two_servers_never_share_a_database(fjord: Shell):
     port = free_port()
     with fjord.serving(port):
-        second = fjord.run("serve", "--port", str(free_port()))
+        second = fjord.start("serve", "--port", str(free_port()))
         beside = fjord.done("token", "create", "--house", "--name", "ops", "--scope", "*", "--json").json
 
         asked = urllib.request.Request(f"http://127.0.0.1:{port}/api/v1/company", headers={"Authorization": f"Bearer {beside['token']}"})
@@ -246,7 +150,7 @@ def test_a_server_told_to_stop_leaves_a_tidy_database(fjord: Shell):
 
 def test_a_port_that_is_taken_is_said_in_words(fjord: Shell):
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        said = fjord.run("serve", "--port", str(taken.getsockname()[1]))
+        said = fjord.start("serve", "--port", str(taken.getsockname()[1]))
 
     assert said.code == 1
     assert "cannot be listened on" in said.err
@@ -299,7 +203,7 @@ def test_the_doctor_says_what_to_do_and_fails_only_for_what_must_be_mended(fjord
 def test_a_damaged_database_is_said_in_words_by_every_verb(fjord: Shell):
     (fjord.home / "prodsys.db").write_bytes(b"scribble" * 1000)
 
-    said, doctor = fjord.run("token", "list"), fjord.run("doctor")
+    said, doctor = fjord.start("token", "list"), fjord.run("doctor")
 
     assert (said.code, doctor.code) == (3, 1)
     assert said.err == "The database cannot be used: file is not a database. `prodsys doctor` looks closer.\n"

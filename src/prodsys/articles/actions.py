@@ -1,6 +1,7 @@
 """What people and files do to articles, their prices and their numbers elsewhere."""
 
 import asyncio
+import datetime as dt
 from collections.abc import Collection, Iterable, Sequence
 from decimal import Decimal
 from itertools import islice
@@ -12,7 +13,7 @@ from msgspec import Meta
 from prodsys import errors
 from prodsys.articles import model, store
 from prodsys.articles.model import Draft, Known, ListedArticle, ListedPrice, row_fault
-from prodsys.documents import Issue, plain
+from prodsys.documents import CodeWord, Exact, Issue, plain
 from prodsys.kit import sheets
 from prodsys.kit.db import Database, Tx
 from prodsys.logs.model import Entry
@@ -253,6 +254,47 @@ def undo(tx: Tx, caller: Caller, id: str) -> store.MappingKept:
     undone = store.mapping(tx, id) or mapping
     note_change(tx, caller.name, "mapping", id, text, mapping, undone)
     return undone
+
+
+class LearnedMapping(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What was taught about a partner's article number: one of its `unit` is `factor` of our article's."""
+
+    id: str
+    partner: str
+    their_number: str
+    article: str
+    article_number: str
+    factor: Exact
+    author: str
+    created_at: dt.datetime
+    unit: CodeWord = ""
+    undone_at: dt.datetime | None = None
+    undone_by: Annotated[str, Meta(description="Who undid it, or taught something else instead.")] = ""
+    open_drafts: Annotated[int | None, Meta(description="Drafts that wait and were matched by it; told of one mapping alone.")] = None
+    effect: Annotated[str, Meta(description="What undoing it means for them, in a sentence.")] = ""
+
+
+def mapping_shown(kept: store.MappingKept) -> LearnedMapping:
+    """A mapping as the API tells it."""
+    return LearnedMapping(
+        id=kept.id,
+        partner=kept.partner,
+        their_number=kept.their_number,
+        article=kept.article,
+        article_number=kept.article_number,
+        factor=Exact(kept.factor),
+        author=kept.author,
+        created_at=kept.created_at,
+        unit=kept.unit,
+        undone_at=kept.undone_at,
+        undone_by=kept.undone_by,
+    )
+
+
+def mapping_explained(tx: Tx, kept: store.MappingKept) -> LearnedMapping:
+    """A mapping, with what undoing it means for the drafts that wait."""
+    lines = open_lines(tx, kept)
+    return msgspec.structs.replace(mapping_shown(kept), open_drafts=lines.drafts, effect=effect_of(lines))
 
 
 def open_lines(tx: Tx, mapping: store.MappingKept) -> store.OpenLines:

@@ -12,9 +12,9 @@ from msgspec import Meta
 
 from prodsys import errors
 from prodsys.articles import actions, model, store
-from prodsys.articles.actions import Imported
+from prodsys.articles.actions import Imported, LearnedMapping
 from prodsys.articles.model import Draft, Known, Offer, Wanted
-from prodsys.documents import Article, CodeWord, Currency, Exact, How, Quantity, Suggestion, UnitPrice, plain
+from prodsys.documents import Article, Currency, Exact, How, Quantity, Suggestion, UnitPrice, plain
 from prodsys.kit.db import Database, Tx
 from prodsys.kit.sheets.limits import MOST_BYTES
 from prodsys.kit.web import (
@@ -138,24 +138,6 @@ class AgreedPrice(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     from_quantity: Exact = Exact(0)
     valid_from: dt.date | None = None
     valid_to: dt.date | None = None
-
-
-class Mapping(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What was taught about a partner's article number: one of its `unit` is `factor` of our article's."""
-
-    id: str
-    partner: str
-    their_number: str
-    article: str
-    article_number: str
-    factor: Exact
-    author: str
-    created_at: dt.datetime
-    unit: CodeWord = ""
-    undone_at: dt.datetime | None = None
-    undone_by: Annotated[str, Meta(description="Who undid it, or taught something else instead.")] = ""
-    open_drafts: Annotated[int | None, Meta(description="Drafts that wait and were matched by it; told of one mapping alone.")] = None
-    effect: Annotated[str, Meta(description="What undoing it means for them, in a sentence.")] = ""
 
 
 @get(
@@ -435,7 +417,7 @@ async def list_mappings(
     partner: Annotated[str | None, QueryParameter(description="Only those of this partner that hold, by its id.")] = None,
     their_number: Annotated[str | None, QueryParameter(max_length=200, description="The history of this number; needs `partner`.")] = None,
     q: Annotated[str | None, QueryParameter(max_length=200, description="Their number begins so; needs `partner`.")] = None,
-) -> Page[Mapping]:
+) -> Page[LearnedMapping]:
     if partner is None and (their_number is not None or q is not None):
         raise errors.Invalid("A number means something at one partner; say which.")
 
@@ -448,7 +430,7 @@ async def list_mappings(
 
     kept = await db.read(read)
     more = encode_cursor("mappings", kept[limit - 1].their_number, kept[limit - 1].pk) if len(kept) > limit else None
-    return Page(items=[_mapping(mapping) for mapping in kept[:limit]], next=more)
+    return Page(items=[actions.mapping_shown(mapping) for mapping in kept[:limit]], next=more)
 
 
 @get(
@@ -460,12 +442,12 @@ async def list_mappings(
     tags=["mappings"],
     **allows(Scope.ARTICLES_READ),
 )
-async def get_mapping(id: FromPath[str], db: NamedDependency[Database], if_none_match: IfNoneMatch = None) -> Response[Mapping]:
-    def read(tx: Tx) -> Mapping:
+async def get_mapping(id: FromPath[str], db: NamedDependency[Database], if_none_match: IfNoneMatch = None) -> Response[LearnedMapping]:
+    def read(tx: Tx) -> LearnedMapping:
         kept = store.mapping(tx, id)
         if kept is None:
             raise errors.NotFound("There is no mapping with this id.")
-        return _explained(tx, kept)
+        return actions.mapping_explained(tx, kept)
 
     mapping = await db.read(read)
     return tagged(mapping, etag_of(id, mapping), if_none_match)
@@ -481,9 +463,9 @@ async def get_mapping(id: FromPath[str], db: NamedDependency[Database], if_none_
     tags=["mappings"],
     **allows(Scope.ARTICLES_WRITE),
 )
-async def undo_mapping(id: FromPath[str], caller: NamedDependency[Caller], db: NamedDependency[Database]) -> Mapping:
-    def write(tx: Tx) -> Mapping:
-        return _explained(tx, actions.undo(tx, caller, id))
+async def undo_mapping(id: FromPath[str], caller: NamedDependency[Caller], db: NamedDependency[Database]) -> LearnedMapping:
+    def write(tx: Tx) -> LearnedMapping:
+        return actions.mapping_explained(tx, actions.undo(tx, caller, id))
 
     return await db.write(write)
 
@@ -646,24 +628,3 @@ def _agreed(price: store.AgreedKept) -> AgreedPrice:
         valid_from=price.valid_from,
         valid_to=price.valid_to,
     )
-
-
-def _mapping(kept: store.MappingKept) -> Mapping:
-    return Mapping(
-        id=kept.id,
-        partner=kept.partner,
-        their_number=kept.their_number,
-        article=kept.article,
-        article_number=kept.article_number,
-        factor=Exact(kept.factor),
-        author=kept.author,
-        created_at=kept.created_at,
-        unit=kept.unit,
-        undone_at=kept.undone_at,
-        undone_by=kept.undone_by,
-    )
-
-
-def _explained(tx: Tx, kept: store.MappingKept) -> Mapping:
-    lines = actions.open_lines(tx, kept)
-    return msgspec.structs.replace(_mapping(kept), open_drafts=lines.drafts, effect=actions.effect_of(lines))

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @click.group()
 def draft() -> None:
-    """Order drafts: look, approve, answer line by line, reject; let go or keep what is to be cancelled; despatch."""
+    """Order drafts: look, approve, answer line by line, reject; take or decline changes; let go what is to be cancelled; despatch."""
 
 
 @draft.command("list", epilog="Example: prodsys draft list --acceptance open")
@@ -160,6 +160,143 @@ def _changed_lines(
     return [*changed, *(AnswerLine(line_id=line, action=LineAction.REJECTED, reason=reason[:500]) for line in refuse)]
 
 
+@draft.command(epilog="Example: prodsys draft undo PO-1042")
+@click.argument("draft", metavar="DRAFT")
+@say.as_json
+def undo(draft: str) -> None:
+    """Take an answer back before the buyer has heard of it; that is possible for PRODSYS_UNDO_SECONDS."""
+    from prodsys.sales import actions, answers
+    from prodsys.scopes import CONSOLE
+
+    def one(tx: "Tx", name: str, _: dt.timedelta) -> "Draft":
+        seen = actions.whole(tx, _id(tx, name)).summary
+        return answers.take_back(tx, CONSOLE, seen.id, seen.etag)
+
+    _answer([draft], one, lambda back: f"The answer to {back.summary.number} is taken back; it is {back.summary.acceptance}.")
+
+
+@draft.command(epilog="Example: prodsys draft diff PO-1042")
+@click.argument("draft", metavar="DRAFT")
+@say.as_json
+def diff(draft: str) -> None:
+    """What a changed order changes, against the revision before it."""
+    from prodsys.sales import revisions
+
+    async def story(instance: "Instance") -> Any:
+        return await instance.db.read(lambda tx: revisions.difference(tx, _id(tx, draft)))
+
+    found = guest.visit(story)
+    rows = [("order", "changed", one.member, one.before, one.after) for one in found.head]
+    rows += [(line.line_id, line.kind, one.member, one.before, one.after) for line in found.lines for one in line.changes]
+    say.answer(
+        found,
+        lambda: [
+            f"revision {found.before} → {found.after}",
+            *say.table(("LINE", "WAS", "MEMBER", "BEFORE", "AFTER"), rows, "Nothing differs."),
+        ],
+    )
+
+
+@draft.command(epilog="Example: prodsys draft apply PO-1042")
+@click.argument("draft", metavar="DRAFT")
+@say.as_json
+def apply(draft: str) -> None:
+    """Take a buyer's change of an order that was agreed: the new revision becomes the order, under its old number."""
+    from prodsys.sales import actions, revisions
+    from prodsys.scopes import CONSOLE
+
+    def one(tx: "Tx", name: str, undo: dt.timedelta) -> "Draft":
+        seen = actions.whole(tx, _id(tx, name)).summary
+        return revisions.apply(tx, CONSOLE, seen.id, seen.etag, undo=undo)
+
+    _answer([draft], one, lambda it: f"{it.summary.number} revision {it.summary.revision} is the order now, as {it.summary.order_number}.")
+
+
+@draft.command(epilog="Example: prodsys draft keep PO-1042")
+@click.argument("draft", metavar="DRAFT")
+@say.as_json
+def keep(draft: str) -> None:
+    """Decline a buyer's change of an order that was agreed: it stays as it was."""
+    from prodsys.sales import actions, revisions
+    from prodsys.scopes import CONSOLE
+
+    def one(tx: "Tx", name: str, undo: dt.timedelta) -> "Draft":
+        seen = actions.whole(tx, _id(tx, name)).summary
+        return revisions.keep(tx, CONSOLE, seen.id, seen.etag, undo=undo)
+
+    _answer([draft], one, lambda kept: f"{kept.summary.number} stays as it was agreed; revision {kept.summary.revision} is declined.")
+
+
+@draft.command(epilog="Example: prodsys draft match PO-1042 --line 20 --article A-200")
+@click.argument("draft", metavar="DRAFT")
+@click.option("--line", required=True, help="The marked line; `draft show` tells its number.")
+@click.option("--article", required=True, help="Which of our articles it means, by number or id.")
+@say.as_json
+def match(draft: str, line: str, article: str) -> None:
+    """Say which article a marked line means; it is remembered for this partner, and `prodsys mapping undo` forgets it."""
+    from prodsys import errors
+    from prodsys.articles import store as articles
+    from prodsys.documents import plain
+    from prodsys.sales import actions
+    from prodsys.scopes import CONSOLE
+
+    def one(tx: "Tx", name: str, _: dt.timedelta) -> "Draft":
+        seen = actions.whole(tx, _id(tx, name)).summary
+        known = articles.by_id(tx, article) or articles.by_numbers(tx, [plain(article)]).get(plain(article))
+        if known is None:
+            raise errors.NotFound(f"There is no article {article}.")
+        return actions.say_which(tx, CONSOLE, seen.id, seen.etag, line, known.id)
+
+    _answer([draft], one, lambda matched: f"Line {line} of {matched.summary.number} means {article}; remembered for this partner.")
+
+
+@draft.command(epilog="Example: prodsys draft message PO-1042 'The drawing is of 2024; is there a newer one?' --line 10")
+@click.argument("draft", metavar="DRAFT")
+@click.argument("text")
+@click.option("--line", default="", help="The line it is about.")
+@say.as_json
+def message(draft: str, text: str, line: str) -> None:
+    """Say something to the buyer about an order, or one of its lines."""
+    from prodsys.documents import plain
+    from prodsys.sales import talking
+    from prodsys.sales.talking import NewMessage
+    from prodsys.scopes import CONSOLE
+
+    if not plain(text) or len(text) > 4000:
+        raise click.UsageError("A message has 1 to 4,000 characters.")
+
+    async def story(instance: "Instance") -> Any:
+        new = NewMessage(text=text, line_id=line)
+        return await instance.db.write(lambda tx: talking.say(tx, CONSOLE, _id(tx, draft), new))
+
+    said = guest.visit(story)
+    say.answer(said, lambda: [f"Said to the buyer about {draft}{f', line {line}' if line else ''}."])
+
+
+@draft.command(epilog="Example: prodsys draft cancellations")
+@click.option("--limit", type=click.IntRange(1, 500), default=50, show_default=True)
+@say.as_json
+def cancellations(limit: int) -> None:
+    """Orders a buyer wants cancelled and nobody of ours has answered yet."""
+    from prodsys.sales import store
+
+    async def story(instance: "Instance") -> Any:
+        return await instance.db.read(lambda tx: store.page(tx, before=None, limit=limit, acceptance="cancel_requested"))
+
+    found = [one for _, one in guest.visit(story)]
+    say.answer(
+        say.listed(found),
+        lambda: say.table(
+            ("ID", "NUMBER", "REV", "FROM", "NET", "FULFILMENT", "OUR NUMBER"),
+            [
+                (one.id, one.number, one.revision, one.partner_name, f"{one.net} {one.currency}", one.fulfilment, one.order_number)
+                for one in found
+            ],
+            "Nobody wants an order cancelled.",
+        ),
+    )
+
+
 @draft.command(epilog="Example: prodsys draft cancellation PO-1042 --accept, or --refuse 'Already packed'")
 @click.argument("draft", metavar="DRAFT")
 @click.option("--accept", is_flag=True, help="Let the order be cancelled.")
@@ -262,6 +399,8 @@ def _words(found: "Draft") -> list[str]:
             ],
         ),
         *_answered_words(found),
+        *[f"despatch {one.number} of {one.date}{f', {one.carrier} {one.tracking_number}'.rstrip()}" for one in found.despatches],
+        *say.messages(found.messages),
         *say.issues(found.issues),
     ]
 

@@ -155,7 +155,7 @@ def _tell_order(found: "PurchaseOrder") -> None:
                 f"despatch {one.number} ({one.id}) of {one.date}{', booked in' if one.received_at else ', not booked in'}"
                 for one in found.despatches
             ],
-            *[f"{one.at:%Y-%m-%d %H:%M} {one.author}: {one.text}" for one in found.messages],
+            *say.messages(found.messages),
             *say.issues(found.issues),
         ]
 
@@ -278,6 +278,27 @@ def cancel(order: str, reason: str) -> None:
         return await instance.db.write(lambda tx: words.cancel(tx, CONSOLE, _ids(tx, [order])[0], reason[:500]))
 
     _tell_order(guest.visit(story))
+
+
+@order.command(epilog="Example: prodsys order message PO-1042 'Please deliver to the gate in Kaiveien.' --line 10")
+@click.argument("order", metavar="ORDER")
+@click.argument("text")
+@click.option("--line", default="", help="The line it is about.")
+@say.as_json
+def message(order: str, text: str, line: str) -> None:
+    """Say something to the supplier about an order, or one of its lines."""
+    from prodsys.documents import plain
+    from prodsys.purchasing import words
+    from prodsys.scopes import CONSOLE
+
+    if not plain(text) or len(text) > 4000:
+        raise click.UsageError("A message has 1 to 4,000 characters.")
+
+    async def story(instance: "Instance") -> Any:
+        return await instance.db.write(lambda tx: words.say(tx, CONSOLE, _ids(tx, [order])[0], text, line))
+
+    said = guest.visit(story)
+    say.answer(said, lambda: [f"Said to the supplier about {order}{f', line {line}' if line else ''}; it leaves with the next delivery."])
 
 
 @order.command(

@@ -75,6 +75,14 @@ def issues(found: Iterable[Any]) -> list[str]:
     ]
 
 
+def messages(said: Iterable[Any]) -> list[str]:
+    """What two companies said to each other about an order, one line each."""
+    return [
+        f"{one.at:%Y-%m-%d %H:%M} {one.author}{f' on line {one.line_id}' if one.line_id else ''}: {' '.join(one.text.split())}"
+        for one in said
+    ]
+
+
 def secret(what: str, *, from_stdin: bool, twice: bool = False) -> str:
     """A secret from standard input, or typed by the person who watches; it is never an argument, which others can read."""
     if from_stdin:

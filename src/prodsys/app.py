@@ -40,6 +40,8 @@ from prodsys.kit.web import Limiter, Reply, openapi_config, purge, web_app
 from prodsys.logs import api as logs_api
 from prodsys.modules import api as modules_api
 from prodsys.modules.store import Switchboard
+from prodsys.pages.door import PageDoor
+from prodsys.pages.site import pages
 from prodsys.partners import actions as partners
 from prodsys.partners import api as partners_api
 from prodsys.partners import store as partner_store
@@ -131,7 +133,7 @@ def create_app(instance: Instance) -> Litestar:
         "inbox_strangers": inbox.Strangers(),
     }
     return web_app(
-        [api, live, ready, read_metrics, security_txt],
+        [api, live, ready, read_metrics, security_txt, *pages(PageDoor(db, settings, browsers))],
         openapi=openapi_config("ProdSys Exchange", prodsys.__version__, DESCRIPTION),
         examples=_examples,
         log_access=settings.access_log,

@@ -106,7 +106,7 @@ async def knock(caller: httpx2.AsyncClient, door: Door) -> httpx2.Response:
 async def test_every_door_declares_who_may_open_it_with_which_scope(doors: list[Door]) -> None:
     assert len(doors) > 80
     for door in doors:
-        assert door.opt.get("door") in {"partner", "house", "any", "public", "signed"}, door.path
+        assert door.opt.get("door") in {"partner", "house", "any", "page", "public", "signed"}, door.path
         assert (door.opt["scope"] is None) == (door.opt["door"] in {"public", "signed"}), door.path
         if door.opt["door"] in {"partner", "any"}:
             assert door.opt["scope"] in PARTNER_SCOPES | {AnyToken.ANY}, door.path

@@ -105,6 +105,7 @@ _next_position = hot(
     .returning(partners.c.feed_position)
 )
 
+_WAITING = ("open", "disputed", "cancel_requested")
 _SUMMARY = (
     sales_orders.c.pk,
     sales_orders.c.id,
@@ -249,6 +250,12 @@ def page(
         query = query.where(sales_orders.c.pk < before)
     rows = tx.execute(query.order_by(sales_orders.c.pk.desc()).limit(limit)).all()
     return [(row.pk, summary(row)) for row in rows]
+
+
+def waiting(tx: Tx, most: int) -> int:
+    """How many orders wait for our word, counted so far and no further."""
+    open_ones = select(sales_orders.c.pk).where(sales_orders.c.acceptance.in_(_WAITING), sales_orders.c.is_newest).limit(most).subquery()
+    return tx.execute(select(func.count()).select_from(open_ones)).scalar_one()
 
 
 def summary(row: Any) -> DraftSummary:

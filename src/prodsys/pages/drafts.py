@@ -1,0 +1,1 @@
+"""Sales > Order drafts: what waits for an answer, and the answer."""

@@ -1,0 +1,58 @@
+"""All pages together, behind their one door."""
+
+from collections.abc import Sequence
+from typing import Any, cast
+
+from litestar import Request, Router
+from litestar.di import Provide
+from litestar.types import ControllerRouterHandler
+
+from prodsys import errors
+from prodsys.pages import company, dashboard, door, modules, sign_in, still
+from prodsys.pages.door import PageDoor
+from prodsys.pages.fields import Form
+from prodsys.pages.visitor import Visitor
+
+PAGES: Sequence[Any] = (sign_in, dashboard, company, modules)
+"""Every file of pages, one for each entry of the menu."""
+
+MAX_FORM = 32 * 1024 * 1024
+"""Files are imported by forms: a list of orders, articles or prices."""
+
+
+def pages(page_door: PageDoor) -> list[ControllerRouterHandler]:
+    """The routers of all pages and of the files they are dressed with."""
+
+    # A function, because Litestar copies the guards of a router, and a door has a database behind it.
+    async def guard(connection: Any, route: Any) -> None:
+        await page_door(connection, route)
+
+    behind = Router(
+        "/",
+        route_handlers=[route for room in PAGES for route in room.routes],
+        guards=[guard],
+        dependencies={
+            "visitor": Provide(_visitor, sync_to_thread=False),
+            "form": Provide(_form, sync_to_thread=False),
+            "page_door": Provide(lambda: page_door, sync_to_thread=False),
+        },
+        exception_handlers=cast("Any", door.exception_handlers),
+        include_in_schema=False,
+        request_class=Request,
+        request_max_body_size=MAX_FORM,
+    )
+    return [behind, *still.routes]
+
+
+def _visitor(request: Request[Any, Any, Any]) -> Visitor:
+    visitor = cast("dict[str, Any]", request.scope).get("visitor")
+    if not isinstance(visitor, Visitor):
+        raise door.SignInNeeded
+    return visitor
+
+
+def _form(request: Request[Any, Any, Any]) -> Form:
+    form = cast("dict[str, Any]", request.scope).get("form")
+    if not isinstance(form, Form):
+        raise errors.Invalid("This page takes a form.")
+    return form

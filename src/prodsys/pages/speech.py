@@ -1,0 +1,164 @@
+"""A page in the reader's own language: its words, and its way to write numbers, money and dates."""
+
+import datetime as dt
+from collections.abc import Iterable
+from decimal import Decimal
+from functools import lru_cache
+from io import BytesIO
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import msgspec
+from babel import Locale, UnknownLocaleError, dates, negotiate_locale, numbers
+from babel.messages.mofile import write_mo
+from babel.messages.pofile import read_po
+from babel.support import NullTranslations, Translations
+
+from prodsys.kit.clock import now
+
+LANGUAGES = {"en": "English", "nb": "Norsk", "de": "Deutsch", "pl": "Polski"}
+"""Every language the pages are written in, by its own name."""
+
+LOCALE = Path(__file__).parent / "locale"
+"""Where the catalogues lie: one `<language>.po` each, English being the text itself."""
+
+_REGIONS = {"en": "en_GB", "nb": "nb_NO", "de": "de_DE", "pl": "pl_PL"}
+_MINUTE, _HOUR, _DAY = 60, 3_600, 86_400
+
+
+class Speech(msgspec.Struct, frozen=True, kw_only=True):
+    """One language in one time zone. Times come in as UTC instants and are written in the zone; figures stay Decimal."""
+
+    language: str
+    locale: Locale
+    zone: dt.tzinfo
+    catalogue: NullTranslations
+
+    def say(self, message: str, **params: object) -> str:
+        """A text with `%(name)s` filled in; English when the catalogue lacks it."""
+        text = self.catalogue.gettext(message)
+        return text % params if params else text
+
+    def number(self, value: Decimal | int, decimals: int | None = None) -> str:
+        """A figure with the reader's separators, as exact as it is or with so many decimals."""
+        if decimals is not None:
+            return numbers.format_decimal(value, format=f"#,##0.{'0' * decimals}" if decimals else "#,##0", locale=self.locale)
+        return numbers.format_decimal(value, locale=self.locale, decimal_quantization=False)
+
+    def money(self, amount: Decimal, currency: str = "") -> str:
+        """An amount with two decimals; with its currency as the reader's country writes it."""
+        if not currency:
+            return self.number(amount, 2)
+        return numbers.format_currency(amount, currency, locale=self.locale, currency_digits=False, format=_format_of(self.locale))
+
+    def percent(self, value: Decimal, decimals: int = 1) -> str:
+        """A share that is given in per cent already, with its sign."""
+        return f"{'+' if value > 0 else ''}{self.number(round(value, decimals), decimals)} %".replace("-", "−")
+
+    def day(self, day: dt.date | None) -> str:
+        """A date, as 5 Dec 2026."""
+        return "" if day is None else dates.format_date(day, "medium", locale=self.locale)
+
+    def weekday(self, day: dt.date) -> str:
+        """A date with its weekday, as Monday 23 November 2026."""
+        return dates.format_date(day, "full", locale=self.locale)
+
+    def moment(self, at: dt.datetime | None) -> str:
+        """An instant in the reader's zone: the time alone when it is today's, else the date too."""
+        if at is None:
+            return ""
+        local = at.astimezone(self.zone)
+        clock = dates.format_time(local, "short", locale=self.locale)
+        if local.date() == now().astimezone(self.zone).date():
+            return clock
+        return f"{dates.format_date(local, 'medium', locale=self.locale)} {clock}"
+
+    def exact(self, at: dt.datetime | None) -> str:
+        """An instant to the second, with its zone."""
+        if at is None:
+            return ""
+        local = at.astimezone(self.zone)
+        return f"{dates.format_datetime(local, 'medium', locale=self.locale)} {local.tzname() or ''}".rstrip()
+
+    def today(self) -> dt.date:
+        """The reader's date."""
+        return now().astimezone(self.zone).date()
+
+    def for_so_long(self, since: dt.datetime) -> str:
+        """How long ago, in one unit that fits: 40 min, 3 h, 2 days."""
+        return self.span((now() - since).total_seconds())
+
+    def span(self, seconds: float) -> str:
+        """A length of time, in one unit that fits."""
+        seconds = max(seconds, 0)
+        unit, amount = next(
+            (unit, seconds / size)
+            for unit, size in (("day", _DAY), ("hour", _HOUR), ("minute", _MINUTE), ("second", 1))
+            if seconds >= size or size == 1
+        )
+        from babel import units
+
+        return units.format_unit(int(amount), f"duration-{unit}", "short" if unit != "day" else "long", locale=self.locale)
+
+    def size(self, octets: int) -> str:
+        """A file's size."""
+        from babel import units
+
+        if octets < 1_000_000:
+            return units.format_unit(max(1, round(octets / 1000)), "digital-kilobyte", "short", locale=self.locale)
+        return units.format_unit(round(octets / 1_000_000, 1), "digital-megabyte", "short", locale=self.locale)
+
+    def country(self, code: str) -> str:
+        """A country's name by its two letters."""
+        return str(self.locale.territories.get(code, code))
+
+    def listed(self, words: Iterable[str]) -> str:
+        """Words as a list in a sentence: A, B and C."""
+        from babel.lists import format_list
+
+        return format_list(list(words), locale=self.locale)
+
+    def read_decimal(self, text: str) -> Decimal:
+        """A figure as the reader types it. Raises ValueError for what is not one, also for a separator in the wrong place."""
+        return numbers.parse_decimal(text.strip().replace("\N{MINUS SIGN}", "-"), locale=self.locale, strict=True)
+
+
+@lru_cache(64)
+def speech(language: str, zone: str = "") -> Speech:
+    """The speech of a language, English for one we do not speak; `zone` as in IANA's list, empty for the machine's own."""
+    language = language if language in LANGUAGES else "en"
+    at = ZoneInfo(zone) if zone else (now().astimezone().tzinfo or dt.UTC)
+    return Speech(language=language, locale=Locale.parse(_REGIONS[language]), zone=at, catalogue=catalogue(language))
+
+
+@lru_cache(8)
+def catalogue(language: str) -> NullTranslations:
+    """The texts of a language, read from its `.po` so that no compiled file is kept beside it."""
+    file = LOCALE / f"{language}.po"
+    if not file.exists():
+        return NullTranslations()
+    compiled = BytesIO()
+    with file.open("rb") as source:
+        write_mo(compiled, read_po(source, locale=language))
+    compiled.seek(0)
+    return Translations(compiled)
+
+
+def wanted(chosen: str, kept: str, accepted: str) -> str:
+    """The language to speak: the person's own setting, else the cookie's, else the best the browser accepts, else English."""
+    for one in (chosen, kept):
+        if one in LANGUAGES:
+            return one
+    asked = [part.split(";")[0].strip().replace("-", "_") for part in accepted.split(",")[:10]]
+    asked = ["nb" if one.split("_")[0] in {"no", "nn"} else one for one in asked]
+    try:
+        return str(negotiate_locale(asked, list(LANGUAGES)) or "en")
+    except (UnknownLocaleError, ValueError):
+        return "en"
+
+
+@lru_cache(8)
+def _format_of(locale: Locale) -> str:
+    # Two decimals in every currency: an amount is kept to hundredths, whatever the coins are.
+    pattern: str = locale.currency_formats["standard"].pattern
+    return pattern

@@ -1,0 +1,156 @@
+"""What the product's code words are called on a page: a word, an icon and a colour for every state (look: "States")."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jinja2
+import msgspec
+from jinja2.runtime import Context
+from markupsafe import Markup
+
+from prodsys import errors
+from prodsys.documents import Issue
+from prodsys.pages import refusals
+from prodsys.pages.speech import Speech
+
+
+def N_(message: str) -> str:  # noqa: N802  gettext's own name for a text that is translated later
+    """Mark a text for the catalogues; it is said where it is written."""
+    return message
+
+
+class Word(msgspec.Struct, frozen=True, kw_only=True):
+    """How a state is shown: never by colour alone."""
+
+    kind: str
+    """ok, warn, bad, info or idle."""
+    icon: str
+    text: str
+
+
+def _word(kind: str, icon: str, text: str) -> Word:
+    return Word(kind=kind, icon=icon, text=text)
+
+
+STATES: dict[str, dict[str, Word]] = {
+    "delivery": {
+        "draft": _word("idle", "open", N_("Not sent yet")),
+        "queued": _word("idle", "open", N_("Queued")),
+        "sending": _word("info", "export", N_("Being sent")),
+        "sent": _word("info", "export", N_("Sent")),
+        "waiting": _word("info", "clock", N_("Waiting")),
+        "received": _word("ok", "ok", N_("Received")),
+        "sent_by_email": _word("ok", "ok", N_("Sent by e-mail")),
+        "failed": _word("bad", "bad", N_("Failed")),
+        "refused": _word("bad", "bad", N_("Refused")),
+        "unknown": _word("warn", "ask", N_("Unknown")),
+        "already_received": _word("ok", "ok", N_("Already received")),
+        "held": _word("warn", "warn", N_("Held")),
+        "given_up": _word("bad", "off", N_("Given up")),
+        "dead": _word("bad", "off", N_("Given up")),
+        "excluded": _word("idle", "off", N_("Left out")),
+    },
+    "validation": {
+        "clean": _word("ok", "ok", N_("Clean")),
+        "issues": _word("warn", "warn", N_("Issues")),
+        "refused": _word("bad", "bad", N_("Refused")),
+        "none": _word("idle", "open", N_("Not checked yet")),
+    },
+    "acceptance": {
+        "none": _word("idle", "open", N_("None yet")),
+        "open": _word("info", "clock", N_("Open")),
+        "approved": _word("ok", "ok", N_("Approved")),
+        "changed": _word("warn", "warn", N_("Changed")),
+        "disputed": _word("warn", "ask", N_("Disputed")),
+        "agreed": _word("ok", "ok", N_("Agreed")),
+        "rejected": _word("bad", "bad", N_("Rejected")),
+        "cancel_requested": _word("warn", "clock", N_("Cancel requested")),
+        "cancelled": _word("idle", "off", N_("Cancelled")),
+    },
+    "fulfilment": {
+        "none": _word("idle", "open", N_("None")),
+        "partly": _word("info", "truck", N_("Partly")),
+        "shipped": _word("ok", "truck", N_("Shipped")),
+        "received": _word("ok", "box", N_("Received")),
+    },
+    "line": {
+        "article_number": _word("ok", "ok", N_("Matched")),
+        "matched": _word("ok", "ok", N_("Matched")),
+        "gtin": _word("ok", "ok", N_("Matched")),
+        "learned": _word("ok", "learned", N_("Learned")),
+        "buyer_number": _word("ok", "ok", N_("Matched")),
+        "by_hand": _word("ok", "ok", N_("Chosen by hand")),
+        "text": _word("idle", "open", N_("Text")),
+        "unknown": _word("bad", "bad", N_("Unknown article")),
+        "ambiguous": _word("bad", "ask", N_("Ambiguous")),
+        "inactive": _word("bad", "off", N_("Inactive")),
+        "unit": _word("warn", "unit", N_("Unit differs")),
+        "price": _word("warn", "price", N_("Price differs")),
+    },
+    "token": {
+        "active": _word("ok", "ok", N_("Active")),
+        "unused": _word("idle", "open", N_("Not used yet")),
+        "expiring": _word("warn", "clock", N_("Expiring")),
+        "expired": _word("bad", "off", N_("Expired")),
+        "revoked": _word("bad", "off", N_("Revoked")),
+    },
+    "level": {
+        "info": _word("ok", "ok", N_("Done")),
+        "warning": _word("warn", "warn", N_("Needs a look")),
+        "error": _word("bad", "bad", N_("Failed")),
+    },
+}
+"""Every state a page shows, by field and code word."""
+
+
+def word_of(field: str, state: Any) -> Word:
+    """The word of a state; one we have no word for is shown as it is spelled, so that it is never hidden."""
+    text = str(getattr(state, "value", state))
+    return STATES[field].get(text) or _word("idle", "open", text.replace("_", " "))
+
+
+@jinja2.pass_context
+def _state(context: Context, field: str, state: Any, note: str = "") -> Markup:
+    """In tables and text: icon, word, colour."""
+    word = word_of(field, state)
+    text = context["speech"].say(word.text)
+    return _shown("state", word.kind, word.icon, f"{text} {note}".rstrip())
+
+
+@jinja2.pass_context
+def _word_only(context: Context, field: str, state: Any) -> str:
+    text: str = context["speech"].say(word_of(field, state).text)
+    return text
+
+
+@jinja2.pass_context
+def _said(context: Context, issue: Issue) -> str:
+    return refusals.sentence(context["speech"], issue)
+
+
+@jinja2.pass_context
+def _refused(context: Context, refusal: errors.Refusal) -> str:
+    return refusals.told(context["speech"], refusal)
+
+
+def _shown(shape: str, kind: str, icon: str, text: str) -> Markup:
+    from prodsys.pages import still
+
+    return Markup('<span class="{} is-{}"><svg class="icon" aria-hidden="true"><use href="{}#{}"/></svg><span>{}</span></span>').format(
+        shape, kind, still.address_of("icons.svg"), icon, text
+    )
+
+
+def of_language(speech: Speech, field: str, state: Any) -> str:
+    """A state's word in a language, for files and mails."""
+    return speech.say(word_of(field, state).text)
+
+
+FOR_TEMPLATES: dict[str, Callable[..., Any]] = {
+    "state": _state,
+    "word": _word_only,
+    "said": _said,
+    "refused": _refused,
+    "word_of": word_of,
+}
+"""Names templates use: `state("acceptance", draft.acceptance)`, `said(issue)`."""

@@ -11,6 +11,7 @@ from decimal import Decimal
 from functools import partial
 from typing import Any
 
+import msgspec
 import time_machine
 from sqlalchemy import select
 
@@ -18,7 +19,9 @@ from prodsys import errors
 from prodsys.company import actions as company
 from prodsys.connectors.prodsys import Prodsys
 from prodsys.documents import (
+    Acceptance,
     AnswerLine,
+    Change,
     DespatchLine,
     Exact,
     LineAction,
@@ -80,6 +83,9 @@ SELLERS_MOVES: dict[str, set[str]] = {
 }
 """From where to where an order may go at the supplier's in one step; back to what stood before by taking an answer back."""
 
+OWN_WORDS = ("agreed", "disputed", "cancel_requested")
+"""What an order is by its buyer's word, before the feed has echoed it."""
+
 STEPS = dict(terms.STEPS) | {"undo": frozenset(terms.SAID.values())}
 
 Step = tuple[str, int]
@@ -97,6 +103,8 @@ class Trade:
         self._turns = 0
         self._under_way: dict[int, list[asyncio.Task[Any]]] = {}
         self._before: dict[str, str] = {}
+        self._told: dict[str, int] = {}
+        self._numbered: set[str] = set()
         self._open = contextlib.AsyncExitStack()
         self.db: Database
         self.theirs: Database
@@ -171,6 +179,28 @@ class Trade:
             is_over = row.acceptance == "cancelled" and not row.is_newest  # with the newest revision the older ones are cancelled
             assert was == row.acceptance or is_over or row.acceptance in SELLERS_MOVES[was], f"{was} became {row.acceptance}"
         self._before = {row.id: row.acceptance for row in rows}
+        await self._must_have_been_told()
+
+    async def _must_have_been_told(self) -> None:
+        """What the buyer reads of his orders there is what the feed has told him and his own words, and nothing told is taken away."""
+        heard = await self.theirs.read(_heard, self._partner)
+        numbered: set[str] = set()
+        for _, order in await self.theirs.read(sales.sent_by, self._partner, limit=1000):
+            last = heard.get(order.id)
+            acceptance, fulfilment = ("open", "none") if last is None else (last.acceptance, last.fulfilment)
+            assert order.acceptance in (acceptance, *OWN_WORDS), f"{order.acceptance}, but {acceptance} was told"
+            assert order.fulfilment == fulfilment
+            assert order.answer == (last.answer if last is not None else 0)
+            assert order.order_number == (last.order_number if last is not None else None)
+            assert order.answer >= self._told.get(order.id, 0), "an answer that was told is gone"
+            self._told[order.id] = order.answer
+            if order.order_number is not None:
+                numbered.add(order.number)
+        for number in self._numbered - numbered:
+            raise AssertionError(f"The buyer has read of an order number of {number}, and now there is none")
+        self._numbered = numbered
+        by_number = {order.number for order in await self.theirs.read(_digests, self._partner) if order.order_number is not None}
+        assert by_number == numbered
 
     # What the buyer does.
 
@@ -490,6 +520,25 @@ def _all(tx: Tx, table: Any) -> list[Any]:
     return list(tx.execute(select(table).order_by(next(iter(table.primary_key)))).all())
 
 
+def _heard(tx: Tx, partner: int) -> dict[str, Change]:
+    """What the feed said last of each order. One revision has the order number at a time, and when that ends the order has ended."""
+    last: dict[str, Change] = {}
+    for change in sales_store.changes(tx, partner, 0, 10_000):
+        last[change.id] = change
+        for one in list(last.values()):
+            if one.number != change.number or one.id == change.id or one.order_number is None or one.acceptance in ENDED:
+                continue
+            if change.kind == "order.cancelled":
+                last[one.id] = msgspec.structs.replace(one, acceptance=Acceptance.CANCELLED)
+            elif change.kind in ("order.approved", "order.agreed"):
+                last[one.id] = msgspec.structs.replace(one, order_number=None)
+    return last
+
+
+def _digests(tx: Tx, partner: int) -> list[sales_store.Digest]:
+    return sales_store.digests_between(tx, partner, "", None, BEGIN - dt.timedelta(days=1), 1000)
+
+
 def _open_deliveries(tx: Tx) -> list[Any]:
     open_ones = deliveries.c.state.in_(["ready", "leased"])
     return [
@@ -525,6 +574,8 @@ def _sound(theirs: Any) -> list[str]:
             faults.append(f"{change.number} came back from being cancelled at position {change.position}")
         if change.kind == "order.cancelled":
             over.add((change.number, change.revision))
+        if (named := change.kind.removeprefix("order.")) in set(Acceptance) and change.acceptance != named:
+            faults.append(f"{change.kind} of {change.number} says it is {change.acceptance}")
     for number, rows in theirs["orders"].items():
         revisions_there = [row.revision for row, _, _ in rows]
         if len(set(revisions_there)) != len(revisions_there):

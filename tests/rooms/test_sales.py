@@ -30,7 +30,7 @@ from prodsys.sales import answers as answering
 from prodsys.sales import api, desk, model, receiving, store
 from prodsys.sales.books import Books
 from prodsys.sales.feed import AnswerKind
-from prodsys.sales.model import Draft
+from prodsys.sales.model import Draft, News
 from prodsys.scopes import Scope
 from prodsys.tables import contacts, log_entries, sales_lines, sales_orders
 from tests.rooms.doors import company_of
@@ -71,7 +71,7 @@ def publish_answer(tx: Tx, order_id: str) -> None:
     """Let the feed tell how an order stands, without waiting for the courier."""
     row = store.draft(tx, order_id)
     assert row is not None
-    store.publish(tx, row, f"order.{row.acceptance}")
+    store.publish(tx, row, News(kind=f"order.{row.acceptance}", acceptance=row.acceptance))
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """An order draft whole, and the one thing that can be said of it before it is answered: which article a marked line means."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -11,7 +10,6 @@ from prodsys.articles import store as articles
 from prodsys.articles.model import Found, Wanted
 from prodsys.company import store as company
 from prodsys.documents import (
-    Acceptance,
     Exact,
     Order,
     OrderLine,
@@ -112,23 +110,8 @@ def sent_by(
     limit: int = 50,
 ) -> list[tuple[int, PartnerOrder]]:
     """A partner's own orders, newest first, as far as they were told: an answer that can still be taken back is nobody else's business."""
-    rows = store.of_partner(
+    return store.of_partner(
         tx, partner, order_id=order_id, number=number, revision=revision, acceptance=acceptance, before=before, limit=limit
-    )
-    stood = feed.stood_before(tx, {order.id: order.answer for _, order in rows if order.answer})
-    return [(pk, _as_told(order, stood[order.id]) if order.id in stood else order) for pk, order in rows]
-
-
-def _as_told(order: PartnerOrder, untold: Sequence[feed.Stood]) -> PartnerOrder:
-    # A cancellation the partner has asked for meanwhile is his own word.
-    is_answered = order.acceptance in terms.SAID.values()
-    before = untold[-1]
-    return msgspec.structs.replace(
-        order,
-        acceptance=Acceptance(before.acceptance) if is_answered else order.acceptance,
-        answer=order.answer - len(untold),
-        order_number=before.order_number,
-        reason=None if is_answered else order.reason,
     )
 
 
@@ -146,12 +129,13 @@ def sent(tx: Tx, partner: int, order_id: str) -> PartnerOrder | None:
     if not rows:
         return None
     [(pk, order)] = rows
-    answered = store.answered(tx, pk, order.answer) if order.answer else None
+    despatches, messages = store.despatches(tx, pk), store.messages(tx, pk)
+    untold = feed.untold(tx, [one.id for one in despatches] + [one.id for one in messages])
     return msgspec.structs.replace(
         order,
-        answered=answered,
-        despatches=store.despatches(tx, pk),
-        messages=store.messages(tx, pk),
+        answered=store.answered(tx, pk, order.answer) if order.answer else None,
+        despatches=[one for one in despatches if one.id not in untold],
+        messages=[one for one in messages if one.id not in untold],
         order=store.document(tx, pk),
     )
 

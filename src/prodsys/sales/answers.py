@@ -18,7 +18,7 @@ from prodsys.logs.model import Entry
 from prodsys.logs.store import tell
 from prodsys.sales import feed, model, store, terms
 from prodsys.sales.actions import whole
-from prodsys.sales.model import Draft
+from prodsys.sales.model import Draft, News, Stood
 from prodsys.scopes import Caller
 
 
@@ -101,10 +101,12 @@ def take_back(tx: Tx, caller: Caller, order_id: str, if_match: str | None) -> Dr
     """Take an answer back before it leaves; afterwards the buyer has it, and WrongState says so."""
     row = _locked(tx, order_id, if_match)
     promised = feed.promise_of(row.id, row.answer)
-    untold = feed.stood_before(tx, {row.id: row.answer}).get(row.id)
-    stood = untold[0] if untold and row.acceptance in terms.SAID.values() else None
-    if stood is None:
+    untold = feed.stood_before(tx, row)
+    if not untold or row.acceptance not in terms.SAID.values():
         raise errors.WrongState("There is no answer that could still be taken back; it has left.")
+    stood = untold[0]
+    if row.acceptance_before != stood.acceptance:
+        raise errors.WrongState("A cancellation has been refused on the strength of this answer; it cannot be taken back any more.")
     if row.fulfilment != "none" and Acceptance(stood.acceptance) not in terms.STEPS["despatch"]:
         raise errors.WrongState("Goods have been despatched on the strength of this answer; it cannot be taken back any more.")
     if not outbox.withdraw(tx, promised, is_for_good=False):
@@ -114,7 +116,7 @@ def take_back(tx: Tx, caller: Caller, order_id: str, if_match: str | None) -> Dr
         row.pk,
         row.version,
         acceptance=stood.acceptance,
-        acceptance_before="",
+        acceptance_before=untold[1].acceptance if len(untold) > 1 else "",
         answer=row.answer - 1,
         answered_at=stood.answered_at,
         answered_by=stood.answered_by,
@@ -165,7 +167,7 @@ def give(
     )
     if code is AnswerCode.REJECTED:
         _let_stand(tx, row)
-    stood = feed.Stood(
+    stood = Stood(
         acceptance=row.acceptance,
         answered_at=row.answered_at,
         answered_by=row.answered_by,
@@ -173,9 +175,16 @@ def give(
         reason=row.reason,
         older=older.id if older is not None else "",
     )
-    # Without time to take it back it has been given, whether or not its news has left yet.
-    dedup = feed.promise_of(row.id, given.answer) if undo else ""
-    feed.announce(tx, row, f"order.{acceptance.value}", answer=given.answer, dedup=dedup, stood=stood, after=undo)
+    news = News(
+        kind=f"order.{acceptance.value}",
+        answer=given.answer,
+        acceptance=acceptance.value,
+        order_number=order_number or "",
+        reason=reason,
+        older=older.id if older is not None and accepted else "",
+        stood=stood,
+    )
+    feed.announce(tx, row, news, after=undo)
     told = {
         AnswerCode.ACCEPTED: f"approved as {order_number}.",
         AnswerCode.CHANGED: f"answered with changes, as answer {given.answer}.",
@@ -192,7 +201,7 @@ def hear(tx: Tx, caller: Caller, order_id: str, word: BuyersWord) -> Any:
     """
     row = own(tx, caller, order_id)
     # What can still be taken back has not been given.
-    told = row.answer - len(feed.stood_before(tx, {row.id: row.answer}).get(row.id, []))
+    told = row.answer - len(feed.stood_before(tx, row))
     if word.answer != row.answer or told != row.answer:
         raise errors.AnswerSuperseded(f"The newest answer to order {row.number} is number {told}.")
     wanted = Acceptance.AGREED if word.accepts else Acceptance.DISPUTED
@@ -200,12 +209,21 @@ def hear(tx: Tx, caller: Caller, order_id: str, word: BuyersWord) -> Any:
         return row
     terms.must("accept" if word.accepts else "dispute", row.acceptance, row.number)
     changed: dict[str, Any] = {"acceptance": wanted.value}
+    older = store.standing(tx, row) if word.accepts and row.order_number is None else None
     if word.accepts and row.order_number is None:
         changed["order_number"] = _inherited(tx, row) or f"SO-{store.next_number(tx, 'sales_order')}"
     if not word.accepts:
         changed["reason"] = plain(word.reason)
     store.change(tx, row.pk, row.version, **changed)
-    feed.announce(tx, row, f"order.{wanted.value}", answer=row.answer)
+    news = News(
+        kind=f"order.{wanted.value}",
+        answer=row.answer,
+        acceptance=wanted.value,
+        order_number=changed.get("order_number", ""),
+        reason=changed.get("reason", ""),
+        older="" if older is None else older.id,
+    )
+    feed.announce(tx, row, news)
     how = "agrees with" if word.accepts else f"disputes ({plain(word.reason) or 'no reason given'})"
     message = f"The buyer {how} answer {row.answer} to order {row.number}."
     note(tx, caller, row, f"order.{wanted.value}", message, level="info" if word.accepts else "warning", direction="in")

@@ -368,7 +368,7 @@ async def ask_for_cancellation(
     order_id: FromPath[str], data: JSONBody[Cancellation], caller: NamedDependency[Caller], db: NamedDependency[Database]
 ) -> Standing:
     row = await db.write(cancelling.ask, caller, order_id, data.reason)
-    return Standing(acceptance=Acceptance(row.acceptance), answer=row.answer)
+    return Standing(acceptance=store.acceptance_as_told(row), answer=row.told_answer)
 
 
 @post(

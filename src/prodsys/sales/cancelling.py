@@ -8,7 +8,7 @@ from prodsys.kit.db import Tx
 from prodsys.sales import feed, store, terms
 from prodsys.sales.actions import whole
 from prodsys.sales.answers import note, own, seen
-from prodsys.sales.model import Draft
+from prodsys.sales.model import Draft, News
 from prodsys.scopes import Caller
 
 
@@ -28,7 +28,7 @@ def ask(tx: Tx, caller: Caller, order_id: str, reason: str) -> Any:
     if standing.fulfilment != Fulfilment.NONE:
         gone = sum(1 for line in store.lines(tx, standing.pk) if line.despatched)
         told = f"Too late: {gone} line(s) of the order have been despatched."
-        feed.announce(tx, row, "order.cancellation_refused", reason=told)
+        feed.announce(tx, row, News(kind="order.cancellation_refused", reason=told))
         note(
             tx,
             caller,
@@ -44,10 +44,9 @@ def ask(tx: Tx, caller: Caller, order_id: str, reason: str) -> Any:
             tx, caller, row, Acceptance.CANCELLED, "", f"Order {row.number}, rejected before, was cancelled by the buyer ({why})."
         )
     terms.must("cancel", row.acceptance, row.number)
-    store.change(
-        tx, row.pk, row.version, acceptance=Acceptance.CANCEL_REQUESTED.value, acceptance_before=row.acceptance, reason=plain(reason)
-    )
-    feed.announce(tx, row, "order.cancel_requested")
+    asked = Acceptance.CANCEL_REQUESTED.value
+    store.change(tx, row.pk, row.version, acceptance=asked, acceptance_before=row.acceptance, reason=plain(reason))
+    feed.announce(tx, row, News(kind="order.cancel_requested", acceptance=asked, reason=plain(reason)))
     note(tx, caller, row, "order.cancel_requested", f"The buyer asks to cancel order {row.number}: {why}.", level="warning", direction="in")
     return own(tx, caller, order_id)
 
@@ -65,8 +64,9 @@ def refuse(tx: Tx, caller: Caller, order_id: str, if_match: str | None, reason: 
     why = plain(reason)
     if not why:
         raise errors.Invalid("A refusal needs a reason; the buyer reads it.")
-    store.change(tx, row.pk, row.version, acceptance=row.acceptance_before or Acceptance.OPEN.value, acceptance_before="", reason="")
-    feed.announce(tx, row, "order.cancellation_refused", reason=why)
+    stands = row.acceptance_before or Acceptance.OPEN.value
+    store.change(tx, row.pk, row.version, acceptance=stands, acceptance_before="", reason="")
+    feed.announce(tx, row, News(kind="order.cancellation_refused", acceptance=stands, reason=why))
     note(tx, caller, row, "order.cancellation_refused", f"Order {row.number} was not cancelled: {why}.")
     return whole(tx, order_id)
 
@@ -77,6 +77,7 @@ def _settle(tx: Tx, caller: Caller, row: Any, acceptance: Acceptance, reason: st
     if older is not None:
         # The buyer cancels the order, not one of its revisions.
         store.change(tx, older.pk, older.version, acceptance=acceptance.value, reason=reason)
-    feed.announce(tx, row, f"order.{acceptance.value}")
+    news = News(kind=f"order.{acceptance.value}", acceptance=acceptance.value, reason=reason, older="" if older is None else older.id)
+    feed.announce(tx, row, news)
     note(tx, caller, row, f"order.{acceptance.value}", message)
     return store.draft(tx, row.id)

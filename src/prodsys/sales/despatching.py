@@ -25,6 +25,7 @@ from prodsys.kit.db import Tx
 from prodsys.kit.ids import new_id
 from prodsys.sales import feed, store, terms
 from prodsys.sales.answers import note
+from prodsys.sales.model import News
 from prodsys.scopes import Caller
 
 
@@ -74,7 +75,7 @@ def despatch(tx: Tx, caller: Caller, order_id: str, new: NewDespatch) -> Despatc
     store.despatched(tx, row.pk, {kept[line.line_id].position: gone[kept[line.line_id].position] for line in new.lines})
     store.keep_despatch(tx, row.pk, made, caller.name)
     store.change(tx, row.pk, row.version, fulfilment=fulfilment.value)
-    feed.announce(tx, row, "order.despatched", despatch=made)
+    feed.announce(tx, row, News(kind="order.despatched", fulfilment=fulfilment.value, despatch=made))
     note(
         tx,
         caller,

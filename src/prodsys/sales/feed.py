@@ -1,13 +1,13 @@
 """What the buyer is told: everything that happens to an order, in order, when it can no longer be undone."""
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import takewhile
 from typing import Any
 
 import msgspec
 
-from prodsys.documents import Despatch, Message, read_exact, write
+from prodsys.documents import read_exact, write
 from prodsys.exchange import outbox
 from prodsys.exchange.engine import Outcome, Placed
 from prodsys.exchange.outbox import Claimed, Dead
@@ -16,6 +16,7 @@ from prodsys.kit.db import Tx
 from prodsys.kit.ids import new_id
 from prodsys.kit.telemetry import Trace
 from prodsys.sales import store
+from prodsys.sales.model import News, Stood
 from prodsys.webhooks import sending
 
 _MOST_UNTOLD = 10
@@ -23,53 +24,18 @@ FOR_EVER = dt.timedelta(days=36_500)
 """Nobody has to be reached, so news that waited for us through a long holiday still leave."""
 
 
-class Stood(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """How an order stood before an answer, for as long as that can be taken back; `older` is the revision the answer has moved."""
-
-    acceptance: str
-    answered_at: dt.datetime | None = None
-    answered_by: str = ""
-    order_number: str | None = None
-    reason: str = ""
-    older: str = ""
-
-
-class News(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What is to be told of an order."""
-
-    kind: str
-    answer: int = 0
-    reason: str = ""
-    despatch: Despatch | None = None
-    said: Message | None = None
-    stood: Stood | None = None
-
-
 _read = msgspec.json.Decoder(News, dec_hook=read_exact).decode
 
 
-def announce(
-    tx: Tx,
-    row: Any,
-    kind: str,
-    *,
-    answer: int = 0,
-    reason: str = "",
-    despatch: Despatch | None = None,
-    said: Message | None = None,
-    dedup: str = "",
-    stood: Stood | None = None,
-    after: dt.timedelta = dt.timedelta(0),
-) -> None:
+def announce(tx: Tx, row: Any, news: News, *, after: dt.timedelta = dt.timedelta(0)) -> None:
     """Promise to tell it. News of one order leave strictly one after the other, so what follows an answer waits until it has left."""
-    news = News(kind=kind, answer=answer, reason=reason, despatch=despatch, said=said, stood=stood)
     outbox.promise(
         tx,
         outbox.Promise(
             kind="answer",
             lane=f"feed:{row.partner_id}",
             chain=f"feed:{row.partner_id}:{row.number}",
-            dedup=dedup or f"news:{new_id('nw')}",
+            dedup=_named(row, news, is_revocable=bool(after)),
             subject=row.id,
             document=write(news).decode(),
             trace=Trace(row.trace_id, row.trace_id[:16]),
@@ -79,20 +45,37 @@ def announce(
     )
 
 
+def _named(row: Any, news: News, *, is_revocable: bool) -> str:
+    # Without time to take it back an answer has been given, whether or not its news has left yet.
+    if news.answer and is_revocable:
+        return promise_of(row.id, news.answer)
+    beside = news.despatch or news.said
+    return promise_of_beside(beside.id) if beside else f"news:{new_id('nw')}"
+
+
+def promise_of_beside(id: str) -> str:
+    """What names the promise to tell of a despatch or message."""
+    return f"news:{id}"
+
+
+def untold(tx: Tx, ids: Sequence[str]) -> set[str]:
+    """Those of these despatches and messages of which the partner has not heard yet."""
+    waiting = outbox.waiting(tx, [promise_of_beside(one) for one in ids])
+    return {one for one in ids if promise_of_beside(one) in waiting}
+
+
 def promise_of(order_id: str, answer: int) -> str:
     """What names the promise to tell answer n, so that it can be taken back."""
     return f"answer:{order_id}:{answer}"
 
 
-def stood_before(tx: Tx, answers: Mapping[str, int]) -> dict[str, list[Stood]]:
-    """How orders stood before each of their answers that have not left yet, newest first; `answers` is the newest answer by order id."""
+def stood_before(tx: Tx, row: Any) -> list[Stood]:
+    """How an order stood before each of its answers that have not left yet, newest first."""
     # Within the time in which an answer can be taken back there are not many of them.
-    names = {
-        order: [promise_of(order, answer) for answer in range(last, max(last - _MOST_UNTOLD, 0), -1)] for order, last in answers.items()
-    }
-    untold = outbox.waiting(tx, [name for some in names.values() for name in some])
-    found = {order: [_read(untold[name]).stood for name in takewhile(untold.__contains__, some)] for order, some in names.items()}
-    return {order: [one for one in some if one is not None] for order, some in found.items() if some}
+    names = [promise_of(row.id, answer) for answer in range(row.answer, max(row.answer - _MOST_UNTOLD, 0), -1)]
+    waiting = outbox.waiting(tx, names)
+    found = [_read(waiting[name]).stood for name in takewhile(waiting.__contains__, names)]
+    return [one for one in found if one is not None]
 
 
 class AnswerKind:
@@ -110,7 +93,6 @@ class AnswerKind:
             row = store.draft(tx, claimed.subject)
             assert row is not None  # noqa: S101  # orders are never deleted
             news = _read(claimed.document)
-            answered = store.answered(tx, row.pk, news.answer) if news.answer else None
-            at = store.publish(tx, row, news.kind, answered=answered, despatch=news.despatch, said=news.said, reason=news.reason)
+            at = store.publish(tx, row, news)
             trace = Trace(row.trace_id, row.trace_id[:16])
             sending.promise_change(tx, row.partner, news.kind, id=row.id, number=row.number, position=at, trace=trace)

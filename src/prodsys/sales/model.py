@@ -163,6 +163,35 @@ class PartnerOrder(msgspec.Struct, frozen=True, kw_only=True):
     order: Annotated[Order | None, Meta(description="The order as it was sent; in a list null.")] = None
 
 
+class Stood(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How an order stood before an answer, for as long as that can be taken back; `older` is the revision the answer has moved."""
+
+    acceptance: str
+    answered_at: dt.datetime | None = None
+    answered_by: str = ""
+    order_number: str | None = None
+    reason: str = ""
+    older: str = ""
+
+
+class News(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What is to be told of an order: what happened, and what it moved; what is empty stays as it was told before.
+
+    `older` is the revision that gives up its order number for this one, or is cancelled with it.
+    """
+
+    kind: str
+    answer: int = 0
+    acceptance: str = ""
+    fulfilment: str = ""
+    order_number: str = ""
+    reason: str = ""
+    older: str = ""
+    despatch: Despatch | None = None
+    said: Message | None = None
+    stood: Stood | None = None
+
+
 def examine(
     order: Order,
     found: Sequence[Found],

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 import msgspec
-from sqlalchemy import Select, Text, bindparam, cast, exists, func, insert, literal, select, update
+from sqlalchemy import Select, bindparam, case, exists, func, insert, select, update
 
 from prodsys.documents import (
     Acceptance,
@@ -28,12 +28,11 @@ from prodsys.documents import (
 from prodsys.kit.clock import now
 from prodsys.kit.db import Tx, hot, in_texts, insert_new, insert_or_ignore
 from prodsys.kit.states import etag
-from prodsys.sales.model import DraftSummary, ExaminedLine, PartnerOrder
+from prodsys.sales.model import DraftSummary, ExaminedLine, News, PartnerOrder
 from prodsys.tables import (
     articles,
     contacts,
     counters,
-    deliveries,
     partners,
     sales_answers,
     sales_changes,
@@ -293,14 +292,21 @@ def of_partner(tx: Tx, partner: int, *, order_id: str | None = None, number: str
     if revision is not None:
         query = query.where(sales_orders.c.revision == revision)
     if acceptance is not None:
-        # An answer that can still be taken back must not be guessed from the list an order stands in.
-        answer = literal("answer:") + sales_orders.c.id + ":" + cast(sales_orders.c.answer, Text)
-        untold = exists().where(deliveries.c.dedup == answer, deliveries.c.state.in_(["ready", "leased"]))
-        query = query.where(sales_orders.c.acceptance == acceptance, ~untold)
+        query = query.where(_acceptance_as_told.in_([acceptance]))
     if before is not None:
         query = query.where(sales_orders.c.pk < before)
     rows = tx.execute(query.order_by(sales_orders.c.pk.desc()).limit(limit)).all()
     return [(row.pk, _as_partner_sees(row)) for row in rows]
+
+
+_OWN_WORDS = (Acceptance.AGREED.value, Acceptance.DISPUTED.value, Acceptance.CANCEL_REQUESTED.value)
+"""What an order is by its buyer's own word, which nobody has to tell him."""
+_acceptance_as_told = case((sales_orders.c.acceptance.in_(_OWN_WORDS), sales_orders.c.acceptance), else_=sales_orders.c.told_acceptance)
+
+
+def acceptance_as_told(row: Any) -> Acceptance:
+    """How an order stands for its buyer: by his own word, or as the feed has told him."""
+    return Acceptance(row.acceptance if row.acceptance in _OWN_WORDS else row.told_acceptance)
 
 
 def _as_partner_sees(row: Any) -> PartnerOrder:
@@ -310,57 +316,58 @@ def _as_partner_sees(row: Any) -> PartnerOrder:
         revision=row.revision,
         delivery=Delivery(row.delivery),
         validation=Validation(row.validation),
-        acceptance=Acceptance(row.acceptance),
-        fulfilment=Fulfilment(row.fulfilment),
+        acceptance=acceptance_as_told(row),
+        fulfilment=Fulfilment(row.told_fulfilment),
         received_at=row.received_at,
         trace_id=row.trace_id,
         receipt=read_receipt(row.receipt),
-        answer=row.answer,
-        order_number=row.order_number,
-        reason=row.reason or None,
+        answer=row.told_answer,
+        order_number=row.told_order_number,
+        reason=row.told_reason or None,
     )
 
 
-def publish(
-    tx: Tx,
-    row: Any,
-    kind: str,
-    *,
-    answered: OrderAnswer | None = None,
-    despatch: Despatch | None = None,
-    said: Message | None = None,
-    reason: str = "",
-) -> int:
+def publish(tx: Tx, row: Any, news: News) -> int:
     """Put what happened to an order at the end of its partner's feed; its position there.
 
     The position comes from the partner's own row, so positions have no gaps and appear in the order they are taken (rulings.md, 8).
+    A change carries the states of its own moment: those told before it, and what it moved. What happened since stands in later changes.
     """
     taken = _next_position.first(tx, {"whose": row.partner})
     assert taken is not None  # noqa: S101  # the order's partner exists by foreign key
     at = now()
+    acceptance, fulfilment = news.acceptance or row.told_acceptance, news.fulfilment or row.told_fulfilment
+    answer, order_number = news.answer or row.told_answer, news.order_number or row.told_order_number
+    is_beside = not news.acceptance
     document = Change(
         position=taken[0],
-        kind=kind,
+        kind=news.kind,
         at=at,
         id=row.id,
         number=row.number,
         revision=row.revision,
         delivery=Delivery(row.delivery),
         validation=Validation(row.validation),
-        acceptance=Acceptance(row.acceptance),
-        fulfilment=Fulfilment(row.fulfilment),
-        order_number=row.order_number,
-        reason=reason or row.reason or None,
-        answer=row.answer,
-        answered=answered,
-        despatch=despatch,
-        said=said,
+        acceptance=Acceptance(acceptance),
+        fulfilment=Fulfilment(fulfilment),
+        order_number=order_number,
+        reason=news.reason or (row.told_reason if is_beside else "") or None,
+        answer=answer,
+        answered=answered(tx, row.pk, news.answer) if news.answer else None,
+        despatch=news.despatch,
+        said=news.said,
     )
     tx.execute(
         insert(sales_changes).values(
-            partner=row.partner, position=taken[0], order=row.pk, kind=kind, document=write(document).decode(), at=at
+            partner=row.partner, position=taken[0], order=row.pk, kind=news.kind, document=write(document).decode(), at=at
         )
     )
+    told = {"told_acceptance": acceptance, "told_fulfilment": fulfilment, "told_answer": answer, "told_order_number": order_number}
+    tx.execute(update(sales_orders).where(sales_orders.c.pk == row.pk).values(told | {"told_reason": document.reason or ""}))
+    if news.older:
+        over = {"told_acceptance": acceptance, "told_reason": news.reason} if acceptance == Acceptance.CANCELLED else {}
+        given_up = over or {"told_order_number": None}
+        tx.execute(update(sales_orders).where(sales_orders.c.id == news.older).values(given_up))
     return int(taken[0])
 
 
@@ -517,7 +524,11 @@ class Digest(msgspec.Struct, frozen=True, kw_only=True):
     received_at: dt.datetime
 
 
-_DIGEST = tuple(sales_orders.c[name] for name in Digest.__struct_fields__)
+# The partner learns here what he has been told, and nothing earlier.
+_DIGEST = tuple(
+    sales_orders.c[f"told_{name}"].label(name) if name in ("answer", "order_number") else sales_orders.c[name]
+    for name in Digest.__struct_fields__
+)
 _digests_of = hot(select(*_DIGEST).where(sales_orders.c.partner == bindparam("whose"), in_texts(sales_orders.c.number, "numbers")), Digest)
 
 

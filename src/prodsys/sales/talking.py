@@ -12,6 +12,7 @@ from prodsys.kit.db import Tx
 from prodsys.kit.ids import new_id
 from prodsys.sales import feed, store
 from prodsys.sales.answers import note, own
+from prodsys.sales.model import News
 from prodsys.scopes import Caller
 
 Text = Annotated[str, Meta(min_length=1, max_length=4000)]
@@ -40,7 +41,7 @@ def say(tx: Tx, caller: Caller, order_id: str, new: NewMessage) -> Message:
         raise errors.NotFound
     message = Message(id=new_id("ms"), at=now(), author=caller.name[:120], text=new.text, line_id=_line(tx, row, new.line_id))
     store.keep_message(tx, row.pk, message, is_ours=True)
-    feed.announce(tx, row, "order.message", said=message)
+    feed.announce(tx, row, News(kind="order.message", said=message))
     note(tx, caller, row, "order.message", f"Said about order {row.number}: {new.text}")
     return message
 

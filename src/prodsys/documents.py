@@ -656,16 +656,16 @@ class PurchaseRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     attributes: Annotated[dict[str, Words], Meta(max_length=100)] = {}
 
 
+Progress = Literal[
+    "open", "confirmed", "in_progress", "partly_shipped", "shipped", "delivered", "invoiced", "on_hold", "cancelled", "unknown"
+]
+
+
 class OrderStatus(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """How an order stands in the system that carries it out."""
 
     number: OrderNumber
-    status: Annotated[
-        Literal[
-            "open", "confirmed", "in_progress", "partly_shipped", "shipped", "delivered", "invoiced", "on_hold", "cancelled", "unknown"
-        ],
-        Meta(description="In words every system shares."),
-    ] = "unknown"
+    status: Annotated[Progress, Meta(description="In words every system shares.")] = "unknown"
     said: Annotated[str, Meta(max_length=120, description="The same in the system's own word.")] = ""
     is_paid: bool | None = None
     carrier: ShortWords = ""

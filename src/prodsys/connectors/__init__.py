@@ -1,4 +1,25 @@
 """The systems we can speak to, one file each."""
 
-CONNECTORS = ("prodsys",)
-"""Every connector by the name of its file, in the order people see them."""
+from functools import cache
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import Any
+
+CONNECTORS = ("prodsys", "eaccounting")
+"""Every connector that is built in, by the name of its file, in the order people see them."""
+
+ENTRY_POINT = "prodsys.connectors"
+"""The group of entry points under which an installed package adds a connector: `name = "package.module:Class"`."""
+
+
+@cache
+def known() -> dict[str, type[Any]]:
+    """Every connector (a `_base.Connector`) by its name: those built in, and those of installed packages under other names."""
+    found: dict[str, type[Any]] = {}
+    for name in CONNECTORS:
+        module = import_module(f"prodsys.connectors.{name}")
+        found[name] = module.CONNECTOR
+    for point in entry_points(group=ENTRY_POINT):
+        if point.name not in found:
+            found[point.name] = point.load()
+    return found

@@ -9,13 +9,14 @@ import time
 from collections import deque
 from collections.abc import Mapping, Sequence
 from email.utils import parsedate_to_datetime
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, ClassVar, TypeVar
 from urllib.parse import quote, urlencode
 
 import msgspec
 from msgspec import Meta
 
 from prodsys import documents
+from prodsys.connectors._base import KINDS, Check, Connector, Resource, Tested
 from prodsys.documents import (
     Address,
     AnswerLine,
@@ -956,3 +957,35 @@ def _clock(answer: Answered) -> dt.datetime | None:
 
 def _not_prodsys(detail: str) -> Misconfigured:
     return Misconfigured(reason="not_prodsys", detail=f"The address does not answer as a ProdSys system does: {detail}")
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """Nothing: a partner's address and token are kept under partners."""
+
+
+_PARTNERS = "Partners exchange {} by themselves; there is no flow to set up."
+_ELSEWHERE = dict.fromkeys(KINDS, "Partners do not exchange this.") | {
+    "purchase_orders": _PARTNERS.format("purchase orders"),
+    "orders": _PARTNERS.format("orders"),
+    "order_status": _PARTNERS.format("answers and despatches"),
+    "articles": _PARTNERS.format("catalogues"),
+    "contacts": _PARTNERS.format("cards"),
+}
+
+
+class Partner(Connector):
+    """A partner's ProdSys as one more system in the table; what is exchanged with it is set up under partners."""
+
+    title = "ProdSys"
+    summary = "A partner's own instance: orders, answers, despatches, catalogue and contacts, in both directions."
+    Config = Settings
+    is_partner = True
+    remarks = ("It is connected under Admin > Integrations > ProdSys to ProdSys, with the bundle the partner hands over.",)
+    resources: ClassVar[Mapping[str, Resource]] = {kind: Resource(no={"in": _ELSEWHERE[kind], "out": _ELSEWHERE[kind]}) for kind in KINDS}
+
+    async def test(self) -> Tested:
+        """Nothing to test here: partners have their own checklist."""
+        return Tested(is_fine=False, checks=[Check(message="A partner is tested under Admin > Integrations > ProdSys to ProdSys.")])
+
+
+CONNECTOR = Partner

@@ -1,0 +1,724 @@
+"""How connectors speak HTTP and JSON: proving who we are, keeping the pace, reading page by page, and what each answer means.
+
+A connector overrides what is odd about its system: `base_url`, `auth`, `paging`, `trouble_in` (errors inside 200, 5xx that mean 4xx) and
+`problem_in` (errors in their words). Everything that may have happened although no good answer came is `Later(sent=True)`.
+"""
+
+import asyncio
+import base64
+import datetime as dt
+import hashlib
+import re
+import secrets
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from decimal import Decimal
+from typing import Any, ClassVar, Literal
+from urllib.parse import parse_qsl, quote, urlencode, urljoin, urlsplit
+
+import msgspec
+
+from prodsys.connectors._base import (
+    Check,
+    Connector,
+    Grant,
+    Reach,
+    Record,
+    Records,
+    Resource,
+    Secret,
+    Tested,
+    Trouble,
+    Written,
+    at,
+    moment,
+    title_of,
+)
+from prodsys.documents import Issue
+from prodsys.kit import outbound
+from prodsys.kit.clock import now
+from prodsys.kit.outbound import Answered, Call, Forbidden, Later, Misconfigured, Problem, Refused, Unreachable
+
+RENEW_BEFORE = dt.timedelta(seconds=60)
+"""A token is renewed when it has less than this left, or less than half of a shorter life."""
+LONGEST_WAIT = 60.0
+"""Seconds a call waits for its turn; when it would be longer the caller is told to come back."""
+MOST_PAGES = 100_000
+RETRIES = 2
+"""How often a page that may be read again is asked for again before the flow is told."""
+
+_read_json = msgspec.json.Decoder(float_hook=Decimal).decode
+_write_json = msgspec.json.Encoder(decimal_format="number").encode
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """What they answered, read as JSON (numbers are int or Decimal); `said` are its bytes."""
+
+    status: int
+    body: Any
+    headers: Mapping[str, str]
+    said: bytes
+
+
+class Page(msgspec.Struct, frozen=True, kw_only=True):
+    """What a page of a list holds, and where the next one is: a query beside the first's, or an address; both None at the end."""
+
+    rows: Sequence[Any]
+    query: Mapping[str, str] | None = None
+    url: str | None = None
+    read_at: dt.datetime | None = None
+
+
+class Paging(ABC):
+    """How a list is cut into pages."""
+
+    @abstractmethod
+    def first(self) -> Mapping[str, str]:
+        """The query of the first page."""
+
+    @abstractmethod
+    def page(self, answer: Answer, asked: Mapping[str, str]) -> Page:
+        """Read a page; raises ValueError when it is none."""
+
+
+class InOneGo(Paging):
+    """The whole list in one answer; `rows` is where it stands in it (empty: the answer is the list)."""
+
+    def __init__(self, rows: str = "") -> None:
+        self.rows = rows
+
+    def first(self) -> Mapping[str, str]:
+        return {}
+
+    def page(self, answer: Answer, asked: Mapping[str, str]) -> Page:
+        return Page(rows=_rows(answer, self.rows))
+
+
+class Numbered(Paging):
+    """Pages by number (OData `$page`, `pageNumber`) or by offset (`start`): `step` is 1, or the page's size. A short page is the last."""
+
+    def __init__(
+        self, number: str, size: str, *, of: int, rows: str = "", first: int = 1, by_offset: bool = False, pages: str = ""
+    ) -> None:
+        self.number, self.size, self.of, self.rows, self.begin, self.by_offset, self.pages = number, size, of, rows, first, by_offset, pages
+
+    def first(self) -> Mapping[str, str]:
+        return {self.number: str(self.begin), self.size: str(self.of)}
+
+    def page(self, answer: Answer, asked: Mapping[str, str]) -> Page:
+        rows = _rows(answer, self.rows)
+        here = int(asked.get(self.number, self.begin))
+        # Some lower the size in silence, so what they say of the number of pages counts for more than a short page.
+        pages = at(answer.body, self.pages) if self.pages else None
+        is_last = here - self.begin + 1 >= int(pages) if pages is not None else len(rows) < self.of
+        if is_last or not rows:
+            return Page(rows=rows)
+        return Page(rows=rows, query={self.number: str(here + (len(rows) if self.by_offset else 1))})
+
+
+class Linked(Paging):
+    """Each page names the next one's address (`next`, `nextPage`, `@odata.nextLink`), whole or relative; it must be the same host's."""
+
+    def __init__(self, link: str, *, rows: str = "", query: Mapping[str, str] | None = None) -> None:
+        self.link, self.rows, self.query = link, rows, dict(query or {})
+
+    def first(self) -> Mapping[str, str]:
+        return self.query
+
+    def page(self, answer: Answer, asked: Mapping[str, str]) -> Page:
+        link = at(answer.body, self.link) if "@" not in self.link else (answer.body or {}).get(self.link)
+        return Page(rows=_rows(answer, self.rows), url=str(link) if link else None)
+
+
+class ByCursor(Paging):
+    """Each page names a cursor (`next`), to be sent back as a parameter."""
+
+    def __init__(self, parameter: str, cursor: str, *, rows: str = "", query: Mapping[str, str] | None = None) -> None:
+        self.parameter, self.cursor, self.rows, self.query = parameter, cursor, rows, dict(query or {})
+
+    def first(self) -> Mapping[str, str]:
+        return self.query
+
+    def page(self, answer: Answer, asked: Mapping[str, str]) -> Page:
+        cursor = at(answer.body, self.cursor)
+        return Page(rows=_rows(answer, self.rows), query={self.parameter: str(cursor)} if cursor else None)
+
+
+def _rows(answer: Answer, where: str) -> Sequence[Any]:
+    rows = at(answer.body, where) if where else answer.body
+    if not isinstance(rows, list):
+        raise ValueError("There is no list where one was expected")
+    return rows
+
+
+class Request(msgspec.Struct, frozen=True, kw_only=True):
+    """What is about to be sent; `uri` is path and query, as a signature covers it."""
+
+    method: str
+    url: str
+    uri: str
+    content: bytes
+    is_write: bool = False
+
+
+class Auth:
+    """How we prove who we are; this one does not. `fields` are those of the form that are at fault when we are not believed."""
+
+    fields: tuple[str, ...] = ()
+
+    async def headers(self, request: Request) -> Mapping[str, str] | Trouble:
+        """The headers that prove it, for one call."""
+        return {}
+
+    async def turned_away(self) -> bool:
+        """A 401 came; whether it is worth trying once more."""
+        return False
+
+    def doubts(self, request: Request, answer: Answered) -> Misconfigured | Later | None:
+        """Why an answer cannot be believed; None when it can, or when answers prove nothing."""
+        return None
+
+
+class Basic(Auth):
+    """A user name and a password (RFC 7617)."""
+
+    def __init__(self, user: str, password: Secret, *, fields: tuple[str, ...] = ("user", "password")) -> None:
+        self._user, self._password, self.fields = user, password, fields
+
+    async def headers(self, request: Request) -> Mapping[str, str] | Trouble:
+        return {"authorization": basic(self._user, self._password)}
+
+
+class ApiKey(Auth):
+    """A key in a header."""
+
+    def __init__(self, key: Secret, header: str = "authorization", prefix: str = "", *, fields: tuple[str, ...] = ("api_key",)) -> None:
+        self._key, self._header, self._prefix, self.fields = key, header, prefix, fields
+
+    async def headers(self, request: Request) -> Mapping[str, str] | Trouble:
+        return {self._header: f"{self._prefix}{self._key.reveal()}"}
+
+
+class Signed(Auth):
+    """Each request is signed anew; `sign(request, moment)` gives its headers, `is_genuine` says whether an answer's signature holds."""
+
+    def __init__(
+        self,
+        sign: Callable[[Request, dt.datetime], Mapping[str, str]],
+        is_genuine: Callable[[Request, Answered], bool] | None = None,
+        *,
+        fields: tuple[str, ...],
+    ) -> None:
+        self._sign, self._is_genuine, self.fields = sign, is_genuine, fields
+
+    async def headers(self, request: Request) -> Mapping[str, str] | Trouble:
+        return self._sign(request, now())
+
+    def doubts(self, request: Request, answer: Answered) -> Misconfigured | Later | None:
+        if self._is_genuine is None or answer.status >= 300 or self._is_genuine(request, answer):
+            return None
+        return Misconfigured(reason="signature_invalid", detail="The other side's answer is not signed with the secret we share.")
+
+
+class OAuth(Auth):
+    """A bearer token, renewed by one of us at a time and kept before it is used (`Reach.grants`).
+
+    `credentials` says where id and secret travel: in the body, or as HTTP Basic. With `code` the first grant comes from a person who
+    signs in (`authorized`), and refresh tokens may be good once only; without, the token is asked for by id and secret alone.
+    """
+
+    def __init__(
+        self,
+        reach: Reach,
+        token_url: str,
+        client_id: str,
+        client_secret: Secret,
+        *,
+        scope: str = "",
+        more: Mapping[str, str] | None = None,
+        credentials: Literal["body", "basic"] = "body",
+        code: bool = False,
+        redirect_uri: str = "",
+        fields: tuple[str, ...] = ("client_id", "client_secret"),
+    ) -> None:
+        self._reach, self._token_url, self._client_id, self._client_secret = reach, token_url, client_id, client_secret
+        self._scope, self._more, self._credentials, self._code, self._redirect_uri = (
+            scope,
+            dict(more or {}),
+            credentials,
+            code,
+            redirect_uri,
+        )
+        self.fields = fields
+        self._used: Grant | None = None
+
+    async def headers(self, request: Request) -> Mapping[str, str] | Trouble:
+        grant = await self._reach.grants.read()
+        if grant is None or grant.expires_at - now() < RENEW_BEFORE:
+            renewed = await self._reach.grants.renew(grant, self._ask)
+            if not isinstance(renewed, Grant):
+                return renewed
+            grant = renewed
+        self._used = grant
+        return {"authorization": f"Bearer {grant.access_token.reveal()}"}
+
+    async def turned_away(self) -> bool:
+        used = self._used
+        renewed = await self._reach.grants.renew(used, self._ask)
+        return isinstance(renewed, Grant) and renewed != used
+
+    async def exchanged(self, code: str) -> Grant | Trouble:
+        """The first grant, for the code a person's sign-in ended with."""
+        return await self._grant({"grant_type": "authorization_code", "code": code, "redirect_uri": self._redirect_uri})
+
+    async def _ask(self, current: Grant | None) -> Grant | Trouble:
+        if not self._code:
+            scope = {"scope": self._scope} if self._scope else {}
+            return await self._grant({"grant_type": "client_credentials"} | scope | self._more)
+        if current is None or current.refresh_token is None:
+            return Misconfigured(reason="not_authorized", detail="Nobody has signed in at the other system for this connection yet.")
+        return await self._grant({"grant_type": "refresh_token", "refresh_token": current.refresh_token.reveal()}, current)
+
+    async def _grant(self, form: dict[str, str], current: Grant | None = None) -> Grant | Trouble:
+        headers = {"content-type": "application/x-www-form-urlencoded", "accept": "application/json"}
+        if self._credentials == "basic":
+            headers["authorization"] = basic(self._client_id, self._client_secret)
+        else:
+            form = form | {"client_id": self._client_id, "client_secret": self._client_secret.reveal()}
+        call = Call(method="POST", url=self._token_url, headers=headers, content=urlencode(form).encode(), trust="admin",
+                    timeout=self._reach.timeout)  # fmt: skip
+        outcome = await self._reach.out.send(call)
+        if not isinstance(outcome, Answered):
+            return _not_answered(outcome)
+        if outcome.status in (408, 425, 429) or outcome.status >= 500:
+            return Later(
+                reason=f"status_{outcome.status}",
+                detail=f"The sign-in answered {outcome.status}.",
+                retry_after=outbound.retry_after(outcome),
+            )
+        told = _lenient(outcome.content)
+        token = told.get("access_token") if isinstance(told, dict) else None
+        if outcome.status >= 300 or not isinstance(token, str) or not token:
+            why = outbound.plain(str(told.get("error", "")), 100) if isinstance(told, dict) else ""
+            more = outbound.plain(str(told.get("error_description", "")), 300) if isinstance(told, dict) else ""
+            detail = f"The sign-in did not give us a token: {' - '.join(part for part in (why, more) if part) or outcome.status}."
+            return Misconfigured(reason=why if re.fullmatch(r"[a-z_]{1,60}", why) else "not_authorized", detail=detail)
+        try:
+            seconds = float(told.get("expires_in") or 3600)
+        except (TypeError, ValueError):
+            seconds = 3600.0
+        # A token that lives shorter than our margin must still be used once.
+        life = dt.timedelta(seconds=max(seconds, 0.0)) + (RENEW_BEFORE / 2 if seconds < RENEW_BEFORE.total_seconds() else dt.timedelta())
+        refresh = told.get("refresh_token")
+        kept = Secret(refresh) if isinstance(refresh, str) and refresh else (current.refresh_token if current else None)
+        return Grant(access_token=Secret(token), expires_at=now() + life, refresh_token=kept)
+
+
+class GrantsHere:
+    """A grant kept in memory: for a test of a connection that is not saved yet."""
+
+    def __init__(self, grant: Grant | None = None) -> None:
+        self.grant = grant
+        self._turn = asyncio.Lock()
+
+    async def read(self) -> Grant | None:
+        """The grant as it is kept now."""
+        return self.grant
+
+    async def renew(self, stale: Grant | None, ask: Callable[[Grant | None], Any]) -> Grant | Trouble:
+        """See `Grants.renew`."""
+        async with self._turn:
+            if self.grant is not None and self.grant != stale:
+                return self.grant
+            brought: Grant | Trouble = await ask(self.grant)
+            if isinstance(brought, Grant):
+                self.grant = brought
+            return brought
+
+
+class RestConnector(Connector):
+    """A system with an HTTP/JSON interface; everything generic is here, everything of theirs in the subclass."""
+
+    probe: ClassVar[str] = "/"
+    """The path a test reads."""
+    rate: ClassVar[tuple[int, float] | None] = None
+    """How many calls in how many seconds they allow one connection."""
+    address_field: ClassVar[str] = "base_url"
+    """The field of the form that holds the address."""
+    at_once: ClassVar[int] = 8
+    """How many calls may be under way together."""
+
+    def __init__(self, config: Any, reach: Reach) -> None:
+        super().__init__(config, reach)
+        self._auth: Auth | None = None
+        if self.rate is not None:
+            reach.pace.limit(*self.rate)
+
+    @property
+    def base_url(self) -> str:
+        """Where their interface begins, without a slash at the end."""
+        return str(getattr(self.config, self.address_field)).rstrip("/")
+
+    def auth(self) -> Auth:
+        """How we prove who we are."""
+        return Auth()
+
+    def paging(self, kind: str) -> Paging:
+        """How the list of a kind is cut into pages."""
+        return InOneGo()
+
+    def standing_headers(self) -> Mapping[str, str]:
+        """Headers of every call: a tenant, a version, what is accepted."""
+        return {}
+
+    def trouble_in(self, answer: Answered, body: Any) -> Trouble | None:
+        """A hook: what an answer means although its status says otherwise; None: the status is right."""
+        return None
+
+    def problem_in(self, status: int, body: Any) -> Problem:
+        """Their refusal in words; the usual members are understood, systems with other words override this."""
+        return read_problem(status, body)
+
+    def record(self, kind: str, theirs: Mapping[str, Any]) -> Record:
+        """One row of theirs as a record."""
+        resource = self.resources[kind]
+        number = at(theirs, resource.number) if resource.number else None
+        return Record(
+            id=str(at(theirs, resource.key) or ""),
+            number=str(number) if number is not None else "",
+            theirs=theirs,
+            changed_at=moment(at(theirs, resource.changed)) if resource.changed and at(theirs, resource.changed) else None,
+        )
+
+    async def ask(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] | Sequence[tuple[str, str]] | None = None,
+        body: Any = None,
+        headers: Mapping[str, str] | None = None,
+        content: bytes | None = None,
+        is_write: bool | None = None,
+    ) -> Answer | Trouble:
+        """One call. `path` is beside `base_url`, or a whole address of the same host; `body` is sent as JSON, `content` as it is.
+
+        Whatever is no GET counts as a write, whose bad answer is `Later(sent=True)`; say `is_write=False` where a POST only asks.
+        """
+        url = self._url(path)
+        if isinstance(url, Misconfigured):
+            return url
+        if query:
+            url += ("&" if "?" in url else "?") + urlencode(query, quote_via=quote)
+        sent = content if content is not None else b"" if body is None else _write_json(body)
+        parts = urlsplit(url)
+        request = Request(method=method, url=url, uri=parts.path + (f"?{parts.query}" if parts.query else ""), content=sent,
+                          is_write=method not in {"GET", "HEAD"} if is_write is None else is_write)  # fmt: skip
+        tried = await self._ask_once(request, headers, has_body=body is not None)
+        if isinstance(tried, Misconfigured) and tried.reason == "unauthorized" and await self._proof().turned_away():
+            tried = await self._ask_once(request, headers, has_body=body is not None)
+        return tried
+
+    async def _ask_once(self, request: Request, headers: Mapping[str, str] | None, *, has_body: bool) -> Answer | Trouble:
+        wait = self.reach.pace.wait()
+        if wait > LONGEST_WAIT:
+            return Later(reason="rate", detail="The other system asked us to call less often.", retry_after=wait)
+        if wait:
+            await asyncio.sleep(wait)
+        proof = await self._proof().headers(request)
+        if not isinstance(proof, Mapping):
+            return proof
+        sent = {"accept": "application/json"} | ({"content-type": "application/json"} if has_body else {})
+        sent |= {name.lower(): text for name, text in {**self.standing_headers(), **(headers or {}), **proof}.items()}
+        call = Call(
+            method=request.method, url=request.url, headers=sent, content=request.content or None, trust="admin", timeout=self.reach.timeout
+        )
+        outcome = await self.reach.out.send(call)
+        if not isinstance(outcome, Answered):
+            return _not_answered(outcome)
+        return self._judge(request, outcome)
+
+    def _judge(self, request: Request, answer: Answered) -> Answer | Trouble:
+        status, is_write = answer.status, request.is_write
+        body = _lenient(answer.content)
+        is_json = body is not _NOT_JSON
+        if trouble := self.trouble_in(answer, body if is_json else None):
+            return self._slowed(trouble)
+        if status == 401:
+            return Misconfigured(
+                reason="unauthorized", detail="The other system does not accept our credentials.", problem=self._problem(status, body)
+            )
+        if status == 403:
+            problem = self._problem(status, body)
+            detail = f"The other system does not let us do this. {problem.detail or problem.title}".strip()
+            return Misconfigured(reason="forbidden", detail=detail, problem=problem)
+        if status in (408, 425, 429) or status >= 500:
+            detail = f"The other system answered {status}."
+            return self._slowed(
+                Later(reason=f"status_{status}", detail=detail, retry_after=outbound.retry_after(answer), sent=status != 429)
+            )
+        if 200 <= status < 300:
+            if doubts := self._proof().doubts(request, answer):
+                return Later(reason=doubts.reason, detail=doubts.detail, sent=True) if is_write else doubts
+            if is_json or not answer.content.strip():
+                return Answer(status=status, body=body if is_json else None, headers=answer.headers, said=answer.content)
+            detail = "The address answers with a page for people, not as the system's interface does."
+            # A write may have happened behind whatever page this is.
+            return Later(reason="not_json", detail=detail, sent=True) if is_write else Misconfigured(reason="not_json", detail=detail)
+        if not is_json and status != 404:
+            return Misconfigured(reason="not_json", detail=f"The address answers {status}, but not as the system's interface does.")
+        return Refused(problem=self._problem(status, body))
+
+    def _problem(self, status: int, body: Any) -> Problem:
+        if body is _NOT_JSON or body is None:
+            return Problem(status=status, title=f"The other system answered {status}.")
+        return self.problem_in(status, body)
+
+    def _slowed(self, trouble: Trouble) -> Trouble:
+        if isinstance(trouble, Later) and trouble.reason in ("status_429", "rate"):
+            self.reach.pace.pause(trouble.retry_after if trouble.retry_after is not None else 5.0)
+        return trouble
+
+    def _proof(self) -> Auth:
+        if self._auth is None:
+            self._auth = self.auth()
+        return self._auth
+
+    def _url(self, path: str) -> str | Misconfigured:
+        if "://" not in path:
+            return f"{self.base_url}/{path.lstrip('/')}" if path else self.base_url
+        ours, theirs = urlsplit(self.base_url), urlsplit(path)
+        if (ours.scheme, ours.netloc) != (theirs.scheme, theirs.netloc):
+            # Following it would hand our credentials to somebody else.
+            return Misconfigured(reason="other_host", detail="The other system's list goes on at another host.")
+        return path
+
+    async def test(self) -> Tested:
+        found = await self.ask("GET", self.probe)
+        if isinstance(found, Answer):
+            return await self.looked_into(found)
+        return Tested(is_fine=False, checks=[self.blame(found)])
+
+    async def looked_into(self, answer: Answer) -> Tested:
+        """A hook: what the probe's answer says beyond having come."""
+        return Tested(is_fine=True, checks=[Check(is_fine=True, message=f"{self.title} answers and accepts our credentials.")])
+
+    def blame(self, trouble: Trouble) -> Check:
+        """Which field of the form is at fault, and why."""
+        match trouble:
+            case Later(reason=reason, detail=detail):
+                about = self.address_field if reason in ("dns", "connect", "timeout", "certificate", "tls", "protocol", "reset") else ""
+                return Check(field=about if hasattr(self.config, about or "-") else "", message=detail)
+            case Misconfigured(
+                reason="unauthorized" | "forbidden" | "signature_invalid" | "invalid_client" | "invalid_grant" | "not_authorized"
+            ):
+                fields = [name for name in self._proof().fields if hasattr(self.config, name)]
+                named = " and ".join(title_of(self.Config, name) for name in fields)
+                said = trouble.problem.detail or trouble.problem.title if trouble.problem else ""
+                more = f" Check {named}." if named else ""
+                return Check(field=fields[-1] if fields else "", message=f"{trouble.detail}{more}" + (f" They say: {said}" if said else ""))
+            case Misconfigured(detail=detail):
+                return Check(field=self.address_field if hasattr(self.config, self.address_field) else "", message=detail)
+            case Refused(problem=problem):
+                said = problem.detail or problem.title
+                about = self.address_field if problem.status in (404, 405) and hasattr(self.config, self.address_field) else ""
+                return Check(field=about, message=f"The other system refused our question ({problem.status}): {said}")
+
+    async def pages(
+        self, kind: str, *, since: dt.datetime | None = None, where: Mapping[str, str] | None = None
+    ) -> AsyncIterator[Records | Trouble]:
+        resource = self.resources[kind]
+        paging = self.paging(kind)
+        wanted = self.query_of(resource, since, where or {})
+        query: Mapping[str, str] = {**wanted, **paging.first()}
+        path = resource.path
+        for _ in range(MOST_PAGES):
+            answer = await self._read_again("GET", path, query)
+            if not isinstance(answer, Answer):
+                yield answer
+                return
+            try:
+                page = paging.page(answer, query)
+                records = [self.record(kind, row) for row in page.rows]
+            except (ValueError, AttributeError, TypeError):
+                yield Misconfigured(reason="unreadable", detail=f"The list of {kind} does not look as {self.title} answers one.")
+                return
+            is_last = page.query is None and page.url is None
+            yield Records(records=records, read_at=page.read_at or self.clock_of(answer), is_last=is_last)
+            if is_last:
+                return
+            if page.url is not None:
+                path, query = urljoin(f"{self.base_url}/", page.url), {}
+            else:
+                query = {**wanted, **paging.first(), **(page.query or {})}
+
+    def query_of(self, resource: Resource, since: dt.datetime | None, where: Mapping[str, str]) -> Mapping[str, str]:
+        """Their query for what has changed since, and for the filters they know; one parameter said twice is joined by the subclass."""
+        parts = [resource.since(since)] if since is not None and resource.since is not None else []
+        parts += [resource.where[name](value) for name, value in where.items() if name in resource.where]
+        return self.joined(parts)
+
+    def joined(self, parts: Sequence[Mapping[str, str]]) -> Mapping[str, str]:
+        """A hook: several queries as one; OData systems join their filters by `and`."""
+        whole: dict[str, str] = {}
+        for part in parts:
+            whole |= part
+        return whole
+
+    def clock_of(self, answer: Answer) -> dt.datetime | None:
+        """Their clock, by the answer's Date."""
+        from email.utils import parsedate_to_datetime
+
+        try:
+            said = parsedate_to_datetime(answer.headers.get("date", ""))
+        except ValueError:
+            return None
+        return said if said.tzinfo is not None else None
+
+    async def find(self, kind: str, by: str, value: str) -> Sequence[Record] | Trouble:
+        if not value:
+            return []
+        resource = self.resources[kind]
+        lookup = resource.find_by[by]
+        answer = await self._read_again("GET", resource.path, {**self.paging(kind).first(), **lookup.query(value)})
+        if not isinstance(answer, Answer):
+            return [] if isinstance(answer, Refused) and answer.problem.status == 404 else answer
+        try:
+            rows = self.paging(kind).page(answer, {}).rows
+        except ValueError:
+            return Misconfigured(reason="unreadable", detail=f"The list of {kind} does not look as {self.title} answers one.")
+        return [self.record(kind, row) for row in rows if not lookup.member or same(at(row, lookup.member), value, by)]
+
+    async def get(self, kind: str, id: str) -> Record | Trouble | None:
+        answer = await self._read_again("GET", f"{self.resources[kind].path}/{quote(id, safe='')}", {})
+        if isinstance(answer, Refused) and answer.problem.status == 404:
+            return None
+        if not isinstance(answer, Answer):
+            return answer
+        return self.record(kind, answer.body) if isinstance(answer.body, dict) else None
+
+    async def create(self, kind: str, words: Any) -> Written | Trouble:
+        answer = await self.ask("POST", self.resources[kind].path, body=words)
+        return self.written(kind, answer) if isinstance(answer, Answer) else answer
+
+    def written(self, kind: str, answer: Answer) -> Written | Trouble:
+        """What a create was answered with: the record, or an address that ends with its id."""
+        if isinstance(answer.body, dict) and (record := self.record(kind, answer.body)).id:
+            return Written(id=record.id, number=record.number, said=answer.said)
+        if location := answer.headers.get("location", ""):
+            return Written(id=urlsplit(location).path.rstrip("/").rpartition("/")[2], said=location.encode())
+        return Later(reason="no_id", detail="The other system took it but did not say under which id.", sent=True)
+
+    async def change(self, kind: str, id: str, words: Mapping[str, Any]) -> Written | Trouble:
+        resource = self.resources[kind]
+        path = f"{resource.path}/{quote(id, safe='')}"
+        if resource.update == "patch":
+            answer = await self.ask("PATCH", path, body=words)
+        else:
+            theirs = await self.get(kind, id)
+            if not isinstance(theirs, Record):
+                return theirs or Refused(problem=Problem(status=404, title=f"The record {id} is not there any more."))
+            answer = await self.ask("PUT", path, body={**theirs.theirs, **words})
+        return Written(id=id, said=answer.said) if isinstance(answer, Answer) else answer
+
+    async def delete(self, kind: str, id: str) -> Trouble | None:
+        answer = await self.ask("DELETE", f"{self.resources[kind].path}/{quote(id, safe='')}")
+        return None if isinstance(answer, Answer) else answer
+
+    async def _read_again(self, method: str, path: str, query: Mapping[str, str]) -> Answer | Trouble:
+        """Ask for what may be asked for twice, again after a stumble, so that a long read does not begin anew for one bad page."""
+        answer = await self.ask(method, path, query=query)
+        for attempt in range(RETRIES):
+            if not isinstance(answer, Later) or answer.reason in ("dns", "connect", "certificate"):
+                break
+            if (answer.retry_after or 0) > LONGEST_WAIT:
+                break
+            await asyncio.sleep(answer.retry_after if answer.retry_after is not None else 0.2 * (attempt + 1))
+            answer = await self.ask(method, path, query=query)
+        return answer
+
+
+def basic(user: str, password: Secret) -> str:
+    """The value of an Authorization header (RFC 7617)."""
+    return "Basic " + base64.b64encode(f"{user}:{password.reveal()}".encode()).decode("ascii")
+
+
+def new_state() -> str:
+    """An unguessable text that ties a sign-in's end to its beginning."""
+    return secrets.token_urlsafe(32)
+
+
+def state_digest(state: str) -> str:
+    """What is kept of a state."""
+    return hashlib.sha256(state.encode()).hexdigest()
+
+
+def same(theirs: Any, value: str, by: str) -> bool:
+    """Whether a member of theirs is the value that was looked for; e-mail addresses are compared without case."""
+    said = str(theirs) if theirs is not None else ""
+    return said.strip().casefold() == value.strip().casefold() if by == "email" else said.strip() == value.strip()
+
+
+def read_problem(status: int, body: Any) -> Problem:
+    """The usual members of a refusal: title, detail, message, error, errors (by field, or a list)."""
+    if not isinstance(body, dict):
+        return Problem(status=status, title=outbound.plain(str(body), 500))
+
+    def said(*names: str) -> str:
+        for name in names:
+            for spelled in (name, name[:1].upper() + name[1:]):
+                value = body.get(spelled)
+                if isinstance(value, str | int) and str(value).strip():
+                    return outbound.plain(str(value), 1000)
+        return ""
+
+    issues: list[Issue] = []
+    errors = body.get("errors") or body.get("Errors") or body.get("details")
+    if isinstance(errors, dict):
+        for field, messages in list(errors.items())[:100]:
+            issues += [_issue(str(field), str(message)) for message in (messages if isinstance(messages, list) else [messages])]
+    elif isinstance(errors, list):
+        for one in errors[:100]:
+            if isinstance(one, dict):
+                field = str(one.get("field") or one.get("Field") or at(one, "parameters.property") or "")
+                issues.append(_issue(field, str(one.get("message") or one.get("Message") or one), str(one.get("code") or "")))
+            else:
+                issues.append(_issue("", str(one)))
+    title = said("title", "message", "error", "developermessage", "exceptionMessage") or f"The other system answered {status}."
+    return Problem(
+        status=status,
+        code=said("code", "errorCode", "error")[:100],
+        title=title,
+        detail=said("detail", "error_description"),
+        issues=tuple(issues),
+    )
+
+
+def _issue(field: str, message: str, code: str = "") -> Issue:
+    params = {"field": outbound.plain(field, 100)} if field else {}
+    return Issue(code=outbound.plain(code, 100) or "refused_there", message=outbound.plain(message, 500), params=params, blocks=True)
+
+
+_NOT_JSON: Any = object()
+
+
+def _lenient(content: bytes) -> Any:
+    if not content.strip():
+        return None
+    try:
+        return _read_json(content)
+    except (msgspec.MsgspecError, RecursionError, UnicodeError, ValueError, ArithmeticError):
+        return _NOT_JSON
+
+
+def _not_answered(outcome: Unreachable | Forbidden) -> Trouble:
+    if isinstance(outcome, Unreachable):
+        return Later(reason=outcome.reason_code, detail=outcome.detail, retry_after=outcome.retry_after, sent=outcome.sent)
+    if outcome.sent and outcome.reason != "redirected":
+        return Later(reason=outcome.reason, detail=outcome.detail, sent=True)
+    return Misconfigured(reason=outcome.reason, detail=outcome.detail)
+
+
+def parsed_query(uri: str) -> dict[str, str]:
+    """The parameters of a URI."""
+    return dict(parse_qsl(urlsplit(uri).query, keep_blank_values=True))

@@ -3,9 +3,14 @@
 from functools import cache
 from importlib import import_module
 from importlib.metadata import entry_points
+from pathlib import Path
 from typing import Any
 
-CONNECTORS = ("prodsys", "eaccounting")
+_ORDER = (
+    "prodsys", "visma_net", "eaccounting", "accountview", "asperion", "buchhaltungsbutler", "ccv_salespos", "superoffice", "tryton",
+    "remote_sync", "files", "rest",
+)  # fmt: skip
+CONNECTORS = tuple(name for name in _ORDER if Path(__file__).with_name(f"{name}.py").exists())
 """Every connector that is built in, by the name of its file, in the order people see them."""
 
 ENTRY_POINT = "prodsys.connectors"

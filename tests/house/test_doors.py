@@ -28,6 +28,7 @@ WHOLE = {
 
 SAFE_TO_REPEAT = {
     "receive_purchase_orders": "number and revision are each order's own key",
+    "forget_password": "within two minutes of the last letter no other is sent",
     "claim_token": "a claim code is good once",
     "sign_in": "a second sign-in takes nothing from the first",
     "resend_delivery": "a delivery is sent again only while it is dead",
@@ -202,7 +203,7 @@ async def test_health_answers_everybody_and_head_without_a_body(fjord: Company, 
 
 
 async def test_every_post_that_makes_or_sends_something_can_be_repeated_safely(doors: list[Door]) -> None:
-    makes = [door for door in doors if door.method == "POST" and door.route.status_code in {201, 202}]
+    makes = [door for door in doors if door.method == "POST" and door.route.status_code in {201, 202} and door.path.startswith("/api")]
     plain = {door.name for door in makes if "idempotency_key" not in door.route.parsed_fn_signature.parameters}
 
     assert len(makes) > 10

@@ -681,6 +681,13 @@ def upgrade() -> None:
         sa.Column(
             "agreed_revision", sa.Integer(), server_default="0", nullable=False, comment="what both companies stand by; 0 while nothing"
         ),
+        sa.Column(
+            "agreed_answered",
+            Code(),
+            nullable=True,
+            comment="documents.OrderAnswer as JSON: the answer with changes that was agreed; null: as ordered",
+        ),
+        sa.Column("agreed_net", Hundredths(), nullable=True, comment="what both companies stand by comes to; null while nothing is agreed"),
         sa.Column("word", Code(), server_default="", nullable=False, comment="id of the promise that carries our word; empty without one"),
         sa.Column("stood_at", Code(), server_default="", nullable=False, comment="the acceptance to go back to when that word is refused"),
         sa.Column("due_date", Day(), nullable=True, comment="when the next of it should be here; null when nothing more is expected"),

@@ -368,6 +368,8 @@ purchase_orders = Table(
     Column("answered", Code, comment="documents.OrderAnswer as JSON: the newest answer to this revision"),
     Column("answered_at", Instant),
     Column("agreed_revision", Integer, nullable=False, server_default="0", comment="what both companies stand by; 0 while nothing"),
+    Column("agreed_answered", Code, comment="documents.OrderAnswer as JSON: the answer with changes that was agreed; null: as ordered"),
+    Column("agreed_net", Hundredths, comment="what both companies stand by comes to; null while nothing is agreed"),
     Column("word", Code, nullable=False, server_default="", comment="id of the promise that carries our word; empty without one"),
     Column("stood_at", Code, nullable=False, server_default="", comment="the acceptance to go back to when that word is refused"),
     Column("due_date", Day, comment="when the next of it should be here; null when nothing more is expected"),

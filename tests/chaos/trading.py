@@ -40,7 +40,7 @@ from prodsys.modules.store import set_on
 from prodsys.partners import store as partners
 from prodsys.purchasing import actions, carrying, exporting, receiving, reconciling, words
 from prodsys.purchasing.model import ChangedOrder, Goods, GoodsLine, NewLine, NewOrder, PurchaseOrder
-from prodsys.purchasing.terms import ENDED
+from prodsys.purchasing.terms import ENDED, STANDS, net
 from prodsys.sales import actions as sales
 from prodsys.sales import answers, cancelling, despatching, revisions, talking, terms
 from prodsys.sales import api as sales_api
@@ -620,6 +620,12 @@ def _differences(ours: tuple[Any, PurchaseOrder], theirs: list[Any]) -> list[str
     same("the id", row.their_id, their.id)
     same("acceptance", row.acceptance, their.acceptance)
     same("the answer", row.answer, their.answer)
+    for one, standing, _ in theirs:
+        if one.revision == row.agreed_revision and one.acceptance in STANDS:
+            taken = standing.answered if one.acceptance == "agreed" else None
+            same("what it comes to", row.agreed_net, net(standing.order, taken))
+    if not row.agreed_revision:
+        same("what it comes to", row.agreed_net, None)
     numbers = {one.revision: one.order_number for one, _, _ in theirs if one.order_number}
     if row.agreed_revision:
         same("the order number", row.their_order_number, numbers.get(row.agreed_revision))

@@ -290,6 +290,62 @@ async def test_only_an_answer_with_changes_can_be_accepted(desk):
         await desk.says(words.dispute, order, 1, " ")
 
 
+def less() -> list[AnswerLine]:
+    """Four instead of ten, another article at another price, and one line not at all."""
+    cheaper = AnswerLine(
+        line_id="20", action=LineAction.CHANGED, unit_price=UnitPrice("2.00"), substitute=Substitute(article_number="A-201", name="Nut")
+    )
+    return [later(quantity="4"), cheaper, AnswerLine(line_id="30", action=LineAction.REJECTED, reason="Discontinued")]
+
+
+async def test_an_order_whose_changes_are_accepted_shows_what_was_agreed_beside_what_was_ordered(desk):
+    order = await desk.sent("4711", "4712", "4711")
+    desk.shelf.answers(order, *less())
+    await desk.pull()
+    before = await desk.now(order)
+
+    await desk.says(words.accept, order, 1)
+    await desk.carry()
+
+    found = await desk.now(order)
+    assert (before.agreed, before.net, found.net) == (None, Decimal("75.00"), Decimal("75.00"))
+    assert (found.agreed.revision, found.agreed.net, found.agreed.answered.answer) == (1, Decimal("30.00"), 1)
+    assert [(line.line_id, line.article_number, line.quantity, line.net) for line in found.agreed.lines] == [
+        ("10", "A-100", 4, Decimal("10.00")),
+        ("20", "A-201", 10, Decimal("20.00")),
+    ]
+    assert [line.quantity for line in found.lines] == [10, 10, 10]
+    [listed] = (await desk.db.read(actions.listed, store.Filter(), None, 10))[0]
+    assert (listed.net, listed.agreed_net) == (Decimal("75.00"), Decimal("30.00"))
+
+
+async def test_what_was_agreed_stays_while_a_later_answer_or_revision_waits(desk):
+    order = await desk.sent("4711", "4712", "4711")
+    desk.shelf.answers(order, *less())
+    await desk.pull()
+    await desk.says(words.accept, order, 1)
+    await desk.carry()
+    desk.shelf.tells(order, "order.agreed", "agreed", answer=1, order_number="SO-1")
+
+    desk.shelf.answers(order, later(quantity="2"), answer=2)
+    await desk.pull()
+    answered = await desk.now(order)
+    line = NewLine(line_id="10", article="4711", quantity=Quantity(3), unit_price=UnitPrice("2.50"))
+    await desk.db.write(actions.change, KARI, order.id, content(order, line), answered.etag)
+    await desk.export(order)
+    await desk.carry()
+    waiting = await desk.now(order)
+    desk.shelf.approves(order, revision=2)
+    await desk.pull()
+
+    assert (answered.acceptance, answered.agreed.net, answered.agreed.answered.answer) == ("changed", Decimal("30.00"), 1)
+    assert (waiting.revision, waiting.agreed.revision, waiting.agreed.net) == (2, 1, Decimal("30.00"))
+    assert [line.quantity for line in waiting.agreed.lines] == [4, 10]
+    found = await desk.now(order)
+    [listed] = (await desk.db.read(actions.listed, store.Filter(), None, 10))[0]
+    assert (found.agreed, listed.net, listed.agreed_net) == (None, Decimal("7.50"), Decimal("7.50"))
+
+
 async def test_what_was_agreed_stands_until_the_changed_order_is_answered(desk):
     order = await desk.approved()
     line = NewLine(line_id="10", article="4711", quantity=Quantity(3))

@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
+import msgspec
+
 from prodsys import documents, errors
 from prodsys.articles.store import numbers_at
 from prodsys.attachments import actions as files
@@ -163,7 +165,7 @@ def write(known: Known, number: str, revision: int, content: ChangedOrder, taken
             validation=Validation.ISSUES if notes else Validation.CLEAN,
             due_date=terms.due_date(order, None, {}),
         ),
-        [*issues, *currency, *faults, *model.too_large(order), *files.missing(known.files, content.attachments)],
+        [*issues, *currency, *faults, *model.too_large(order), *documents.control_characters(order), *files.missing(known.files, content.attachments)],
     )
 
 
@@ -258,14 +260,40 @@ def _message(row: Any) -> OrderMessage:
 
 
 def _agreed(tx: Tx, row: Kept, gone: Mapping[str, Decimal], here: Mapping[str, Decimal]) -> AgreedOrder | None:
-    if row.agreed_revision in (0, row.revision):
+    is_present = row.agreed_revision == row.revision
+    if not row.agreed_revision or (is_present and row.agreed_answered is None):
         return None
-    earlier = store.revision(tx, row.pk, row.agreed_revision)
-    if earlier is None:
-        return None
-    order = store.read_order(earlier.document)
-    lines = [_line(line, None, gone, here) for line in order.lines]
-    return AgreedOrder(revision=row.agreed_revision, date=order.date, net=documents.Exact(order.net), lines=lines)
+    document = row.document
+    if not is_present:
+        earlier = store.revision(tx, row.pk, row.agreed_revision)
+        if earlier is None:
+            return None
+        document = earlier.document
+    order = store.read_order(document)
+    answered = None if row.agreed_answered is None else terms.beside(order, store.read_answer(row.agreed_answered), Acceptance.AGREED)
+    taken = {} if answered is None else {line.line_id: line for line in answered.lines}
+    lines = [
+        _as_agreed(_line(line, None, gone, here), taken.get(line.line_id))
+        for line in order.lines
+        if line.line_id not in taken or taken[line.line_id].answered is not None
+    ]
+    net = order.net if row.agreed_net is None else row.agreed_net
+    return AgreedOrder(revision=row.agreed_revision, date=order.date, net=documents.Exact(net), lines=lines, answered=answered)
+
+
+def _as_agreed(line: PurchaseLine, taken: terms.AnsweredLine | None) -> PurchaseLine:
+    if taken is None or taken.answered is None:
+        return line
+    said = taken.answered
+    return msgspec.structs.replace(
+        line,
+        article_number=said.article_number,
+        description=said.description,
+        quantity=None if said.quantity is None else documents.Quantity(said.quantity),
+        unit=said.unit,
+        unit_price=said.unit_price,
+        net=said.net,
+    )
 
 
 def _history(tx: Tx, id: str) -> list[Happened]:
@@ -325,6 +353,7 @@ def _summary(row: Kept, closed: Mapping[str, outbox.LaneTurn]) -> PurchaseSummar
         fulfilment=Fulfilment(row.fulfilment),
         answer=row.answer,
         agreed_revision=row.agreed_revision,
+        agreed_net=None if row.agreed_net is None else documents.Exact(row.agreed_net),
         due_date=row.due_date,
         issue_count=len(store.read_issues(row.issues)),
         their_order_number=row.their_order_number,

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -22,7 +22,7 @@ from prodsys.purchasing.abroad import said as said_of
 from prodsys.purchasing.actions import kept, shown
 from prodsys.purchasing.model import PurchaseOrder, WrittenLine
 from prodsys.purchasing.store import Heard, RevisionHeard
-from prodsys.purchasing.terms import ENDED, STANDS, due_date, is_all_here, is_promised_late
+from prodsys.purchasing.terms import ENDED, STANDS, due_date, is_all_here, is_promised_late, net
 from prodsys.purchasing.words import cancel_there_too
 from prodsys.webhooks.sending import promise_logged
 
@@ -250,9 +250,10 @@ def recounted(tx: Tx, orders: Sequence[Heard]) -> list[Heard]:
     """Orders with what follows from their lines: when the next of them is due, whether it is promised late, what is partly or all here."""
     pks = [order.pk for order in orders]
     said, here, shipped = store.documents_of(tx, pks), store.received(tx, pks), store.shipments(tx, pks)
+    earlier = store.revisions_of(tx, [order.pk for order in orders if order.agreed_revision not in (0, order.revision)])
     return [
         _recounted(
-            order,
+            _agreed(order, said[order.pk], earlier.get((order.pk, order.agreed_revision))),
             said[order.pk],
             here.get(order.pk, {}),
             [one.document for one in shipped.get(order.pk, []) if one.received_at is None],
@@ -274,6 +275,26 @@ def _recounted(order: Heard, document: Order, received: Mapping[str, Decimal], u
         is_promised_late=not is_over and is_promised_late(document, taken),
         is_partly_received=not is_over and any(quantity > 0 for quantity in received.values()),
     )
+
+
+def _agreed(order: Heard, present: Order, earlier: Any) -> Heard:
+    """The order with what is agreed of it, as ordered or by the answer that was accepted.
+
+    While a later answer or revision waits, what was agreed before stays.
+    """
+    if not order.agreed_revision:
+        return msgspec.structs.replace(order, agreed_answered=None, agreed_net=None)
+    if order.agreed_revision == order.revision:
+        acceptance, document, answered = order.acceptance, present, order.answered
+    elif earlier is not None:
+        acceptance, document, answered = earlier.acceptance, store.read_order(earlier.document), earlier.answered
+    else:
+        return order
+    if acceptance not in STANDS:
+        return order
+    # Approved is approved as ordered.
+    taken = answered if acceptance == Acceptance.AGREED else None
+    return msgspec.structs.replace(order, agreed_answered=taken, agreed_net=net(document, store.read_answer(taken) if taken else None))
 
 
 def _turn_to(tx: Tx, order: Heard, revision: int) -> Heard:

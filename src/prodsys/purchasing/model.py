@@ -184,6 +184,9 @@ class PurchaseSummary(msgspec.Struct, frozen=True, kw_only=True):
     fulfilment: Fulfilment
     answer: Annotated[int, Meta(description="The supplier's newest answer to this revision; 0 while there is none.")]
     agreed_revision: Annotated[int, Meta(description="The revision both companies stand by; 0 while there is none.")]
+    agreed_net: Annotated[
+        Exact | None, Meta(description="What both companies stand by comes to, `net` being as ordered; null: nothing yet.")
+    ]
     due_date: DueDate
     issue_count: int
     their_order_number: str
@@ -231,12 +234,13 @@ class Happened(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AgreedOrder(msgspec.Struct, frozen=True, kw_only=True):
-    """What both companies stand by while a newer revision waits for its answer."""
+    """What both companies stand by, where it is not the present order as ordered: an answer that was accepted, an earlier revision."""
 
     revision: int
     date: dt.date
     net: Exact
-    lines: list[PurchaseLine]
+    lines: Annotated[list[PurchaseLine], Meta(description="As agreed; a line the supplier did not take is left out.")]
+    answered: Annotated[AnsweredOrder | None, Meta(description="The answer that was accepted, beside what was ordered; null: as ordered.")]
 
 
 class GoodsLine(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -300,7 +304,7 @@ class PurchaseOrder(msgspec.Struct, frozen=True, kw_only=True):
     answer: Annotated[int, Meta(description="The supplier's newest answer to this revision; 0 while there is none.")]
     answered: Annotated[AnsweredOrder | None, Meta(description="That answer beside the order, line by line.")]
     agreed_revision: Annotated[int, Meta(description="The revision both companies stand by; 0 while there is none.")]
-    agreed: Annotated[AgreedOrder | None, Meta(description="What that revision says, where it is not the present one.")]
+    agreed: Annotated[AgreedOrder | None, Meta(description="What is agreed, where that is not the present revision as ordered.")]
     is_word_on_its_way: Annotated[bool, Meta(description="Our word on the answer, or our cancellation, has not reached the supplier yet.")]
     due_date: DueDate
     despatches: list[PurchaseDespatch]

@@ -6,7 +6,22 @@ from decimal import Decimal
 from typing import Any, Literal
 
 import msgspec
-from sqlalchemy import Select, and_, bindparam, case, delete, func, insert, literal_column, null, select, union_all, update
+from sqlalchemy import (
+    BigInteger,
+    Select,
+    and_,
+    bindparam,
+    case,
+    delete,
+    func,
+    insert,
+    literal_column,
+    null,
+    select,
+    type_coerce,
+    union_all,
+    update,
+)
 
 from prodsys import documents
 from prodsys.documents import Issue, Order
@@ -76,6 +91,8 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True):
     answer: int
     answered: str | None
     agreed_revision: int
+    agreed_answered: str | None
+    agreed_net: Decimal | None
     word: str
     stood_at: str
     due_date: dt.date | None
@@ -188,6 +205,8 @@ _ORDER = (
     purchase_orders.c.answer,
     purchase_orders.c.answered,
     purchase_orders.c.agreed_revision,
+    purchase_orders.c.agreed_answered,
+    purchase_orders.c.agreed_net,
     purchase_orders.c.word,
     purchase_orders.c.stood_at,
     purchase_orders.c.due_date,
@@ -196,8 +215,7 @@ _ORDER = (
 _with_partner = purchase_orders.outerjoin(partners, partners.c.pk == purchase_orders.c.partner)
 # A list shows no lines, and the documents would be most of its bytes.
 _LISTED = tuple(
-    literal_column("''").label(column.name) if column in (purchase_orders.c.document, purchase_orders.c.answered) else column
-    for column in _ORDER
+    literal_column("''").label(column.name) if column.name in ("document", "answered", "agreed_answered") else column for column in _ORDER
 )
 
 _order = hot(select(*_ORDER).select_from(_with_partner).where(purchase_orders.c.id == bindparam("id")), Kept)
@@ -823,6 +841,8 @@ class Heard(msgspec.Struct, frozen=True, kw_only=True):
     answered: str | None
     answered_at: dt.datetime | None
     agreed_revision: int
+    agreed_answered: str | None
+    agreed_net: Decimal | None
     word: str
     stood_at: str
     due_date: dt.date | None
@@ -832,7 +852,8 @@ class Heard(msgspec.Struct, frozen=True, kw_only=True):
 
 _HEARD = (
     "revision", "delivery", "acceptance", "fulfilment", "their_id", "their_order_number", "reason", "change_seen", "answer", "answered",
-    "answered_at", "agreed_revision", "word", "stood_at", "due_date", "is_promised_late", "is_partly_received",
+    "answered_at", "agreed_revision", "agreed_answered", "agreed_net", "word", "stood_at", "due_date", "is_promised_late",
+    "is_partly_received",
 )  # fmt: skip
 # By number alone: with the partner in it SQLite would rather read all of a supplier's orders.
 _heard = hot(
@@ -1054,6 +1075,17 @@ class RevisionHeard(msgspec.Struct, frozen=True, kw_only=True):
     answered_at: dt.datetime | None
 
 
+_revisions_of = hot(
+    select(purchase_revisions.c.order, purchase_revisions.c.revision, purchase_revisions.c.document, purchase_revisions.c.acceptance,
+           purchase_revisions.c.answered).where(in_ints(purchase_revisions.c.order, "pks"))
+)  # fmt: skip
+
+
+def revisions_of(tx: Tx, pks: Collection[int]) -> dict[tuple[int, int], Any]:
+    """The revisions that are not the present ones, by order and revision: document, acceptance, answered."""
+    return {(row.order, row.revision): row for row in _revisions_of.all(tx, {"pks": pks})} if pks else {}
+
+
 def note_revisions(tx: Tx, heard: Sequence[RevisionHeard]) -> None:
     """Keep what the supplier said of revisions that are not the present ones."""
     _note_revision.many(
@@ -1113,7 +1145,7 @@ _carried = hot(
         purchase_orders.c.pk, purchase_orders.c.id, purchase_orders.c.number, purchase_orders.c.revision, purchase_orders.c.partner,
         partners.c.name.label("partner_name"), purchase_orders.c.acceptance, purchase_orders.c.agreed_revision,
         purchase_orders.c.word, purchase_orders.c.stood_at, purchase_orders.c.reason,
-        purchase_orders.c.trace_id,
+        purchase_orders.c.trace_id, purchase_orders.c.answered,
     )
     .select_from(_with_partner)
     .where(in_texts(purchase_orders.c.id, "ids"))
@@ -1135,6 +1167,13 @@ _end_word = hot(
 )
 
 
+_agree = hot(
+    update(purchase_orders)
+    .where(purchase_orders.c.pk == bindparam("order_pk"))
+    .values(agreed_answered=bindparam("answer_agreed"), agreed_net=bindparam("net_agreed", type_=purchase_orders.c.agreed_net.type))
+)
+
+
 def their_ids(tx: Tx, ids: Collection[str]) -> dict[str, str | None]:
     """What the supplier calls orders, by our ids; None where he never said that he has one."""
     return {row.id: row.their_id for row in _their_ids.all(tx, {"ids": ids})} if ids else {}
@@ -1143,6 +1182,11 @@ def their_ids(tx: Tx, ids: Collection[str]) -> dict[str, str | None]:
 def carried(tx: Tx, ids: Collection[str]) -> dict[str, Any]:
     """Orders a word of ours was about, by their ids."""
     return {row.id: row for row in _carried.all(tx, {"ids": ids})} if ids else {}
+
+
+def agree(tx: Tx, agreed: Mapping[int, tuple[str | None, Decimal]]) -> None:
+    """Keep what is agreed of orders, by their keys: the answer that was accepted, and what the order comes to by it."""
+    _agree.many(tx, [{"order_pk": pk, "answer_agreed": answer, "net_agreed": amount} for pk, (answer, amount) in agreed.items()])
 
 
 class WordEnded(msgspec.Struct, frozen=True, kw_only=True):
@@ -1217,6 +1261,30 @@ def _follow_up_place(what: FollowedUp, row: Kept) -> tuple[str | int, ...]:
     if what == "overdue":
         return (str(row.due_date), row.pk)
     return (micros(row.sent_at), row.pk) if what == "not_answered" and row.sent_at else (row.pk,)
+
+
+def days(tx: Tx, since: dt.datetime) -> tuple[list[tuple[dt.date, int, int]], list[tuple[dt.date, float]]]:
+    """What was sent since a moment: (day, orders, clean ones) and, for each that was answered, (day it was sent, seconds until then).
+
+    Looks at the newest 50,000 orders at most, so that it costs the same in every year.
+    """
+    at = type_coerce(purchase_orders.c.sent_at, BigInteger)
+    newest = select(func.coalesce(func.max(purchase_orders.c.pk), 0)).scalar_subquery()
+    those = (purchase_orders.c.pk > newest - 50_000, purchase_orders.c.sent_at >= since)
+    day = (at // 86_400_000_000).label("day")
+    clean = func.sum(case((purchase_orders.c.validation == "clean", 1), else_=0))
+    rows = tx.execute(select(day, func.count(), clean).where(*those).group_by(day)).all()
+    waits = tx.execute(
+        select(day, type_coerce(purchase_orders.c.answered_at, BigInteger) - at)
+        .where(*those, purchase_orders.c.answered_at.is_not(None))
+        .order_by(purchase_orders.c.pk.desc())
+        .limit(5_000)
+    ).all()
+    return [(_day(row[0]), row[1], row[2]) for row in rows], [(_day(row[0]), row[1] / 1_000_000) for row in waits]
+
+
+def _day(number: int) -> dt.date:
+    return dt.date(1970, 1, 1) + dt.timedelta(days=number)
 
 
 def follow_up_count(tx: Tx, what: FollowedUp, *, today: dt.date, before: dt.datetime) -> int:
@@ -1361,6 +1429,8 @@ _lost = hot(
         answered=null(),
         answered_at=null(),
         agreed_revision=0,
+        agreed_answered=null(),
+        agreed_net=null(),
         word="",
         stood_at="",
         change_seen=0,

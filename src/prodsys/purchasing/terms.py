@@ -194,6 +194,14 @@ def is_promised_late(order: Order, answer: OrderAnswer | None) -> bool:
     return answer is not None and any(line.is_late for line in beside(order, answer, "").lines)
 
 
+def net(order: Order, answer: OrderAnswer | None) -> Decimal:
+    """What an order comes to with the lines as answered, and its charges as ordered."""
+    if answer is None:
+        return order.net
+    lines = [line.answered.net for line in beside(order, answer, "").lines if line.answered is not None]
+    return sum((one for one in lines if one is not None), order.charged)
+
+
 def difference_count(order: Order, answer: OrderAnswer) -> int:
     """How many lines are answered otherwise than ordered."""
     return sum(1 for line in beside(order, answer, "").lines if line.differences or line.answered is None or line.ordered is None)

@@ -30,6 +30,7 @@ from prodsys.purchasing.abroad import GONE, STOPS, Abroad, Reach, ask_soon, reac
 from prodsys.purchasing.actions import kept, shown
 from prodsys.purchasing.model import OrderMessage, PurchaseOrder
 from prodsys.purchasing.store import Kept, WordEnded
+from prodsys.purchasing.terms import net
 from prodsys.scopes import Caller
 
 Word = Literal["acceptance", "cancellation", "message"]
@@ -258,7 +259,7 @@ def settle(tx: Tx, ended: Sequence[tuple[Claimed, Outcome | Dead]]) -> None:
     """Write down what words of ours came to. One that is refused, or never heard, puts the order back where it stood, with the reason."""
     over = [(claimed, outcome) for claimed, outcome in ended if not isinstance(outcome, Later | Misconfigured)]
     orders = store.carried(tx, [claimed.subject for claimed, _ in over])
-    words, messages, entries, heard = [], [], [], set()
+    words, messages, entries, agreed, heard = [], [], [], [], set()
     for claimed, outcome in over:
         row = orders.get(claimed.subject)
         if row is None:
@@ -270,14 +271,22 @@ def settle(tx: Tx, ended: Sequence[tuple[Claimed, Outcome | Dead]]) -> None:
             messages.append((claimed.subject, _read_message(claimed.document).id, state))
         elif row.word == claimed.id:
             words.append(_ended(row, claimed, outcome))
+            if isinstance(outcome, Placed) and claimed.kind == "acceptance" and _read_acceptance(claimed.document).accepts:
+                agreed.append(row)
         if not isinstance(outcome, Placed):
             entries.append(_failed(row, claimed, outcome))
     store.end_messages(tx, messages)
     store.end_words(tx, words)
+    _agree(tx, {row.pk: row.answered for row in agreed})
     if entries:
         tell(tx, *entries)
     for lane in heard:
         ask_soon(tx, lane)
+
+
+def _agree(tx: Tx, answers: dict[int, str | None]) -> None:
+    said = store.documents_of(tx, list(answers))
+    store.agree(tx, {pk: (answer, net(said[pk], store.read_answer(answer) if answer else None)) for pk, answer in answers.items()})
 
 
 def _ended(row: Any, claimed: Claimed, outcome: Outcome | Dead) -> WordEnded:

@@ -29,6 +29,7 @@ from prodsys.documents import (
     UnitPrice,
     Validation,
     canonical,
+    control_characters,
     plain,
     rounded,
 )
@@ -286,6 +287,7 @@ def _head(order: Order, today: dt.date) -> list[Issue]:
     if not plain(order.number):
         message = "The order has no number; every order needs its own."
         issues.append(Issue(code="order_number_missing", message=message, pointer="/number", blocks=True))
+    issues += control_characters(order)
     if not codes.is_currency(order.currency):
         message = f"Currency {order.currency} is not in ISO 4217; use a code such as NOK or EUR, in capitals."
         issues.append(

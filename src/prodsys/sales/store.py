@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 import msgspec
-from sqlalchemy import Select, bindparam, case, exists, func, insert, select, update
+from sqlalchemy import BigInteger, Select, bindparam, case, exists, func, insert, select, type_coerce, update
 
 from prodsys.documents import (
     Acceptance,
@@ -255,6 +255,30 @@ def waiting(tx: Tx, most: int) -> int:
     """How many orders wait for our word, counted so far and no further."""
     open_ones = select(sales_orders.c.pk).where(sales_orders.c.acceptance.in_(_WAITING), sales_orders.c.is_newest).limit(most).subquery()
     return tx.execute(select(func.count()).select_from(open_ones)).scalar_one()
+
+
+def days(tx: Tx, since: dt.datetime) -> tuple[list[tuple[dt.date, int, int]], list[tuple[dt.date, float]]]:
+    """What came since a moment: (day, orders, clean ones) and, for each that was answered, (day of its arrival, seconds until then).
+
+    Looks at the newest 50,000 orders at most, so that it costs the same in every year.
+    """
+    at = type_coerce(sales_orders.c.received_at, BigInteger)
+    newest = select(func.coalesce(func.max(sales_orders.c.pk), 0)).scalar_subquery()
+    those = (sales_orders.c.pk > newest - 50_000, sales_orders.c.received_at >= since)
+    day = (at // 86_400_000_000).label("day")
+    clean = func.sum(case((sales_orders.c.validation == "clean", 1), else_=0))
+    rows = tx.execute(select(day, func.count(), clean).where(*those).group_by(day)).all()
+    waits = tx.execute(
+        select(day, type_coerce(sales_orders.c.answered_at, BigInteger) - at)
+        .where(*those, sales_orders.c.answered_at.is_not(None))
+        .order_by(sales_orders.c.pk.desc())
+        .limit(5_000)
+    ).all()
+    return [(_day(row[0]), row[1], row[2]) for row in rows], [(_day(row[0]), row[1] / 1_000_000) for row in waits]
+
+
+def _day(number: int) -> dt.date:
+    return dt.date(1970, 1, 1) + dt.timedelta(days=number)
 
 
 def summary(row: Any) -> DraftSummary:

@@ -80,7 +80,7 @@ def list_orders(delivery: str | None, acceptance: str | None, partner: str | Non
                     one.revision,
                     one.partner.name if one.partner else "",
                     one.date,
-                    f"{one.net} {one.currency}",
+                    f"{one.net} {one.currency}" if one.agreed_net in (None, one.net) else f"{one.agreed_net} {one.currency} agreed",
                     one.delivery,
                     one.validation,
                     one.acceptance,
@@ -127,7 +127,7 @@ def _tell_order(found: "PurchaseOrder") -> None:
             f"delivery {found.delivery} · validation {found.validation} · acceptance {found.acceptance} · fulfilment {found.fulfilment}",
             *([f"their order number {found.their_order_number}"] if found.their_order_number else []),
             *([f"reason: {found.reason}"] if found.reason else []),
-            *([f"agreed as in revision {found.agreed_revision}"] if found.agreed else []),
+            *_agreed_words(found),
             *([f"due {found.due_date}"] if found.due_date else []),
             *(["our last word has not reached the supplier yet"] if found.is_word_on_its_way else []),
             *([f"trace {found.trace_id}"] if found.trace_id else []),
@@ -160,6 +160,13 @@ def _tell_order(found: "PurchaseOrder") -> None:
         ]
 
     say.answer(found, words)
+
+
+def _agreed_words(found: "PurchaseOrder") -> list[str]:
+    if found.agreed is None:
+        return []
+    by = f" by answer {found.agreed.answered.answer}" if found.agreed.answered else ""
+    return [f"agreed as in revision {found.agreed_revision}{by}: {found.agreed.net} {found.currency}"]
 
 
 def _answered_words(found: "PurchaseOrder") -> list[str]:

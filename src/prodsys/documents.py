@@ -240,6 +240,28 @@ class Order(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         return sum((rounded(charge.amount) for charge in self.charges), Decimal(0))
 
 
+def control_characters(order: Order) -> list[Issue]:
+    """Numbers of an order that hold a line break, a tab or their like: nobody sees them, and nobody could type such a number again."""
+    issues = [] if order.number.isprintable() else [_unseen("The order number", order.number, "/number")]
+    for at, line in enumerate(order.lines):
+        if not (line.line_id.isprintable() and line.article_number.isprintable()):
+            issues += [
+                _unseen(f"The line id of line {at + 1}", line.line_id, f"/lines/{at}/line_id"),
+                _unseen(f"The article number of line {at + 1}", line.article_number, f"/lines/{at}/article_number"),
+            ]
+    return [issue for issue in issues if issue is not None]
+
+
+def _unseen(what: str, text: str, pointer: str) -> Issue | None:
+    # Blanks around a number do not count, and a blank that is not the usual one can be seen.
+    found = next((one for one in plain(text) if unicodedata.category(one) in ("Cc", "Zl", "Zp")), None)
+    if found is None:
+        return None
+    spelled = f"U+{ord(found):04X}"
+    message = f"{what} holds the control character {spelled}; send it without."
+    return Issue(code="control_character", message=message, params={"character": spelled}, pointer=pointer, blocks=True)
+
+
 class Delivery(StrEnum):
     """How far the order has travelled."""
 

@@ -165,7 +165,14 @@ def write(known: Known, number: str, revision: int, content: ChangedOrder, taken
             validation=Validation.ISSUES if notes else Validation.CLEAN,
             due_date=terms.due_date(order, None, {}),
         ),
-        [*issues, *currency, *faults, *model.too_large(order), *documents.control_characters(order), *files.missing(known.files, content.attachments)],
+        [
+            *issues,
+            *currency,
+            *faults,
+            *model.too_large(order),
+            *documents.control_characters(order),
+            *files.missing(known.files, content.attachments),
+        ],
     )
 
 

@@ -235,6 +235,24 @@ def upgrade() -> None:
         sa.UniqueConstraint("id", name=op.f("uq_exports_id")),
     )
     op.create_table(
+        "grants",
+        sa.Column("pk", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("id", Code(), nullable=False),
+        sa.Column("connector", Code(), nullable=False),
+        sa.Column("form", Code(), nullable=False, comment="sealed: the whole form somebody signed in with"),
+        sa.Column("config_digest", Code(), server_default="", nullable=False),
+        sa.Column("state", Code(), nullable=False, comment="SHA-256 of what ties the sign-in's end to its beginning; spent: the id"),
+        sa.Column("sealed", Code(), nullable=True, comment="sealed: the grant as JSON; null until somebody has signed in"),
+        sa.Column("lease_until", Instant(), nullable=True, comment="somebody is renewing it"),
+        sa.Column("created_at", Instant(), nullable=False),
+        sa.Column("expires_at", Instant(), nullable=False, comment="of the sign-in that is under way"),
+        sa.Column("created_by", Code(), server_default="", nullable=False),
+        sa.Column("version", sa.BigInteger(), server_default="1", nullable=False),
+        sa.PrimaryKeyConstraint("pk", name=op.f("pk_grants")),
+        sa.UniqueConstraint("id", name=op.f("uq_grants_id")),
+        sa.UniqueConstraint("state", name=op.f("uq_grants_state")),
+    )
+    op.create_table(
         "idempotency_keys",
         sa.Column("scope", Code(), nullable=False, comment="partner or house, method, path, query"),
         sa.Column("key", Code(), nullable=False),
@@ -318,6 +336,20 @@ def upgrade() -> None:
         sa.Column("changed_at", Instant(), nullable=False),
         sa.Column("changed_by", Code(), server_default="", nullable=False),
         sa.PrimaryKeyConstraint("name", name=op.f("pk_modules")),
+    )
+    op.create_table(
+        "remote_connectors",
+        sa.Column("pk", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("id", Code(), nullable=False),
+        sa.Column("name", Code(), nullable=False),
+        sa.Column("url", Code(), nullable=False, comment="sealed: it may hold a secret"),
+        sa.Column("fields", Code(), server_default="[]", nullable=False, comment="its own field list as JSON, as last answered"),
+        sa.Column("created_at", Instant(), nullable=False),
+        sa.Column("created_by", Code(), server_default="", nullable=False),
+        sa.Column("version", sa.BigInteger(), server_default="1", nullable=False),
+        sa.PrimaryKeyConstraint("pk", name=op.f("pk_remote_connectors")),
+        sa.UniqueConstraint("id", name=op.f("uq_remote_connectors_id")),
+        sa.UniqueConstraint("name", name=op.f("uq_remote_connectors_name")),
     )
     op.create_table(
         "timetable",
@@ -438,6 +470,32 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_browser_sessions_expires_at"), ["expires_at"], unique=False)
         batch_op.create_index(batch_op.f("ix_browser_sessions_person"), ["person"], unique=False)
 
+    op.create_table(
+        "connections",
+        sa.Column("pk", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("id", Code(), nullable=False),
+        sa.Column("name", Code(), nullable=False),
+        sa.Column("name_key", Code(), server_default="", nullable=False),
+        sa.Column("description", Code(), server_default="", nullable=False),
+        sa.Column("connector", Code(), nullable=False),
+        sa.Column("config", Code(), server_default="{}", nullable=False, comment="the form as JSON, without its secrets"),
+        sa.Column("secrets", Code(), nullable=True, comment="sealed: the form's secrets as JSON"),
+        sa.Column("config_digest", Code(), server_default="", nullable=False),
+        sa.Column("is_for_everyone", sa.Boolean(), server_default=sa.text("(true)"), nullable=False),
+        sa.Column("is_active", sa.Boolean(), server_default=sa.text("(false)"), nullable=False),
+        sa.Column("priority", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("grant", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("checks", Code(), nullable=True, comment="connectors Tested as JSON: what the last test found"),
+        sa.Column("tested_at", Instant(), nullable=True),
+        sa.Column("created_at", Instant(), nullable=False),
+        sa.Column("changed_at", Instant(), nullable=False),
+        sa.Column("created_by", Code(), server_default="", nullable=False),
+        sa.Column("version", sa.BigInteger(), server_default="1", nullable=False),
+        sa.ForeignKeyConstraint(["grant"], ["grants.pk"], name=op.f("fk_connections_grant")),
+        sa.PrimaryKeyConstraint("pk", name=op.f("pk_connections")),
+        sa.UniqueConstraint("id", name=op.f("uq_connections_id")),
+        sa.UniqueConstraint("name_key", name="one_connection_per_name"),
+    )
     op.create_table(
         "group_members",
         sa.Column("user_group", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -570,6 +628,13 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("partner", name=op.f("pk_catalogue_pulls")),
     )
     op.create_table(
+        "connection_members",
+        sa.Column("connection", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("member", Code(), nullable=False, comment="public id of a user or a group"),
+        sa.ForeignKeyConstraint(["connection"], ["connections.pk"], name=op.f("fk_connection_members_connection")),
+        sa.PrimaryKeyConstraint("connection", "member", name=op.f("pk_connection_members")),
+    )
+    op.create_table(
         "contact_proposals",
         sa.Column("pk", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("id", Code(), nullable=False),
@@ -598,6 +663,49 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("partner", name=op.f("pk_contact_syncs")),
     )
     op.create_table(
+        "field_mappings",
+        sa.Column("pk", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("id", Code(), nullable=False),
+        sa.Column("connection", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("kind", Code(), nullable=False),
+        sa.Column("direction", Code(), nullable=False, comment="in | out"),
+        sa.Column("number", sa.Integer(), nullable=False, comment="1 for the first; the highest holds"),
+        sa.Column("document", Code(), nullable=False, comment="exchange.mapping.Adjustments as JSON"),
+        sa.Column("created_at", Instant(), nullable=False),
+        sa.Column("created_by", Code(), server_default="", nullable=False),
+        sa.ForeignKeyConstraint(["connection"], ["connections.pk"], name=op.f("fk_field_mappings_connection")),
+        sa.PrimaryKeyConstraint("pk", name=op.f("pk_field_mappings")),
+        sa.UniqueConstraint("connection", "kind", "direction", "number", name="one_field_mapping_per_number"),
+        sa.UniqueConstraint("id", name=op.f("uq_field_mappings_id")),
+    )
+    op.create_table(
+        "flows",
+        sa.Column("pk", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("id", Code(), nullable=False),
+        sa.Column("connection", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("other", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("kind", Code(), nullable=False),
+        sa.Column("direction", Code(), nullable=False, comment="in | out"),
+        sa.Column("trigger", Code(), server_default="hand", nullable=False, comment="hand | schedule | event"),
+        sa.Column("every_seconds", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("settings", Code(), server_default="{}", nullable=False, comment="connections.model.FlowSettings as JSON"),
+        sa.Column("is_on", sa.Boolean(), server_default=sa.text("(false)"), nullable=False),
+        sa.Column("run_lease_until", Instant(), nullable=True, comment="a run is under way until then, unless it renews"),
+        sa.Column("run_owner", Code(), server_default="", nullable=False),
+        sa.Column("created_at", Instant(), nullable=False),
+        sa.Column("created_by", Code(), server_default="", nullable=False),
+        sa.Column("version", sa.BigInteger(), server_default="1", nullable=False),
+        sa.ForeignKeyConstraint(["connection"], ["connections.pk"], name=op.f("fk_flows_connection")),
+        sa.ForeignKeyConstraint(["other"], ["connections.pk"], name=op.f("fk_flows_other")),
+        sa.PrimaryKeyConstraint("pk", name=op.f("pk_flows")),
+        sa.UniqueConstraint("id", name=op.f("uq_flows_id")),
+    )
+    with op.batch_alter_table("flows", schema=None) as batch_op:
+        batch_op.create_index("flows_trigger", ["kind", "direction", "trigger"], unique=False)
+        batch_op.create_index(batch_op.f("ix_flows_connection"), ["connection"], unique=False)
+        batch_op.create_index(batch_op.f("ix_flows_other"), ["other"], unique=False)
+
+    op.create_table(
         "inbox_registrations",
         sa.Column("pk", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("id", Code(), nullable=False),
@@ -613,6 +721,39 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("pk", name=op.f("pk_inbox_registrations")),
         sa.UniqueConstraint("id", name=op.f("uq_inbox_registrations_id")),
         sa.UniqueConstraint("partner", name=op.f("uq_inbox_registrations_partner")),
+    )
+    op.create_table(
+        "links",
+        sa.Column("pk", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("connection", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("kind", Code(), nullable=False),
+        sa.Column("ours", Code(), nullable=False, comment="what names it here: a public id, or the document's number"),
+        sa.Column("theirs", Code(), nullable=True, comment="their id; null while nobody knows it"),
+        sa.Column("state", Code(), nullable=False, comment="asked | linked | unknown"),
+        sa.Column("reference", Code(), server_default="", nullable=False),
+        sa.Column(
+            "digest", Code(), server_default="", nullable=False, comment="of what was last taken over, so that the same is not taken twice"
+        ),
+        sa.Column("created_at", Instant(), nullable=False),
+        sa.Column("changed_at", Instant(), nullable=False),
+        sa.ForeignKeyConstraint(["connection"], ["connections.pk"], name=op.f("fk_links_connection")),
+        sa.PrimaryKeyConstraint("pk", name=op.f("pk_links")),
+        sa.UniqueConstraint("connection", "kind", "ours", name="one_link_per_record_of_ours"),
+        sa.UniqueConstraint("connection", "kind", "theirs", name="one_link_per_record_of_theirs"),
+    )
+    with op.batch_alter_table("links", schema=None) as batch_op:
+        batch_op.create_index("links_ours", ["ours", "kind"], unique=False)
+
+    op.create_table(
+        "list_entries",
+        sa.Column("connection", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("list", Code(), nullable=False),
+        sa.Column("direction", Code(), nullable=False, comment="in: theirs to ours, out: ours to theirs"),
+        sa.Column("source", Code(), nullable=False),
+        sa.Column("target", Code(), nullable=False),
+        sa.Column("title", Code(), server_default="", nullable=False),
+        sa.ForeignKeyConstraint(["connection"], ["connections.pk"], name=op.f("fk_list_entries_connection")),
+        sa.PrimaryKeyConstraint("connection", "list", "direction", "source", name=op.f("pk_list_entries")),
     )
     op.create_table(
         "mappings",
@@ -816,6 +957,23 @@ def upgrade() -> None:
         batch_op.create_index("sales_orders_validation", ["validation", "pk"], unique=False)
 
     op.create_table(
+        "shelf",
+        sa.Column("pk", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("connection", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("kind", Code(), nullable=False),
+        sa.Column("number", Code(), nullable=False),
+        sa.Column("document", Code(), nullable=False, comment="one of our documents as JSON"),
+        sa.Column("position", sa.BigInteger(), nullable=False, comment="place in the order of changes"),
+        sa.Column("changed_at", Instant(), nullable=False),
+        sa.ForeignKeyConstraint(["connection"], ["connections.pk"], name=op.f("fk_shelf_connection")),
+        sa.PrimaryKeyConstraint("pk", name=op.f("pk_shelf")),
+        sa.UniqueConstraint("connection", "kind", "number", name="one_shelved_document_per_number"),
+    )
+    with op.batch_alter_table("shelf", schema=None) as batch_op:
+        batch_op.create_index("shelf_kind", ["kind", "position"], unique=False)
+        batch_op.create_index("shelf_number", ["number", "kind"], unique=False)
+
+    op.create_table(
         "supplier_articles",
         sa.Column("pk", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("partner", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -949,6 +1107,42 @@ def upgrade() -> None:
     with op.batch_alter_table("export_orders", schema=None) as batch_op:
         batch_op.create_index("export_orders_delivery", ["delivery"], unique=False)
         batch_op.create_index(batch_op.f("ix_export_orders_order"), ["order"], unique=False)
+
+    op.create_table(
+        "flow_cursors",
+        sa.Column("flow", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("since", Instant(), nullable=True, comment="their clock at the beginning of the last whole reading"),
+        sa.Column("position", Code(), server_default="", nullable=False, comment="place in our own books"),
+        sa.Column("changed_at", Instant(), nullable=False),
+        sa.ForeignKeyConstraint(["flow"], ["flows.pk"], name=op.f("fk_flow_cursors_flow")),
+        sa.PrimaryKeyConstraint("flow", name=op.f("pk_flow_cursors")),
+    )
+    op.create_table(
+        "flow_runs",
+        sa.Column("pk", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("id", Code(), nullable=False),
+        sa.Column("flow", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("state", Code(), nullable=False, comment="running | done | waiting | failed"),
+        sa.Column("trigger", Code(), nullable=False),
+        sa.Column("actor", Code(), server_default="", nullable=False),
+        sa.Column("started_at", Instant(), nullable=False),
+        sa.Column("ended_at", Instant(), nullable=True),
+        sa.Column("read", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("created", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("updated", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("unchanged", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("skipped", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("refused", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("unknown", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("code", Code(), server_default="", nullable=False),
+        sa.Column("reason", Code(), server_default="", nullable=False),
+        sa.Column("trace_id", Code(), server_default="", nullable=False),
+        sa.ForeignKeyConstraint(["flow"], ["flows.pk"], name=op.f("fk_flow_runs_flow")),
+        sa.PrimaryKeyConstraint("pk", name=op.f("pk_flow_runs")),
+        sa.UniqueConstraint("id", name=op.f("uq_flow_runs_id")),
+    )
+    with op.batch_alter_table("flow_runs", schema=None) as batch_op:
+        batch_op.create_index("flow_runs_flow", ["flow", "pk"], unique=False)
 
     op.create_table(
         "inbox_messages",
@@ -1115,6 +1309,23 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_purchase_receipts_order"), ["order"], unique=False)
 
     op.create_table(
+        "run_records",
+        sa.Column("pk", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("id", Code(), nullable=False),
+        sa.Column("run", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("number", Code(), nullable=False, comment="the document's, as far as it could be read"),
+        sa.Column("outcome", Code(), nullable=False, comment="refused | unknown"),
+        sa.Column("issues", Code(), nullable=False, comment="list of documents.Issue as JSON"),
+        sa.Column("source", Code(), nullable=True, comment="what was to be taken, cut; null once dropped"),
+        sa.Column("settled_at", Instant(), nullable=True),
+        sa.ForeignKeyConstraint(["run"], ["flow_runs.pk"], name=op.f("fk_run_records_run")),
+        sa.PrimaryKeyConstraint("pk", name=op.f("pk_run_records")),
+        sa.UniqueConstraint("id", name=op.f("uq_run_records_id")),
+    )
+    with op.batch_alter_table("run_records", schema=None) as batch_op:
+        batch_op.create_index("run_records_run", ["run", "pk"], unique=False)
+
+    op.create_table(
         "purchase_receipt_lines",
         sa.Column("receipt", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("position", sa.Integer(), nullable=False),
@@ -1128,6 +1339,10 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.drop_table("purchase_receipt_lines")
+    with op.batch_alter_table("run_records", schema=None) as batch_op:
+        batch_op.drop_index("run_records_run")
+
+    op.drop_table("run_records")
     with op.batch_alter_table("purchase_receipts", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_purchase_receipts_order"))
 
@@ -1158,6 +1373,11 @@ def downgrade() -> None:
         batch_op.drop_index("inbox_messages_at")
 
     op.drop_table("inbox_messages")
+    with op.batch_alter_table("flow_runs", schema=None) as batch_op:
+        batch_op.drop_index("flow_runs_flow")
+
+    op.drop_table("flow_runs")
+    op.drop_table("flow_cursors")
     with op.batch_alter_table("export_orders", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_export_orders_order"))
         batch_op.drop_index("export_orders_delivery")
@@ -1190,6 +1410,11 @@ def downgrade() -> None:
         batch_op.drop_index("supplier_articles_gtin")
 
     op.drop_table("supplier_articles")
+    with op.batch_alter_table("shelf", schema=None) as batch_op:
+        batch_op.drop_index("shelf_number")
+        batch_op.drop_index("shelf_kind")
+
+    op.drop_table("shelf")
     with op.batch_alter_table("sales_orders", schema=None) as batch_op:
         batch_op.drop_index("sales_orders_validation")
         batch_op.drop_index("sales_orders_partner")
@@ -1236,12 +1461,25 @@ def downgrade() -> None:
         )
 
     op.drop_table("mappings")
+    op.drop_table("list_entries")
+    with op.batch_alter_table("links", schema=None) as batch_op:
+        batch_op.drop_index("links_ours")
+
+    op.drop_table("links")
     op.drop_table("inbox_registrations")
+    with op.batch_alter_table("flows", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_flows_other"))
+        batch_op.drop_index(batch_op.f("ix_flows_connection"))
+        batch_op.drop_index("flows_trigger")
+
+    op.drop_table("flows")
+    op.drop_table("field_mappings")
     op.drop_table("contact_syncs")
     with op.batch_alter_table("contact_proposals", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_contact_proposals_contact"))
 
     op.drop_table("contact_proposals")
+    op.drop_table("connection_members")
     op.drop_table("catalogue_pulls")
     op.drop_table("article_offers")
     with op.batch_alter_table("agreed_prices", schema=None) as batch_op:
@@ -1262,6 +1500,7 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_group_members_person"))
 
     op.drop_table("group_members")
+    op.drop_table("connections")
     with op.batch_alter_table("browser_sessions", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_browser_sessions_person"))
         batch_op.drop_index(batch_op.f("ix_browser_sessions_expires_at"))
@@ -1284,6 +1523,7 @@ def downgrade() -> None:
         batch_op.drop_index("timetable_due")
 
     op.drop_table("timetable")
+    op.drop_table("remote_connectors")
     op.drop_table("modules")
     op.drop_table("log_readers")
     with op.batch_alter_table("log_entries", schema=None) as batch_op:
@@ -1302,6 +1542,7 @@ def downgrade() -> None:
         batch_op.drop_index("idempotency_keys_created_at")
 
     op.drop_table("idempotency_keys")
+    op.drop_table("grants")
     op.drop_table("exports")
     with op.batch_alter_table("deliveries", schema=None) as batch_op:
         batch_op.drop_index(

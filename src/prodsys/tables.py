@@ -953,6 +953,195 @@ attachment_uses = Table(
     Column("order", Code, primary_key=True, comment="id of the order that names it, ours or theirs"),
 )
 
+connections = Table(
+    "connections",
+    metadata,
+    _key(),
+    _id(),
+    Column("name", Code, nullable=False),
+    _text("name_key"),
+    _text("description"),
+    Column("connector", Code, nullable=False),
+    Column("config", Code, nullable=False, server_default="{}", comment="the form as JSON, without its secrets"),
+    Column("secrets", Code, comment="sealed: the form's secrets as JSON"),
+    _text("config_digest"),
+    Column("is_for_everyone", Boolean, nullable=False, server_default=text("true")),
+    _flag("is_active"),
+    _count("priority"),
+    _to("grant", "grants", nullable=True),
+    Column("checks", Code, comment="connectors Tested as JSON: what the last test found"),
+    Column("tested_at", Instant),
+    Column("created_at", Instant, nullable=False),
+    Column("changed_at", Instant, nullable=False),
+    _text("created_by"),
+    _count("version", 1),
+    UniqueConstraint("name_key", name="one_connection_per_name"),
+)
+
+connection_members = Table(
+    "connection_members",
+    metadata,
+    Column("connection", _Key, ForeignKey("connections.pk"), primary_key=True),
+    Column("member", Code, primary_key=True, comment="public id of a user or a group"),
+)
+
+grants = Table(
+    "grants",
+    metadata,
+    _key(),
+    _id(),
+    Column("connector", Code, nullable=False),
+    Column("form", Code, nullable=False, comment="sealed: the whole form somebody signed in with"),
+    _text("config_digest"),
+    Column("state", Code, nullable=False, unique=True, comment="SHA-256 of what ties the sign-in's end to its beginning; spent: the id"),
+    Column("sealed", Code, comment="sealed: the grant as JSON; null until somebody has signed in"),
+    Column("lease_until", Instant, comment="somebody is renewing it"),
+    Column("created_at", Instant, nullable=False),
+    Column("expires_at", Instant, nullable=False, comment="of the sign-in that is under way"),
+    _text("created_by"),
+    _count("version", 1),
+)
+
+remote_connectors = Table(
+    "remote_connectors",
+    metadata,
+    _key(),
+    _id(),
+    Column("name", Code, nullable=False, unique=True),
+    Column("url", Code, nullable=False, comment="sealed: it may hold a secret"),
+    Column("fields", Code, nullable=False, server_default="[]", comment="its own field list as JSON, as last answered"),
+    Column("created_at", Instant, nullable=False),
+    _text("created_by"),
+    _count("version", 1),
+)
+
+field_mappings = Table(
+    "field_mappings",
+    metadata,
+    _key(),
+    _id(),
+    _to("connection", "connections"),
+    Column("kind", Code, nullable=False),
+    Column("direction", Code, nullable=False, comment="in | out"),
+    Column("number", Integer, nullable=False, comment="1 for the first; the highest holds"),
+    Column("document", Code, nullable=False, comment="exchange.mapping.Adjustments as JSON"),
+    Column("created_at", Instant, nullable=False),
+    _text("created_by"),
+    UniqueConstraint("connection", "kind", "direction", "number", name="one_field_mapping_per_number"),
+)
+
+list_entries = Table(
+    "list_entries",
+    metadata,
+    Column("connection", _Key, ForeignKey("connections.pk"), primary_key=True),
+    Column("list", Code, primary_key=True),
+    Column("direction", Code, primary_key=True, comment="in: theirs to ours, out: ours to theirs"),
+    Column("source", Code, primary_key=True),
+    Column("target", Code, nullable=False),
+    _text("title"),
+)
+
+flows = Table(
+    "flows",
+    metadata,
+    _key(),
+    _id(),
+    _to("connection", "connections", index=True),
+    _to("other", "connections", nullable=True, index=True),
+    Column("kind", Code, nullable=False),
+    Column("direction", Code, nullable=False, comment="in | out"),
+    Column("trigger", Code, nullable=False, server_default="hand", comment="hand | schedule | event"),
+    _count("every_seconds"),
+    Column("settings", Code, nullable=False, server_default="{}", comment="connections.model.FlowSettings as JSON"),
+    _flag("is_on"),
+    Column("run_lease_until", Instant, comment="a run is under way until then, unless it renews"),
+    _text("run_owner"),
+    Column("created_at", Instant, nullable=False),
+    _text("created_by"),
+    _count("version", 1),
+    Index("flows_trigger", "kind", "direction", "trigger"),
+)
+
+flow_cursors = Table(
+    "flow_cursors",
+    metadata,
+    Column("flow", _Key, ForeignKey("flows.pk"), primary_key=True),
+    Column("since", Instant, comment="their clock at the beginning of the last whole reading"),
+    Column("position", Code, nullable=False, server_default="", comment="place in our own books"),
+    Column("changed_at", Instant, nullable=False),
+)
+
+flow_runs = Table(
+    "flow_runs",
+    metadata,
+    _key(),
+    _id(),
+    _to("flow", "flows"),
+    Column("state", Code, nullable=False, comment="running | done | waiting | failed"),
+    Column("trigger", Code, nullable=False),
+    _text("actor"),
+    Column("started_at", Instant, nullable=False),
+    Column("ended_at", Instant),
+    _count("read"),
+    _count("created"),
+    _count("updated"),
+    _count("unchanged"),
+    _count("skipped"),
+    _count("refused"),
+    _count("unknown"),
+    _text("code"),
+    _text("reason"),
+    _text("trace_id"),
+    Index("flow_runs_flow", "flow", "pk"),
+)
+
+run_records = Table(
+    "run_records",
+    metadata,
+    _key(),
+    _id(),
+    _to("run", "flow_runs"),
+    Column("number", Code, nullable=False, comment="the document's, as far as it could be read"),
+    Column("outcome", Code, nullable=False, comment="refused | unknown"),
+    Column("issues", Code, nullable=False, comment="list of documents.Issue as JSON"),
+    Column("source", Code, comment="what was to be taken, cut; null once dropped"),
+    Column("settled_at", Instant),
+    Index("run_records_run", "run", "pk"),
+)
+
+links = Table(
+    "links",
+    metadata,
+    _key(),
+    _to("connection", "connections"),
+    Column("kind", Code, nullable=False),
+    Column("ours", Code, nullable=False, comment="what names it here: a public id, or the document's number"),
+    Column("theirs", Code, comment="their id; null while nobody knows it"),
+    Column("state", Code, nullable=False, comment="asked | linked | unknown"),
+    _text("reference"),
+    Column("digest", Code, nullable=False, server_default="", comment="of what was last taken over, so that the same is not taken twice"),
+    Column("created_at", Instant, nullable=False),
+    Column("changed_at", Instant, nullable=False),
+    UniqueConstraint("connection", "kind", "ours", name="one_link_per_record_of_ours"),
+    UniqueConstraint("connection", "kind", "theirs", name="one_link_per_record_of_theirs"),
+    Index("links_ours", "ours", "kind"),
+)
+
+shelf = Table(
+    "shelf",
+    metadata,
+    _key(),
+    _to("connection", "connections"),
+    Column("kind", Code, nullable=False),
+    Column("number", Code, nullable=False),
+    Column("document", Code, nullable=False, comment="one of our documents as JSON"),
+    Column("position", BigInteger, nullable=False, comment="place in the order of changes"),
+    Column("changed_at", Instant, nullable=False),
+    UniqueConstraint("connection", "kind", "number", name="one_shelved_document_per_number"),
+    Index("shelf_kind", "kind", "position"),
+    Index("shelf_number", "number", "kind"),
+)
+
 changes = Table(
     "changes",
     metadata,

@@ -76,6 +76,14 @@ class Dead(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
 
 
+class Standing(msgspec.Struct, frozen=True, kw_only=True):
+    """How much is promised and not yet delivered, and how long the oldest of it is late."""
+
+    waiting: int
+    oldest_due: dt.datetime | None
+    lanes_closed: int
+
+
 class LaneTurn(msgspec.Struct, frozen=True, kw_only=True):
     """A lane changed its state, which somebody should hear once."""
 
@@ -179,6 +187,16 @@ _next_due = hot(select(func.min(_next_in_lane).label("at")).select_from(lanes))
 # A paused lane with nothing to send is not probed, so its probe is nothing to wake up for.
 _next_probe = hot(
     select(func.min(lanes.c.probe_at).label("at")).where(lanes.c.state != "open", lanes.c.probe_at > _later, exists().where(*_ready_here))
+)
+_standing = hot(
+    select(
+        select(func.count()).select_from(deliveries).where(deliveries.c.state.in_(["ready", "leased"])).scalar_subquery().label("waiting"),
+        select(func.min(deliveries.c.run_at))
+        .where(deliveries.c.state == "ready", deliveries.c.run_at <= _later)
+        .scalar_subquery()
+        .label("oldest_due"),
+        select(func.count()).select_from(lanes).where(lanes.c.state != "open").scalar_subquery().label("lanes_closed"),
+    )
 )
 _ids = hot(select(deliveries.c.dedup, deliveries.c.id).where(in_texts(deliveries.c.dedup, "dedups")))
 _waiting = hot(
@@ -324,6 +342,12 @@ def probe_soon(tx: Tx, lane: str) -> None:
     """Let a waiting lane be tried at once: an admin has just mended something."""
     tx.execute(update(lanes).where(lanes.c.lane == lane, lanes.c.state != "open").values(probe_at=now(), probes=0))
     signal(tx, "outbox")
+
+
+def standing(tx: Tx) -> Standing:
+    """How things stand, for whoever watches from outside."""
+    row = _standing.one(tx, {"now": now()})
+    return Standing(waiting=row.waiting, oldest_due=row.oldest_due, lanes_closed=row.lanes_closed)
 
 
 def lanes_to_tell(tx: Tx) -> list[LaneTurn]:

@@ -21,7 +21,10 @@ from prodsys import app, tables
 from prodsys.alerts import actions as alerts
 from prodsys.kit.clock import now
 from prodsys.kit.web import write_openapi
+from prodsys.scopes import CONSOLE
 from prodsys.upkeep import upgrade
+from prodsys.users import actions as users
+from prodsys.users import store as people
 from prodsys.webhooks import model as webhooks
 from tests.rooms.mailbox import mail_server
 from tests.stories.company import FJORD, NORDLYS, Company, running
@@ -232,8 +235,42 @@ async def _our_own_house(r: Recorder, fjord: Company) -> None:
     await r.ask(fjord, "DELETE", "/subscriptions/{id}", id=listens["id"])
     await r.ask(fjord, "POST", "/alerts/test-mail", body={"to": ola["email"]})
     await r.ask(fjord, "GET", "/users", query={"limit": 10})
+    await _people(r, fjord, ola)
     signed_in = await r.read(fjord, "POST", "/sessions", token=None, body={name: person[name] for name in ("email", "password")})
+    await _own_account(r, fjord, person, signed_in["token"])
+    signed_in = await r.read(fjord, "POST", "/sessions", token=None, body={"email": person["email"], "password": person["password"] + "!"})
     await r.ask(fjord, "DELETE", "/sessions/current", token=signed_in["token"])
+
+
+async def _people(r: Recorder, fjord: Company, ola: dict[str, Any]) -> None:
+    read = await r.ask(fjord, "GET", "/users/{id}", id=ola["id"])
+    patch = {"name": "Ola F. Fjord", "language": "nb"}
+    await r.ask(fjord, "PATCH", "/users/{id}", id=ola["id"], headers={"If-Match": read.headers["etag"]}, body=patch)
+    desk = await r.read(fjord, "POST", "/groups", body={"name": "Order desk", "role": "seller"})
+    await r.ask(fjord, "GET", "/groups")
+    read = await r.ask(fjord, "GET", "/groups/{id}", id=desk["id"])
+    await r.ask(fjord, "PATCH", "/groups/{id}", id=desk["id"], headers={"If-Match": read.headers["etag"]}, body={"scopes": ["Tokens:Read"]})
+    await r.ask(fjord, "PUT", "/groups/{id}/members/{user}", id=desk["id"], user=ola["id"])
+    await r.ask(fjord, "DELETE", "/groups/{id}/members/{user}", id=desk["id"], user=ola["id"])
+    invited = {"email": "kari@fjord.example", "name": "Kari Fjord", "groups": [desk["id"]], "language": "nb"}
+    kari = (await r.read(fjord, "POST", "/users/invitations", body=invited))["user"]
+    await r.ask(fjord, "POST", "/users/{id}/link", id=kari["id"])
+    await r.ask(fjord, "POST", "/passwords/forgotten", token=None, body={"email": "nobody@fjord.example"})
+    code = await fjord.db.write(users.new_link, CONSOLE, kari["id"])
+    await r.ask(fjord, "POST", "/passwords", token=None, body={"code": code.code, "password": "a long and easy sentence"})
+    await r.ask(fjord, "DELETE", "/groups/{id}", id=desk["id"])
+
+
+async def _own_account(r: Recorder, fjord: Company, person: dict[str, Any], token: str) -> None:
+    await r.ask(fjord, "GET", "/me", token=token)
+    await r.ask(fjord, "PATCH", "/me", token=token, body={"language": "nb", "theme": "dark"})
+    known = await fjord.db.read(people.by_email, str(person["email"]))
+    assert known is not None
+    browser = await fjord.db.write(users.open_session, known, address="203.0.113.7", user_agent="Firefox/131.0 Linux")
+    await r.ask(fjord, "GET", "/sessions", token=token)
+    await r.ask(fjord, "DELETE", "/sessions/{id}", token=token, id=browser.id)
+    changed = {"current": person["password"], "password": str(person["password"]) + "!"}
+    await r.ask(fjord, "PUT", "/me/password", token=token, body=changed)
 
 
 async def _connect(r: Recorder, fjord: Company, nordlys: Company) -> tuple[str, str]:

@@ -60,6 +60,7 @@ NEEDS_NONE = {
     "say_to_supplier": _OF_TRADE,
     "send_test_mail": _ASKS,
     "settle_partner_cards": "what it writes into a contact is that contact's change",
+    "end_session": "a sign-in is an event of the integration logs",
     "sign_out": "a sign-in is an event of the integration logs",
     "sync_partner_cards": "what it writes into a contact is that contact's change",
     "take_back_answer": _OF_TRADE,

@@ -38,13 +38,16 @@ PUBLIC_URL = "https://fjord.example"
 class Company:
     """One company's doors, and what stands behind them."""
 
-    def __init__(self, app: Any, db: Database, guard: Guard, switchboard: Switchboard, vault: Vault, sessions: Sessions) -> None:
+    def __init__(
+        self, app: Any, db: Database, guard: Guard, switchboard: Switchboard, vault: Vault, sessions: Sessions, browsers: Browsers
+    ) -> None:
         self.app = app
         self.db = db
         self.guard = guard
         self.switchboard = switchboard
         self.vault = vault
         self.sessions = sessions
+        self.browsers = browsers
 
     def caller(self, token: str | None = None, address: str = ADDRESS) -> httpx2.AsyncClient:
         """Somebody who calls from an address, with a token or without."""
@@ -138,7 +141,7 @@ async def company_of(
         log_access=False,
     )
     try:
-        yield Company(app, db, guard, switchboard, vault, sessions)
+        yield Company(app, db, guard, switchboard, vault, sessions, browsers)
     finally:
         guard.close()
         browsers.close()

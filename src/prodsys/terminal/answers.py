@@ -1,5 +1,7 @@
 """What the command line answers that no room already has a word for."""
 
+import datetime as dt
+
 import msgspec
 
 
@@ -28,3 +30,13 @@ class Migrated(msgspec.Struct, frozen=True, kw_only=True):
     before: str
     after: str
     copy: str | None
+
+
+class HandedLink(msgspec.Struct, frozen=True, kw_only=True):
+    """How a person comes to choose a password: by mail, or by a link to hand over. Without a public address it is only a path."""
+
+    email: str
+    link: str
+    is_mailed: bool
+    trouble: str
+    expires_at: dt.datetime

@@ -37,7 +37,9 @@ LEAVING_SECONDS = 5
 @click.option("--postcode", default="")
 @click.option("--city", default="")
 @click.option("--country", default="", help="Two letters, as NO.")
-@click.option("--admin", required=True, help="E-mail of the first person who may sign in; may do everything.")
+@click.option(
+    "--admin", default="", help="E-mail of the first person who may sign in; may do everything. Without it the server prints a code."
+)
 @click.option("--password-stdin", is_flag=True, help="Take the admin's password, of at least 12 characters, from standard input.")
 @say.as_json
 def init(
@@ -60,15 +62,13 @@ def init(
     from prodsys.company import actions as company
     from prodsys.documents import Address, Party
     from prodsys.kit.db import Tx
-    from prodsys.scopes import CONSOLE, Scope
     from prodsys.terminal.answers import Begun
     from prodsys.upkeep import upgrade
     from prodsys.users import actions as users
-    from prodsys.users import passwords
+    from prodsys.users import model, passwords
 
     known = settings.load()
-    password = say.secret("password", from_stdin=password_stdin, twice=True)
-    hashed = passwords.hashed(password)
+    hashed = passwords.hashed(say.secret("password", from_stdin=password_stdin, twice=True)) if admin else ""
     card = Party(
         name=name,
         organisation_number=organisation_number,
@@ -87,8 +87,9 @@ def init(
             raise errors.AlreadyExists(
                 f"{known.home} holds the instance of {ours.name} already; PRODSYS_HOME names another folder."
             ) from None
-        person = users.create(tx, CONSOLE, email=admin, name=admin.partition("@")[0], password=hashed, scopes=frozenset(Scope))
-        return begun, person
+        if admin:
+            users.begin(tx, email=admin, name=admin.partition("@")[0], password=hashed)
+        return begun
 
     async def story(instance: app.Instance) -> Any:
         return await instance.db.write(begin)
@@ -97,13 +98,15 @@ def init(
         with _alone(known):
             upgrade.upgrade(known.url)
     guest.ready()
-    begun, person = guest.visit(story, settings=known)
+    begun = guest.visit(story, settings=known)
     home = Path(known.home).absolute()
     say.answer(
-        Begun(company=begun.name, epoch=begun.epoch, admin=person.email, home=str(home)),
+        Begun(company=begun.name, epoch=begun.epoch, admin=model.email_key(admin) if admin else "", home=str(home)),
         lambda: [
             f"{begun.name} has its instance in {home}.",
-            f"{person.email} may sign in and do everything.",
+            f"{admin} may sign in and do everything."
+            if admin
+            else "Nobody may sign in yet: prodsys serve prints a code for the first admin.",
             "Next: prodsys module on prodsys-to-prodsys, prodsys articles import FILE, prodsys serve",
         ],
     )
@@ -281,8 +284,11 @@ def _listen(host: str, port: int) -> socket.socket:
 async def _introduce(instance: Any, listening: socket.socket, *, is_tls: bool) -> None:
     from prodsys import __version__
     from prodsys.company import store as company
+    from prodsys.users import actions as users
+    from prodsys.users import model
 
     ours = await instance.db.read(company.card)
+    code = await instance.db.write(users.first_admin_code)
     host, port = listening.getsockname()[:2]
     address = f"{'https' if is_tls else 'http'}://{f'[{host}]' if ':' in host else host}:{port}"
     public, home = instance.settings.public_url, instance.db.path.parent if instance.db.dialect == "sqlite" else "its server"
@@ -291,5 +297,7 @@ async def _introduce(instance: Any, listening: socket.socket, *, is_tls: bool) -
     click.echo(f"  public      {public or 'not set: PRODSYS_PUBLIC_URL says how partners reach us'}")
     click.echo(f"  API         {address}/api/v1   contract {address}/api/openapi.json")
     click.echo(f"  database    {instance.db.dialect} in {home}")
+    if code is not None:
+        click.echo(f"  first admin {public or address}{model.PATHS[code.kind]}   code {code.code}   good for one hour, once")
     click.echo("Ctrl-C stops it.")
     sys.stdout.flush()

@@ -73,7 +73,7 @@ async def export_person(data: JSONBody[OnePerson], caller: NamedDependency[Calle
     status_code=200,
     operation_id="erase_person",
     summary="Erase a person's name, e-mail and phone",
-    responses=answers(errors.NotFound, errors.WrongState),
+    responses=answers(errors.NotFound, errors.WrongState, errors.LastAdmin),
     tags=["operation"],
     **allows(Scope.USERS_WRITE),
 )

@@ -17,6 +17,7 @@ from prodsys.tokens.actions import sign_out_everywhere
 from prodsys.upkeep import store
 from prodsys.upkeep.store import Place
 from prodsys.users import store as users
+from prodsys.users.actions import close_account
 from prodsys.users.model import must_carry
 
 ERASED = "erased"
@@ -88,8 +89,8 @@ def erase(tx: Tx, caller: Caller, email: str) -> Erased:
     Orders stay, with their numbers, lines and amounts. Their digests stay as first taken, of the document with the person in it: they are
     what a repeat of the order is recognised by. What is being delivered at this moment is left alone; its bytes go by themselves within
     14 days, and used Idempotency-Keys within 72 hours. Backups made before still hold the person. The log says that somebody was erased,
-    not who. Raises NotFound when nothing is held, WrongState for the caller's own account when it is the last, ScopeNotYours for the
-    account of somebody who may do more.
+    not who. Raises NotFound when nothing is held, WrongState for the caller's own account when it is the last, LastAdmin for the last
+    one who may do everything, ScopeNotYours for the account of somebody who may do more.
     """
     known, places = _look(tx, email)
     user = store.account(tx, known.email)
@@ -109,6 +110,7 @@ def erase(tx: Tx, caller: Caller, email: str) -> Erased:
             changed += 1
     if user is not None:
         sign_out_everywhere(tx, user.pk)
+        close_account(tx, user.pk)
         store.close_account(tx, user.pk, user.id)
     store.forget_key(tx, known.email)
     actor = ERASED if caller.name in known.names else caller.name

@@ -106,6 +106,7 @@ def ask_reset(tx: Tx, email: str, address: str) -> Code | None:
     person = store.by_email(tx, model.email_key(email))
     if person is None or not person.is_active:
         return None
+    store.hold_person(tx, person.pk)
     kind: Kind = "invitation" if person.password == NO_PASSWORD else "reset"
     if store.has_code_since(tx, person.pk, kind, now() - _LETTER_EVERY):
         return None
@@ -290,7 +291,11 @@ def open_session(
 
 def sign_out(tx: Tx, cookie: str) -> None:
     """End the session of a browser; an ended one stays so."""
-    store.end_session_with(tx, model.digest(cookie))
+    ended = store.browser(tx, model.digest(cookie))
+    if ended is None:
+        return
+    store.end_session(tx, ended.id, ended.person)
+    tell(tx, Entry(code="user.signed_out", message=f"{ended.email} signed out.", subject=ended.user, actor=ended.email))
     signal(tx, TOPIC)
 
 
@@ -298,13 +303,14 @@ def end_session(tx: Tx, person: int, id: str) -> None:
     """End one of a person's browser sessions. Raises NotFound."""
     if not store.end_session(tx, id, person):
         raise errors.NotFound
-    signal(tx, TOPIC)
+    _tell_end(tx, person, "another browser")
 
 
 def end_other_sessions(tx: Tx, person: int, keep: str) -> int:
     """End all browser sessions of a person but the one with this id; how many there were."""
     ended = store.end_sessions(tx, person, keep)
-    signal(tx, TOPIC)
+    if ended:
+        _tell_end(tx, person, f"{ended} other browser{'s' if ended > 1 else ''}")
     return ended
 
 
@@ -459,6 +465,12 @@ def _note_sign_in(tx: Tx, person: Person, address: str, browser: str) -> None:
     where = f" with {browser}" if browser else ""
     message = f"{person.email} signed in from {address or 'an unknown address'}{where}."
     tell(tx, Entry(code="user.signed_in", message=message, subject=person.id, actor=person.email))
+
+
+def _tell_end(tx: Tx, person: int, what: str) -> None:
+    who = me(tx, person)
+    tell(tx, Entry(code="user.signed_out", message=f"{who.email} signed out of {what}.", subject=who.id, actor=who.email))
+    signal(tx, TOPIC)
 
 
 def _keep_an_admin(tx: Tx, had_admin: bool) -> None:

@@ -318,10 +318,9 @@ async def add_group_member(
     caller: NamedDependency[Caller],
     db: NamedDependency[Database],
     sessions: NamedDependency[Sessions],
-) -> Response[Group]:
+) -> Group:
     """Put a person into a group; a repeat changes nothing."""
-    group = await db.write(actions.add_member, caller, id, user, sessions)
-    return Reply(group, headers={"ETag": model.group_tag(group)})
+    return await db.write(actions.add_member, caller, id, user, sessions)
 
 
 @delete(
@@ -349,10 +348,9 @@ async def get_me(caller: NamedDependency[Caller], db: NamedDependency[Database],
 
 
 @patch("/me", operation_id="change_me", responses=answers(errors.NotFound), **allows(AnyToken.ANY, "house"))
-async def change_me(data: JSONBody[Preferences], caller: NamedDependency[Caller], db: NamedDependency[Database]) -> Response[User]:
+async def change_me(data: JSONBody[Preferences], caller: NamedDependency[Caller], db: NamedDependency[Database]) -> User:
     """Choose one's own name, language, theme, and whether single keys do something on pages."""
-    user = await db.write(actions.set_preferences, caller.person, data)
-    return Reply(user, headers={"ETag": model.tag(user)})
+    return await db.write(actions.set_preferences, caller.person, data)
 
 
 @put(
@@ -431,7 +429,7 @@ async def end_session(id: FromPath[str], caller: NamedDependency[Caller], db: Na
 @post(
     "/passwords/forgotten",
     operation_id="forget_password",
-    status_code=202,
+    status_code=204,
     responses=answers(errors.TooManyRequests),
     **public(),
 )

@@ -28,10 +28,13 @@ class Attempts:
 
     def password(self, scope: Any, address: str, email: str, person: Person | None) -> None:
         """Count a try with a password. Raises TooManyRequests."""
+        # First, so that one address alone cannot use up what the account has from everywhere.
+        charge(scope, self._of_both, f"{address} {email}")
+        told = scope["quota"]
+        charge(scope, self._of_address, address)
         if person is None or not address or person.signed_in_from != address:
             charge(scope, self._of_account, email)
-        charge(scope, self._of_address, address)
-        charge(scope, self._of_both, f"{address} {email}")
+        scope["quota"] = told
 
     def code(self, scope: Any, address: str) -> None:
         """Count a try with a one-time code: ten at once, then every six seconds. Raises TooManyRequests."""

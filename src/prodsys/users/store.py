@@ -228,6 +228,11 @@ def hold_people(tx: Tx) -> None:
     tx.execute(select(users.c.pk).where(users.c.is_active).order_by(users.c.pk).with_for_update()).all()
 
 
+def hold_person(tx: Tx, key: int) -> None:
+    """Hold one person until the end of this unit."""
+    tx.execute(select(users.c.pk).where(users.c.pk == key).with_for_update()).all()
+
+
 def has_admin(tx: Tx) -> bool:
     """Whether somebody may sign in who may do everything."""
     people = tx.execute(select(users.c.pk).where(users.c.is_active, users.c.password != NO_PASSWORD)).scalars()

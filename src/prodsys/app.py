@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 from litestar import Litestar, Response, Router, get
 from litestar.di import NamedDependency, Provide
+from litestar.exceptions import HTTPException
 from litestar.openapi import ResponseSpec
 
 import prodsys
@@ -40,7 +41,7 @@ from prodsys.kit.web import Limiter, Reply, openapi_config, purge, web_app
 from prodsys.logs import api as logs_api
 from prodsys.modules import api as modules_api
 from prodsys.modules.store import Switchboard
-from prodsys.pages.door import PageDoor
+from prodsys.pages.door import PageDoor, no_such_page
 from prodsys.pages.site import pages
 from prodsys.partners import actions as partners
 from prodsys.partners import api as partners_api
@@ -137,6 +138,7 @@ def create_app(instance: Instance) -> Litestar:
         openapi=openapi_config("ProdSys Exchange", prodsys.__version__, DESCRIPTION),
         examples=_examples,
         log_access=settings.access_log,
+        answers_to={HTTPException: no_such_page},
         guards=[guard],
         plugins=[RawOrders()],
         dependencies={name: _always(value) for name, value in known.items()},

@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import os
 import re
+import sys
 import tempfile
 from pathlib import Path
 
@@ -47,16 +48,13 @@ async def photograph(wanted: argparse.Namespace) -> None:
             for path in wanted.paths:
                 at = re.sub(r"\{(\w+)\}", lambda word: str(rows[word[1]]["id"]), path)
                 answer = await person.page.goto(at)
-                name = f"{re.sub(r'[^a-z0-9]+', '-', path.lower()).strip('-') or 'home'}-{wanted.theme}-{wanted.language[:2]}-{wanted.width}.png"
+                word = re.sub(r"[^a-z0-9]+", "-", path.lower()).strip("-") or "home"
+                name = f"{word}-{wanted.theme}-{wanted.language[:2]}-{wanted.width}.png"
                 await person.page.screenshot(path=SHOTS / name, full_page=True)
-                print(
-                    SHOTS / name,
-                    answer.status if answer else "",
-                    f"overflow {await person.overflow()} px",
-                    *await person.faults_of_access(),
-                    *person.trouble,
-                    sep="\n  ",
-                )  # noqa: T201
+                found = [f"overflow {await person.overflow()} px", *await person.faults_of_access(), *person.trouble]
+                sys.stdout.write("
+  ".join([str(SHOTS / name), str(answer and answer.status), *found]) + "
+")
                 person.trouble.clear()
             await browser.close()
 

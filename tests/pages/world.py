@@ -47,6 +47,9 @@ async def connect(buyer: Company, supplier: Company) -> str:
     partner = f"/partners/{handed['partner']['id']}"
     seen = await supplier.http.get(partner)
     await supplier.call("PATCH", partner, etag=seen.headers["etag"], json={"when_unknown": "hold"})
+    card = await buyer.call("GET", "/company")
+    known = {name: card[name] for name in ("name", "organisation_number", "email", "address", "persons")}
+    await supplier.call("POST", "/contacts", json={**known, "is_customer": True})
     made = await buyer.call("POST", "/partners", json={"bundle": handed["token"]["bundle"]})
     return str(made["id"])
 

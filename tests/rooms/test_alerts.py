@@ -115,7 +115,7 @@ async def test_whoever_wants_to_know_of_new_drafts_gets_a_mail_that_links_to_the
 
     [only] = await promised(db)
     assert (only.to, only.title) == ("kari@fjord.example", "Fjord Lager AS: Order PO-1 arrived as a draft.")
-    assert [(one.path, one.remedy[:16]) for one in only.news] == [("/sales/drafts/sd_PO-1", "Review the draft")]
+    assert [(one.path, one.remedy[:16]) for one in only.news] == [("/drafts/sd_PO-1", "Review the draft")]
 
 
 async def test_what_is_told_is_not_told_again_and_what_happened_before_the_beginning_never(db, kari, clock):
@@ -254,7 +254,7 @@ async def test_trouble_names_the_problem_and_the_remedy_and_leads_to_the_order(d
 
     [[news]] = [one.news for one in await promised(db)]
     assert news.sentence == "Fjord refused order PO-1: 1 thing to mend. Article A-999 is not known."
-    assert (news.remedy, news.path) == ("Mend the order and export it again.", "/purchasing/orders/po_PO-1")
+    assert (news.remedy, news.path) == ("Mend the order and export it again.", "/orders/po_PO-1")
 
 
 async def test_the_same_trouble_of_three_hundred_orders_is_told_once(db, kari):
@@ -553,7 +553,7 @@ def a_mail(to="kari@fjord.example", **more: Any) -> Mail:
         at=START,
         sentence="Fjord refused order PO-1.",
         remedy="Mend the order.",
-        path="/purchasing/orders/po_1",
+        path="/orders/po_1",
     )
     return Mail(**{"to": to, "person": "us_1", "title": "Nordlys: Fjord refused order PO-1.", "news": [news]} | more)
 
@@ -569,7 +569,7 @@ async def test_a_mail_says_what_is_wrong_what_to_do_and_where(box):
     assert outcomes == [Placed(id="dl_0", new=True)]
     assert (got["From"], got["Subject"]) == ("ProdSys <prodsys@fjord.example>", "Nordlys: Fjord refused order PO-1.")
     assert (got["Message-ID"], got["Auto-Submitted"]) == ("<dl_0@fjord.example>", "auto-generated")
-    for part in ("Fjord refused order PO-1.", "What to do: Mend the order.", "https://fjord.example/purchasing/orders/po_1"):
+    for part in ("Fjord refused order PO-1.", "What to do: Mend the order.", "https://fjord.example/orders/po_1"):
         assert part in words(got)
 
 

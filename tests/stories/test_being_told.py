@@ -81,7 +81,7 @@ async def test_the_buyer_hears_of_the_answer(fjord: Company, nordlys: Company, c
 
     mail = await mail_to(nordlys, box, BUYER)
     assert "approved" in mail["Subject"]
-    assert f"{nordlys.url}/purchasing/orders/{order['id']}" in words(mail)
+    assert f"{nordlys.url}/orders/{order['id']}" in words(mail)
 
 
 async def test_the_admin_hears_of_a_refused_order_once_with_the_reason_and_the_remedy(

@@ -231,7 +231,7 @@ _ROTATE = "Rotate it under Admin > API access > Tokens; both tokens are good mea
 _ASK_FOR_A_BUNDLE = "Ask them for a new connection bundle and paste it under Admin > Integrations; nothing stops meanwhile."
 _OTHERWISE = "Read the entry in the integration logs; it holds what was exchanged."
 
-_PAGES = {"sd": "/sales/drafts/", "po": "/purchasing/orders/", "tk": "/tokens/", "pa": "/partners/", "ct": "/contacts/"}
+_PAGES = {"sd": "/drafts/", "po": "/orders/", "tk": "/tokens/", "pa": "/partners/", "ct": "/contacts/"}
 _NEEDS = {"sd": {Scope.SALES_ORDERS_READ}, "po": {Scope.PURCHASE_ORDERS_READ}}
 _MAY = {
     Subject.NEW_DRAFT: {Scope.SALES_ORDERS_READ},

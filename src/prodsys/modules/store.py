@@ -13,7 +13,7 @@ from prodsys.logs.model import Entry
 from prodsys.logs.store import note_change, tell
 from prodsys.modules import model
 from prodsys.modules.model import MODULES, Readiness
-from prodsys.tables import articles, company, contacts, modules, tokens
+from prodsys.tables import articles, company, contacts, modules, partners, purchase_orders, sales_orders, tokens, users
 
 TOPIC = "modules"
 _AGAIN_SECONDS = 1.0
@@ -69,6 +69,7 @@ def readiness(tx: Tx) -> Readiness:
             exists(select(articles.c.pk).where(articles.c.is_active)).label("has_articles"),
             exists(select(contacts.c.pk)).label("has_contacts"),
             exists(select(tokens.c.pk).where(*good)).label("has_partner_token"),
+            exists(select(partners.c.pk).where(partners.c.is_active, partners.c.endpoint != "")).label("has_supplier"),
         )
     ).one()
     return Readiness(
@@ -76,7 +77,52 @@ def readiness(tx: Tx) -> Readiness:
         has_articles=bool(row.has_articles),
         has_contacts=bool(row.has_contacts),
         has_partner_token=bool(row.has_partner_token),
+        has_supplier=bool(row.has_supplier),
     )
+
+
+class SetUp(msgspec.Struct, frozen=True, kw_only=True):
+    """How far the guide's steps have come, each by whether its trace is in the books."""
+
+    has_address: bool
+    has_articles: bool
+    has_token: bool
+    token_taken: bool
+    """Whether a partner has used a token of ours."""
+    has_supplier: bool
+    """Whether we are connected to a partner we can order from."""
+    supplier_linked: bool
+    """Whether such a partner is one of our contacts."""
+    has_order: bool
+    has_sent: bool
+    has_draft: bool
+    has_approved: bool
+    has_colleague: bool
+
+
+_set_up = hot(
+    select(
+        exists(select(company.c.pk).where(company.c.card.contains('"city"'))).label("has_address"),
+        exists(select(articles.c.pk).where(articles.c.is_active)).label("has_articles"),
+        exists(select(tokens.c.pk).where(tokens.c.partner.is_not(None), tokens.c.revoked_at.is_(None))).label("has_token"),
+        exists(select(tokens.c.pk).where(tokens.c.partner.is_not(None), tokens.c.last_used_at.is_not(None))).label("token_taken"),
+        exists(select(partners.c.pk).where(partners.c.token.is_not(None))).label("has_supplier"),
+        exists(select(partners.c.pk).where(partners.c.token.is_not(None), partners.c.contact.is_not(None))).label("supplier_linked"),
+        exists(select(purchase_orders.c.pk)).label("has_order"),
+        exists(select(purchase_orders.c.pk).where(purchase_orders.c.delivery == "received")).label("has_sent"),
+        exists(select(sales_orders.c.pk)).label("has_draft"),
+        exists(select(sales_orders.c.pk).where(sales_orders.c.order_number.is_not(None))).label("has_approved"),
+        exists(select(users.c.pk).where(users.c.pk > select(users.c.pk).order_by(users.c.pk).limit(1).scalar_subquery())).label(
+            "has_colleague"
+        ),
+    )
+)
+
+
+def set_up(tx: Tx) -> SetUp:
+    """How far a new instance has come; a handful of looks into indexes."""
+    row = _set_up.first(tx, {})
+    return SetUp(**{name: bool(getattr(row, name)) for name in SetUp.__struct_fields__})
 
 
 class Switchboard:

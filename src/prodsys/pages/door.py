@@ -14,6 +14,7 @@ from prodsys.documents import Issue
 from prodsys.kit.db import Database
 from prodsys.kit.journal import log
 from prodsys.kit.telemetry import current_trace
+from prodsys.kit.web import problems
 from prodsys.kit.web.problems import as_refusal
 from prodsys.pages import menu, paper, speech
 from prodsys.pages.visitor import CSRF_FIELD, Visitor, form_of, go, query_of
@@ -164,6 +165,13 @@ def failed(request: Request[Any, Any, Any], exc: Exception) -> Response[Any]:
     """A fault of ours as a page without detail; the stack goes to the log."""
     log.error("page_failed", method=request.scope["method"], route=request.scope.get("path_template") or "", exc_info=exc)
     return refused(request, errors.InternalFault())
+
+
+def no_such_page(request: Request[Any, Any, Any], exc: HTTPException) -> Response[Any]:
+    """An address nothing stands at: a page for who reads pages, a problem for programs."""
+    if request.scope["path"].startswith("/api/") or "text/html" not in request.headers.get("accept", ""):
+        return problems.refused_by_litestar(request, exc)
+    return refused_by_litestar(request, exc)
 
 
 def _not_yours(scope: Scope) -> errors.InsufficientScope:

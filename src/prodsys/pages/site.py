@@ -8,12 +8,12 @@ from litestar.di import Provide
 from litestar.types import ControllerRouterHandler
 
 from prodsys import errors
-from prodsys.pages import company, dashboard, door, modules, sign_in, still
+from prodsys.pages import api_docs, company, dashboard, door, modules, search, sign_in, still
 from prodsys.pages.door import PageDoor
 from prodsys.pages.fields import Form
 from prodsys.pages.visitor import Visitor
 
-PAGES: Sequence[Any] = (sign_in, dashboard, company, modules)
+PAGES: Sequence[Any] = (sign_in, dashboard, search, api_docs, company, modules)
 """Every file of pages, one for each entry of the menu."""
 
 MAX_FORM = 32 * 1024 * 1024

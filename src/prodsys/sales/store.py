@@ -251,10 +251,12 @@ def page(
     return [(row.pk, summary(row)) for row in rows]
 
 
-def waiting(tx: Tx, most: int) -> int:
-    """How many orders wait for our word, counted so far and no further."""
-    open_ones = select(sales_orders.c.pk).where(sales_orders.c.acceptance.in_(_WAITING), sales_orders.c.is_newest).limit(most).subquery()
-    return tx.execute(select(func.count()).select_from(open_ones)).scalar_one()
+def waiting(tx: Tx, most: int, *, only_clean: bool = False) -> int:
+    """How many orders wait for our word, counted so far and no further; `only_clean`: of those there is nothing to say against."""
+    those = select(sales_orders.c.pk).where(sales_orders.c.acceptance.in_(_WAITING), sales_orders.c.is_newest)
+    if only_clean:
+        those = those.where(sales_orders.c.validation == "clean")
+    return tx.execute(select(func.count()).select_from(those.limit(most).subquery())).scalar_one()
 
 
 def days(tx: Tx, since: dt.datetime) -> tuple[list[tuple[dt.date, int, int]], list[tuple[dt.date, float]]]:

@@ -36,17 +36,19 @@ def web_app(
     dependencies: Mapping[str, Provide] | None = None,
     plugins: Sequence[Any] = (),
     examples: Callable[[], Mapping[str, Any]] = dict,
+    answers_to: Mapping[type[Exception], Any] | None = None,
     **litestar: Any,
 ) -> Litestar:
     """A Litestar that refuses, decodes, answers, traces and logs our way; anything Litestar takes may be added.
 
-    `examples` gives, by operation id, a request that was really sent and its answer; the contract shows them.
+    `examples` gives, by operation id, a request that was really sent and its answer; the contract shows them. `answers_to` has exception
+    handlers of the caller's own, in front of ours.
     Behind it a guard puts the `Caller` into `scope["caller"]`, and `limits.charge` the quota into `scope["quota"]`.
     """
     app = Litestar(
         [*route_handlers, *contract_handlers()],
         openapi_config=openapi,
-        exception_handlers=cast("Any", exception_handlers),
+        exception_handlers=cast("Any", {**exception_handlers, **(answers_to or {})}),
         request_class=JsonRequest,
         response_class=Reply,
         request_max_body_size=MAX_BODY,

@@ -82,7 +82,7 @@ class StructSchema(StructSchemaPlugin):
 
 
 def openapi_config(title: str, version: str, description: str = "") -> OpenAPIConfig:
-    """What Litestar needs to know to write our contract. The explorer's own address, /api/docs, stands without one for now."""
+    """What Litestar needs to know to write our contract."""
     scheme = SecurityScheme(
         type="http",
         scheme="bearer",
@@ -95,8 +95,8 @@ def openapi_config(title: str, version: str, description: str = "") -> OpenAPICo
         description=description or None,
         use_handler_docstrings=True,
         components=Components(security_schemes={"token": scheme}),
-        # Later note: an explorer needs its script vendored, those Litestar knows load theirs from elsewhere.
-        openapi_router=Router("/api/docs", route_handlers=[], include_in_schema=False, opt=scopes.public()["opt"]),
+        # Not /api/docs: there stands our own explorer, because those Litestar knows load their scripts from elsewhere.
+        openapi_router=Router("/api/contract", route_handlers=[], include_in_schema=False, opt=scopes.public()["opt"]),
     )
 
 

@@ -52,9 +52,7 @@ async def photograph(wanted: argparse.Namespace) -> None:
                 name = f"{word}-{wanted.theme}-{wanted.language[:2]}-{wanted.width}.png"
                 await person.page.screenshot(path=SHOTS / name, full_page=True)
                 found = [f"overflow {await person.overflow()} px", *await person.faults_of_access(), *person.trouble]
-                sys.stdout.write("
-  ".join([str(SHOTS / name), str(answer and answer.status), *found]) + "
-")
+                sys.stdout.write("\n  ".join([str(SHOTS / name), str(answer and answer.status), *found]) + "\n")
                 person.trouble.clear()
             await browser.close()
 

@@ -7,5 +7,12 @@ SENTENCES = {
     "signed_out": N_("You are signed out."),
     "module_on": N_("Switched on."),
     "module_off": N_("Switched off."),
+    "token_revoked": N_("The token is revoked. It works no more."),
+    "token_shown_before": N_("The token was made and shown before. It is not shown a second time; if you lost it, rotate it."),
+    "contact_blocked": N_("Orders of this company are refused from now on."),
+    "contact_unblocked": N_("Orders of this company are taken again."),
+    "contacts_merged": N_("Merged. Everything points here now."),
+    "proposal_accepted": N_("Accepted. The card is as they proposed."),
+    "proposal_declined": N_("Ours was kept."),
     "ended": N_("Your sign-in has ended. Nothing was saved since; sign in again."),
 }

@@ -1,6 +1,8 @@
 """All pages together, behind their one door."""
 
-from collections.abc import Sequence
+import pkgutil
+from collections.abc import Iterator
+from importlib import import_module
 from typing import Any, cast
 
 from litestar import Request, Router
@@ -8,13 +10,11 @@ from litestar.di import Provide
 from litestar.types import ControllerRouterHandler
 
 from prodsys import errors
-from prodsys.pages import api_docs, company, dashboard, door, modules, search, sign_in, still
+from prodsys import pages as room
+from prodsys.pages import door, still
 from prodsys.pages.door import PageDoor
 from prodsys.pages.fields import Form
 from prodsys.pages.visitor import Visitor
-
-PAGES: Sequence[Any] = (sign_in, dashboard, search, api_docs, company, modules)
-"""Every file of pages, one for each entry of the menu."""
 
 MAX_FORM = 32 * 1024 * 1024
 """Files are imported by forms: a list of orders, articles or prices."""
@@ -29,7 +29,7 @@ def pages(page_door: PageDoor) -> list[ControllerRouterHandler]:
 
     behind = Router(
         "/",
-        route_handlers=[route for room in PAGES for route in room.routes],
+        route_handlers=list(_routes()),
         guards=[guard],
         dependencies={
             "visitor": Provide(_visitor, sync_to_thread=False),
@@ -42,6 +42,13 @@ def pages(page_door: PageDoor) -> list[ControllerRouterHandler]:
         request_max_body_size=MAX_FORM,
     )
     return [behind, *still.routes]
+
+
+def _routes() -> Iterator[ControllerRouterHandler]:
+    """The routes of every file in this room that has some: a new page needs no entry in a list."""
+    for file in pkgutil.iter_modules(room.__path__):
+        if file.name not in {"site", "still"}:
+            yield from getattr(import_module(f"{room.__name__}.{file.name}"), "routes", ())
 
 
 def _visitor(request: Request[Any, Any, Any]) -> Visitor:

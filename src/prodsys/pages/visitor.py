@@ -3,7 +3,6 @@
 import hashlib
 import hmac
 import secrets
-from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
@@ -14,6 +13,7 @@ from litestar.response import Redirect
 from prodsys import errors
 from prodsys.kit.db import Database
 from prodsys.kit.ids import new_id
+from prodsys.kit.web import decode_cursor
 from prodsys.pages import menu, paper
 from prodsys.pages.fields import Form
 from prodsys.pages.speech import Speech
@@ -21,6 +21,13 @@ from prodsys.scopes import Caller, Scope
 
 CSRF_FIELD = "_csrf"
 ONCE_FIELD = "_once"
+
+
+class Query(dict[str, str]):
+    """The parts of an address after its `?`; one that is not there is empty, so that templates can ask for any."""
+
+    def __missing__(self, name: str) -> str:
+        return ""
 
 
 class Visitor(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,7 +46,7 @@ class Visitor(msgspec.Struct, frozen=True, kw_only=True):
     secret: str
     """What the forms of this sign-in are marked with; never written into a page as it is."""
     path: str
-    query: Mapping[str, str]
+    query: Query
     is_part: bool
     """Whether a script asks for a part of the page only."""
     accepts_packed: bool
@@ -62,6 +69,13 @@ class Visitor(msgspec.Struct, frozen=True, kw_only=True):
     def once(self) -> str:
         """A key for a form that makes something, so that a second press of its button makes nothing twice."""
         return new_id("on")
+
+    def place(self, kind: str, *shape: type) -> tuple[Any, ...] | None:
+        """Where a list goes on, as the address says; a place nobody wrote is the first page, not a fault."""
+        try:
+            return decode_cursor(self.query["after"], kind, *shape) if "after" in self.query else None
+        except errors.Invalid:
+            return None
 
     @property
     def here(self) -> str:
@@ -113,9 +127,9 @@ def own_path(text: str, default: str = "/") -> str:
     return text if is_ours else default
 
 
-def query_of(request: Request[Any, Any, Any]) -> dict[str, str]:
+def query_of(request: Request[Any, Any, Any]) -> Query:
     """The query, the last of a repeated name, none of the empty ones: a filter left open is no filter."""
-    return {name: value for name, value in parse_qsl(request.scope["query_string"].decode("latin-1"), max_num_fields=100) if value}
+    return Query((name, value) for name, value in parse_qsl(request.scope["query_string"].decode("latin-1"), max_num_fields=100) if value)
 
 
 async def form_of(request: Request[Any, Any, Any], speech: Speech) -> Form:

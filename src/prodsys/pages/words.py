@@ -91,6 +91,7 @@ STATES: dict[str, dict[str, Word]] = {
         "active": _word("ok", "ok", N_("Active")),
         "unused": _word("idle", "open", N_("Not used yet")),
         "expiring": _word("warn", "clock", N_("Expiring")),
+        "overlapping": _word("info", "retry", N_("Being replaced")),
         "expired": _word("bad", "off", N_("Expired")),
         "revoked": _word("bad", "off", N_("Revoked")),
     },

@@ -2,10 +2,25 @@
 
 import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
-from sqlalchemy import Select, bindparam, delete, exists, func, insert, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    and_,
+    bindparam,
+    delete,
+    exists,
+    func,
+    insert,
+    literal,
+    not_,
+    or_,
+    select,
+    tuple_,
+    update,
+)
 
 from prodsys.documents import Party
 from prodsys.kit.clock import now
@@ -225,6 +240,69 @@ def listed(tx: Tx, *, limit: int, below: int | None = None, partner: str | None 
         query = query.where(partners.c.id == partner)
     at = now()
     return [(row.pk, _token(row, at)) for row in tx.execute(query)]
+
+
+View = Literal["live", "expiring", "ended"]
+"""live: good at this moment; expiring: of those, the ones that end within 14 days and have no successor; ended: expired or revoked."""
+
+
+class Count(msgspec.Struct, frozen=True, kw_only=True):
+    """How many tokens there are in each view."""
+
+    live: int
+    expiring: int
+    ended: int
+
+
+def counts(tx: Tx) -> Count:
+    """How many tokens stand in each view, sign-ins left out."""
+    at = now()
+    views: tuple[View, ...] = ("live", "expiring", "ended")
+    query = select(*(func.count().filter(_in_view(view, at)) for view in views)).where(tokens.c.person.is_(None))
+    return msgspec.convert(dict(zip(views, tx.execute(query).one(), strict=True)), Count)
+
+
+def by_end(
+    tx: Tx, *, view: View, limit: int, after: tuple[dt.datetime, int] | None = None, partner: str = "", house: bool = False, words: str = ""
+) -> list[tuple[int, Token]]:
+    """Tokens of one view, sign-ins left out, the first to end first, each with its key; of those that have ended, the last first."""
+    at = now()
+    query = _shown().where(tokens.c.person.is_(None), _in_view(view, at)).limit(limit)
+    place = tuple_(tokens.c.expires_at, tokens.c.pk)
+    if view == "ended":
+        query = query.order_by(tokens.c.expires_at.desc(), tokens.c.pk.desc())
+    else:
+        query = query.order_by(tokens.c.expires_at, tokens.c.pk)
+    if after is not None:
+        last = tuple_(literal(after[0], Instant()), literal(after[1]))
+        query = query.where(place < last if view == "ended" else place > last)
+    if partner:
+        query = query.where(partners.c.id == partner)
+    if house:
+        query = query.where(tokens.c.partner.is_(None))
+    if words:
+        text = words.strip().casefold()
+        named = [func.lower(column).contains(text, autoescape=True) for column in (tokens.c.name, partners.c.name, tokens.c.id)]
+        query = query.where(or_(*named))
+    return [(row.pk, _token(row, at)) for row in tx.execute(query)]
+
+
+def successors(tx: Tx, id: str) -> list[Token]:
+    """The tokens made to replace this one, newest first."""
+    previous = select(tokens.c.pk).where(tokens.c.id == id).scalar_subquery()
+    at = now()
+    return [_token(row, at) for row in tx.execute(_shown().where(tokens.c.successor_of == previous).order_by(tokens.c.pk.desc()))]
+
+
+def _in_view(view: View, at: dt.datetime) -> ColumnElement[bool]:
+    live = and_(tokens.c.revoked_at.is_(None), tokens.c.expires_at > at)
+    if view == "live":
+        return live
+    if view == "ended":
+        return not_(live)
+    after = tokens.alias("after")
+    replaced = exists().where(after.c.successor_of == tokens.c.pk, after.c.revoked_at.is_(None))
+    return and_(live, tokens.c.expires_at <= at + dt.timedelta(days=EXPIRING_DAYS), not_(replaced))
 
 
 def shown(tx: Tx, id: str) -> Token | None:

@@ -935,6 +935,20 @@ def upgrade() -> None:
         sa.Column("told_answer", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("told_order_number", Code(), nullable=True),
         sa.Column("told_reason", Code(), server_default="", nullable=False),
+        sa.Column(
+            "verdict", Code(), server_default="clean", nullable=False, comment="clean | price | look | blocked, as model.verdict says"
+        ),
+        sa.Column("findings", Code(), server_default="[]", nullable=False, comment="list of model.Finding as JSON"),
+        sa.Column(
+            "price_gap", sa.Integer(), nullable=True, comment="the widest price difference in hundredths of a percent; null without one"
+        ),
+        sa.Column("wanted", Day(), server_default="9999-12-31", nullable=False, comment="the earliest day asked for; 9999-12-31: none"),
+        sa.Column("line_count", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column(
+            "lines_key", Code(), server_default="", nullable=False, comment="what two orders of a partner share that ask for the same"
+        ),
+        sa.Column("taken_by", Code(), server_default="", nullable=False),
+        sa.Column("taken_at", Instant(), nullable=True),
         sa.ForeignKeyConstraint(["contact"], ["contacts.pk"], name=op.f("fk_sales_orders_contact")),
         sa.ForeignKeyConstraint(["partner"], ["partners.pk"], name=op.f("fk_sales_orders_partner")),
         sa.PrimaryKeyConstraint("pk", name=op.f("pk_sales_orders")),
@@ -946,14 +960,82 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_sales_orders_contact"), ["contact"], unique=False)
         batch_op.create_index("sales_orders_acceptance", ["acceptance", "pk"], unique=False)
         batch_op.create_index(
+            "sales_orders_answered",
+            ["answered_at", "pk"],
+            unique=False,
+            sqlite_where=sa.text("answered_at IS NOT NULL"),
+            postgresql_where=sa.text("answered_at IS NOT NULL"),
+        )
+        batch_op.create_index(
             "sales_orders_approved",
             ["pk"],
             unique=False,
             sqlite_where=sa.text("order_number IS NOT NULL"),
             postgresql_where=sa.text("order_number IS NOT NULL"),
         )
+        batch_op.create_index(
+            "sales_orders_inbox_age",
+            ["pk"],
+            unique=False,
+            sqlite_where=sa.text("is_newest AND acceptance IN ('open', 'disputed', 'cancel_requested')"),
+            postgresql_where=sa.text("is_newest AND acceptance IN ('open', 'disputed', 'cancel_requested')"),
+        )
+        batch_op.create_index(
+            "sales_orders_inbox_attention",
+            ["pk"],
+            unique=False,
+            sqlite_where=sa.text("is_newest AND acceptance IN ('open', 'disputed', 'cancel_requested') AND verdict <> 'clean'"),
+            postgresql_where=sa.text("is_newest AND acceptance IN ('open', 'disputed', 'cancel_requested') AND verdict <> 'clean'"),
+        )
+        batch_op.create_index(
+            "sales_orders_inbox_net",
+            ["net", "pk"],
+            unique=False,
+            sqlite_where=sa.text("is_newest AND acceptance IN ('open', 'disputed', 'cancel_requested')"),
+            postgresql_where=sa.text("is_newest AND acceptance IN ('open', 'disputed', 'cancel_requested')"),
+        )
+        batch_op.create_index(
+            "sales_orders_inbox_partner",
+            ["partner", "pk"],
+            unique=False,
+            sqlite_where=sa.text("is_newest AND acceptance IN ('open', 'disputed', 'cancel_requested')"),
+            postgresql_where=sa.text("is_newest AND acceptance IN ('open', 'disputed', 'cancel_requested')"),
+        )
+        batch_op.create_index(
+            "sales_orders_inbox_taken",
+            ["taken_by", "pk"],
+            unique=False,
+            sqlite_where=sa.text("is_newest AND acceptance IN ('open', 'disputed', 'cancel_requested') AND taken_by <> ''"),
+            postgresql_where=sa.text("is_newest AND acceptance IN ('open', 'disputed', 'cancel_requested') AND taken_by <> ''"),
+        )
+        batch_op.create_index(
+            "sales_orders_inbox_verdict",
+            ["verdict", "pk"],
+            unique=False,
+            sqlite_where=sa.text("is_newest AND acceptance IN ('open', 'disputed', 'cancel_requested')"),
+            postgresql_where=sa.text("is_newest AND acceptance IN ('open', 'disputed', 'cancel_requested')"),
+        )
+        batch_op.create_index(
+            "sales_orders_inbox_wanted",
+            ["wanted", "pk"],
+            unique=False,
+            sqlite_where=sa.text("is_newest AND acceptance IN ('open', 'disputed', 'cancel_requested')"),
+            postgresql_where=sa.text("is_newest AND acceptance IN ('open', 'disputed', 'cancel_requested')"),
+        )
+        batch_op.create_index("sales_orders_lines_key", ["lines_key", "pk"], unique=False)
         batch_op.create_index("sales_orders_number", ["number"], unique=False)
         batch_op.create_index("sales_orders_partner", ["partner", "pk"], unique=False)
+        batch_op.create_index(
+            "sales_orders_to_ship",
+            ["pk"],
+            unique=False,
+            sqlite_where=sa.text(
+                "order_number IS NOT NULL AND fulfilment IN ('none', 'partly') AND acceptance IN ('approved', 'agreed', 'changed')"
+            ),
+            postgresql_where=sa.text(
+                "order_number IS NOT NULL AND fulfilment IN ('none', 'partly') AND acceptance IN ('approved', 'agreed', 'changed')"
+            ),
+        )
         batch_op.create_index("sales_orders_validation", ["validation", "pk"], unique=False)
 
     op.create_table(
@@ -1417,10 +1499,58 @@ def downgrade() -> None:
     op.drop_table("shelf")
     with op.batch_alter_table("sales_orders", schema=None) as batch_op:
         batch_op.drop_index("sales_orders_validation")
+        batch_op.drop_index(
+            "sales_orders_to_ship",
+            sqlite_where=sa.text(
+                "order_number IS NOT NULL AND fulfilment IN ('none', 'partly') AND acceptance IN ('approved', 'agreed', 'changed')"
+            ),
+            postgresql_where=sa.text(
+                "order_number IS NOT NULL AND fulfilment IN ('none', 'partly') AND acceptance IN ('approved', 'agreed', 'changed')"
+            ),
+        )
         batch_op.drop_index("sales_orders_partner")
         batch_op.drop_index("sales_orders_number")
+        batch_op.drop_index("sales_orders_lines_key")
+        batch_op.drop_index(
+            "sales_orders_inbox_wanted",
+            sqlite_where=sa.text("is_newest AND acceptance IN ('open', 'disputed', 'cancel_requested')"),
+            postgresql_where=sa.text("is_newest AND acceptance IN ('open', 'disputed', 'cancel_requested')"),
+        )
+        batch_op.drop_index(
+            "sales_orders_inbox_verdict",
+            sqlite_where=sa.text("is_newest AND acceptance IN ('open', 'disputed', 'cancel_requested')"),
+            postgresql_where=sa.text("is_newest AND acceptance IN ('open', 'disputed', 'cancel_requested')"),
+        )
+        batch_op.drop_index(
+            "sales_orders_inbox_taken",
+            sqlite_where=sa.text("is_newest AND acceptance IN ('open', 'disputed', 'cancel_requested') AND taken_by <> ''"),
+            postgresql_where=sa.text("is_newest AND acceptance IN ('open', 'disputed', 'cancel_requested') AND taken_by <> ''"),
+        )
+        batch_op.drop_index(
+            "sales_orders_inbox_partner",
+            sqlite_where=sa.text("is_newest AND acceptance IN ('open', 'disputed', 'cancel_requested')"),
+            postgresql_where=sa.text("is_newest AND acceptance IN ('open', 'disputed', 'cancel_requested')"),
+        )
+        batch_op.drop_index(
+            "sales_orders_inbox_net",
+            sqlite_where=sa.text("is_newest AND acceptance IN ('open', 'disputed', 'cancel_requested')"),
+            postgresql_where=sa.text("is_newest AND acceptance IN ('open', 'disputed', 'cancel_requested')"),
+        )
+        batch_op.drop_index(
+            "sales_orders_inbox_attention",
+            sqlite_where=sa.text("is_newest AND acceptance IN ('open', 'disputed', 'cancel_requested') AND verdict <> 'clean'"),
+            postgresql_where=sa.text("is_newest AND acceptance IN ('open', 'disputed', 'cancel_requested') AND verdict <> 'clean'"),
+        )
+        batch_op.drop_index(
+            "sales_orders_inbox_age",
+            sqlite_where=sa.text("is_newest AND acceptance IN ('open', 'disputed', 'cancel_requested')"),
+            postgresql_where=sa.text("is_newest AND acceptance IN ('open', 'disputed', 'cancel_requested')"),
+        )
         batch_op.drop_index(
             "sales_orders_approved", sqlite_where=sa.text("order_number IS NOT NULL"), postgresql_where=sa.text("order_number IS NOT NULL")
+        )
+        batch_op.drop_index(
+            "sales_orders_answered", sqlite_where=sa.text("answered_at IS NOT NULL"), postgresql_where=sa.text("answered_at IS NOT NULL")
         )
         batch_op.drop_index("sales_orders_acceptance")
         batch_op.drop_index(batch_op.f("ix_sales_orders_contact"))

@@ -303,7 +303,7 @@ class Fulfilment(StrEnum):
     RECEIVED = "received"
 
 
-How = Literal["learned", "article_number", "gtin", "text", "unknown", "ambiguous", "inactive"]
+How = Literal["learned", "article_number", "gtin", "by_hand", "text", "unknown", "ambiguous", "inactive"]
 """Which rung of the article ladder held, or why none did."""
 
 ContactHow = Literal["partner_link", "identifier", "name_and_address", "email", "created", "ambiguous", "none"]

@@ -516,6 +516,10 @@ export_orders = Table(
     Index("export_orders_delivery", "delivery"),
 )
 
+WAITING = "is_newest AND acceptance IN ('open', 'disputed', 'cancel_requested')"
+"""Of sales_orders: what waits for our word. A query that says it in these very words can walk the inbox's indexes."""
+TO_SHIP = "order_number IS NOT NULL AND fulfilment IN ('none', 'partly') AND acceptance IN ('approved', 'agreed', 'changed')"
+"""Of sales_orders: what was agreed and is not all on its way."""
 sales_orders = Table(
     "sales_orders",
     metadata,
@@ -543,8 +547,35 @@ sales_orders = Table(
     _count("told_answer"),
     Column("told_order_number", Code),
     _text("told_reason"),
+    # What the inbox of drafts is sifted and sorted by.
+    Column("verdict", Code, nullable=False, server_default="clean", comment="clean | price | look | blocked, as model.verdict says"),
+    Column("findings", Code, nullable=False, server_default="[]", comment="list of model.Finding as JSON"),
+    Column("price_gap", Integer, comment="the widest price difference in hundredths of a percent; null without one"),
+    Column("wanted", Day, nullable=False, server_default="9999-12-31", comment="the earliest day asked for; 9999-12-31: none"),
+    _count("line_count"),
+    Column("lines_key", Code, nullable=False, server_default="", comment="what two orders of a partner share that ask for the same"),
+    _text("taken_by"),
+    Column("taken_at", Instant),
     UniqueConstraint("partner", "number", "revision", name="one_draft_per_order_and_revision"),
     Index("sales_orders_number", "number"),
+    Index("sales_orders_lines_key", "lines_key", "pk"),
+    *(
+        Index(f"sales_orders_inbox_{name}", *columns, sqlite_where=text(where), postgresql_where=text(where))
+        for name, columns, where in (
+            ("age", ("pk",), WAITING),
+            ("verdict", ("verdict", "pk"), WAITING),
+            ("attention", ("pk",), f"{WAITING} AND verdict <> 'clean'"),
+            ("partner", ("partner", "pk"), WAITING),
+            ("net", ("net", "pk"), WAITING),
+            ("wanted", ("wanted", "pk"), WAITING),
+            ("taken", ("taken_by", "pk"), f"{WAITING} AND taken_by <> ''"),
+        )
+    ),
+    Index(
+        "sales_orders_answered", "answered_at", "pk",
+        sqlite_where=text("answered_at IS NOT NULL"), postgresql_where=text("answered_at IS NOT NULL"),
+    ),
+    Index("sales_orders_to_ship", "pk", sqlite_where=text(TO_SHIP), postgresql_where=text(TO_SHIP)),
     Index("sales_orders_acceptance", "acceptance", "pk"),
     Index("sales_orders_validation", "validation", "pk"),
     Index("sales_orders_partner", "partner", "pk"),

@@ -476,6 +476,18 @@ async def _sell(r: Recorder, fjord: Company) -> None:
     matched = await r.ask(
         fjord, "POST", "/sales/drafts/{order_id}/match", order_id=held["id"], headers={"If-Match": held["etag"]}, body=meant
     )
+    settled = await r.ask(
+        fjord,
+        "POST",
+        "/sales/drafts/{order_id}/buyer",
+        order_id=held["id"],
+        headers={"If-Match": matched.headers["etag"]},
+        body={"use": "ours"},
+    )
+    taken = await r.ask(fjord, "POST", "/sales/drafts/{order_id}/take", order_id=held["id"], headers={"If-Match": settled.headers["etag"]})
+    matched = await r.ask(
+        fjord, "POST", "/sales/drafts/{order_id}/release", order_id=held["id"], headers={"If-Match": taken.headers["etag"]}
+    )
     [mapping] = (await r.read(fjord, "GET", "/mappings"))["items"]
     await r.ask(fjord, "GET", "/mappings/{id}", id=mapping["id"])
     await r.ask(fjord, "POST", "/mappings/{id}/undo", id=mapping["id"])

@@ -16,7 +16,6 @@ from prodsys.documents import (
     Party,
     UnitPrice,
     plain,
-    write,
 )
 from prodsys.kit.clock import now
 from prodsys.kit.db import Tx
@@ -32,8 +31,10 @@ SUGGESTED_LINES = 20
 """For how many unknown lines suggestions are looked up (rulings.md, 18)."""
 
 
-def say_which(tx: Tx, caller: Caller, order_id: str, if_match: str | None, line_id: str, article_id: str) -> Draft:
-    """Say which article a marked line means. The answer is remembered for this partner (product.md, A9).
+def say_which(
+    tx: Tx, caller: Caller, order_id: str, if_match: str | None, line_id: str, article_id: str, *, remember: bool = True
+) -> Draft:
+    """Say which article a marked line means. The answer is remembered for this partner unless it is for this once (product.md, A9).
 
     The line is looked at again, so that its price and unit are compared like any other's before somebody approves it.
     """
@@ -49,12 +50,12 @@ def say_which(tx: Tx, caller: Caller, order_id: str, if_match: str | None, line_
     if article is None or not article.is_active:
         raise errors.NotFound("There is no active article with this id.")
     their_number = plain(line.article_number)
-    if their_number:
+    if their_number and remember:
         article_actions.learn(tx, caller, partner=row.partner, their_number=their_number, article=article.pk)
     examined, said = model.examine_line(
         store.read_order(row.document),
         line.position,
-        Found("learned", article),
+        Found("learned" if remember else "by_hand", article),
         articles.agreed(tx, row.partner, {article.pk}),
         holds=True,
         tolerance=partners.buyer(tx, row.partner).price_tolerance,
@@ -63,13 +64,15 @@ def say_which(tx: Tx, caller: Caller, order_id: str, if_match: str | None, line_
     store.rematch_line(tx, row.pk, line.position, examined)
     pointer = f"/lines/{line.position}/"
     issues = [issue for issue in store.read_issues(row.issues) if not (issue.pointer or "").startswith(pointer)] + said
-    store.change(tx, row.pk, row.version, issues=write(issues).decode(), validation="issues" if issues else "clean")
+    hows = [line.how for line in store.lines(tx, row.pk)]
+    store.change(tx, row.pk, row.version, **store.judged(issues, hows, row.revision))
     _log(
         tx,
         caller,
         row,
         "order.line_matched",
-        f"Line {line_id} of order {row.number} means article {article.number}; remembered for this partner.",
+        f"Line {line_id} of order {row.number} means article {article.number}; "
+        + ("remembered for this partner." if remember else "this once."),
     )
     return whole(tx, order_id)
 

@@ -45,7 +45,7 @@ def ask(tx: Tx, caller: Caller, order_id: str, reason: str) -> Any:
         )
     terms.must("cancel", row.acceptance, row.number)
     asked = Acceptance.CANCEL_REQUESTED.value
-    store.change(tx, row.pk, row.version, acceptance=asked, acceptance_before=row.acceptance, reason=plain(reason))
+    store.change(tx, row.pk, row.version, acceptance=asked, acceptance_before=row.acceptance, reason=plain(reason), verdict="look")
     feed.announce(tx, row, News(kind="order.cancel_requested", acceptance=asked, reason=plain(reason)))
     note(tx, caller, row, "order.cancel_requested", f"The buyer asks to cancel order {row.number}: {why}.", level="warning", direction="in")
     return own(tx, caller, order_id)

@@ -33,12 +33,13 @@ from prodsys.kit.web import (
     request_key,
     tagged,
 )
-from prodsys.sales import actions, cancelling, despatching, revisions, store, talking
+from prodsys.sales import actions, buyer, cancelling, despatching, revisions, store, taking, talking
 from prodsys.sales import answers as answering
 from prodsys.sales.answers import Answered as AnsweredDraft
 from prodsys.sales.answers import DraftToApprove
+from prodsys.sales.buyer import BuyerSettled
 from prodsys.sales.despatching import NewDespatch
-from prodsys.sales.model import Draft, DraftSummary
+from prodsys.sales.model import Draft, DraftSummary, Verdict
 from prodsys.sales.talking import NewMessage
 from prodsys.scopes import Caller, Scope, allows
 from prodsys.settings import Settings
@@ -46,6 +47,10 @@ from prodsys.settings import Settings
 OfAcceptance = Annotated[Acceptance | None, QueryParameter(description="Only drafts of this acceptance.")]
 OfValidation = Annotated[Validation | None, QueryParameter(description="Only drafts matching said this of.")]
 OfPartner = Annotated[str | None, QueryParameter(description="Only orders of this partner, by id.")]
+OfVerdict = Annotated[
+    Verdict | None, QueryParameter(description="Only drafts that wait for us, by what there is to do with them: nothing, a price, more.")
+]
+TakenBy = Annotated[str | None, QueryParameter(description="Only drafts that wait for us and this one looks after.")]
 OfNumber = Annotated[str | None, QueryParameter(description="Exactly this order number of the buyer's.")]
 
 
@@ -79,6 +84,7 @@ class ArticleMeant(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
     line_id: Annotated[str, Meta(min_length=1, max_length=40)]
     article: Annotated[str, Meta(description="Id of our article.", examples=["ar_01KANQ0000000000000000000A"])]
+    remember: Annotated[bool, Meta(description="Let their number mean it in their later orders too.")] = True
 
 
 @get(
@@ -96,6 +102,8 @@ async def list_drafts(
     validation: OfValidation = None,
     partner: OfPartner = None,
     number: OfNumber = None,
+    verdict: OfVerdict = None,
+    taken_by: TakenBy = None,
 ) -> Page[DraftSummary]:
     before = None if after is None else decode_cursor(after, "drafts", int)[0]
     rows = await db.read(
@@ -106,6 +114,8 @@ async def list_drafts(
         validation=None if validation is None else validation.value,
         partner=partner,
         number=number,
+        verdict=verdict,
+        taken_by=taken_by,
     )
     return _page("drafts", rows, limit)
 
@@ -231,7 +241,7 @@ async def approve_drafts(
     status_code=200,
     operation_id="match_draft_line",
     summary="Say which article is meant",
-    description="For a marked line of a held draft. The answer is remembered for this partner.",
+    description="For a marked line of a held draft. The answer is remembered for this partner unless `remember` is false.",
     responses=_CHANGED,
     tags=["sales"],
     **allows(Scope.SALES_ORDERS_APPROVE),
@@ -243,7 +253,58 @@ async def match_draft_line(
     db: NamedDependency[Database],
     if_match: IfMatch = None,
 ) -> Response[Draft]:
-    return _draft(await db.write(actions.say_which, caller, order_id, if_match, data.line_id, data.article))
+    return _draft(await db.write(actions.say_which, caller, order_id, if_match, data.line_id, data.article, remember=data.remember))
+
+
+@post(
+    "/sales/drafts/{order_id:str}/take",
+    status_code=200,
+    operation_id="take_draft",
+    summary="Look after a draft",
+    description="Also one that somebody else had taken; the others see who looks after it.",
+    responses=_CHANGED,
+    tags=["sales"],
+    **allows(Scope.SALES_ORDERS_APPROVE),
+)
+async def take_draft(
+    order_id: FromPath[str], caller: NamedDependency[Caller], db: NamedDependency[Database], if_match: IfMatch = None
+) -> Response[Draft]:
+    return _draft(await db.write(taking.take, caller, order_id, if_match))
+
+
+@post(
+    "/sales/drafts/{order_id:str}/release",
+    status_code=200,
+    operation_id="release_draft",
+    summary="Give a draft back",
+    responses=_CHANGED,
+    tags=["sales"],
+    **allows(Scope.SALES_ORDERS_APPROVE),
+)
+async def release_draft(
+    order_id: FromPath[str], caller: NamedDependency[Caller], db: NamedDependency[Database], if_match: IfMatch = None
+) -> Response[Draft]:
+    return _draft(await db.write(taking.release, caller, order_id, if_match))
+
+
+@post(
+    "/sales/drafts/{order_id:str}/buyer",
+    status_code=200,
+    operation_id="settle_draft_buyer",
+    summary="Say which card of the buyer is right",
+    description="Ours, theirs, or a new contact for this order. Writing a contact needs `Contacts:Write` too.",
+    responses=_CHANGED,
+    tags=["sales"],
+    **allows(Scope.SALES_ORDERS_APPROVE),
+)
+async def settle_draft_buyer(
+    order_id: FromPath[str],
+    data: JSONBody[BuyerSettled],
+    caller: NamedDependency[Caller],
+    db: NamedDependency[Database],
+    if_match: IfMatch = None,
+) -> Response[Draft]:
+    return _draft(await db.write(buyer.settle_buyer, caller, order_id, if_match, data))
 
 
 @post(
@@ -430,6 +491,9 @@ routes = [
     take_back_answer,
     approve_drafts,
     match_draft_line,
+    take_draft,
+    release_draft,
+    settle_draft_buyer,
     apply_revision,
     keep_agreed_order,
     accept_cancellation,

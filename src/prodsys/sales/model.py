@@ -1,7 +1,8 @@
 """What an arriving order means here: every line against our catalogue, and what a person must look at before saying yes."""
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Context, Decimal
 from typing import Annotated, Literal
 
@@ -40,6 +41,7 @@ MOST = Decimal(10) ** 12
 UNRESOLVED: frozenset[str] = frozenset({"unknown", "ambiguous", "inactive"})
 """How a line stands while nobody can say which article is meant; such a line stops every approval."""
 _ROOM = Context(prec=100)
+_WIDEST = 2**31 - 1
 
 
 class Arrival(msgspec.Struct, frozen=True, kw_only=True):
@@ -101,6 +103,18 @@ class DraftLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     suggestions: list[Suggestion] = []
 
 
+Verdict = Literal["clean", "price", "look", "blocked"]
+"""What there is to do with a draft: nothing to look at; only prices differ; something to look at; a line has no article yet."""
+
+
+class Finding(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One kind of thing that was found in an order, and how many times."""
+
+    code: str
+    count: int = 1
+    percent: Annotated[Exact | None, Meta(description="Of prices: by how much the one differs that differs most.")] = None
+
+
 class DraftSummary(msgspec.Struct, frozen=True, kw_only=True):
     """A draft, or the order it became, as a row of the inbox."""
 
@@ -122,6 +136,13 @@ class DraftSummary(msgspec.Struct, frozen=True, kw_only=True):
     trace_id: str
     etag: str
     order_number: str | None = None
+    verdict: Annotated[Verdict, Meta(description="`price`: nothing but prices differ; `blocked`: a line has no article yet.")] = "clean"
+    findings: list[Finding] = []
+    wanted: Annotated[dt.date | None, Meta(description="The earliest day asked for, in the order or a line.")] = None
+    line_count: int = 0
+    taken_by: Annotated[str, Meta(description="Who looks after it; empty while nobody does.")] = ""
+    taken_at: dt.datetime | None = None
+    answered_at: dt.datetime | None = None
 
 
 class Draft(msgspec.Struct, frozen=True, kw_only=True):
@@ -245,6 +266,55 @@ def examine_line(
     issues += _article(at, line, line_id, match, holds=holds)
     examined = msgspec.structs.replace(_against_ours(order, line, match, agreed), net=net)
     return examined, issues + _differences(at, order, examined, line_id, tolerance, today)
+
+
+def findings(issues: Sequence[Issue]) -> list[Finding]:
+    """What was found, by its kind, as the issues come."""
+    counts: dict[str, int] = {}
+    widest: dict[str, Decimal] = {}
+    for issue in issues:
+        counts[issue.code] = counts.get(issue.code, 0) + 1
+        if (percent := _percent(issue)) is not None and abs(percent) >= abs(widest.get(issue.code, Decimal(0))):
+            widest[issue.code] = percent
+    return [Finding(code=code, count=count, percent=None if code not in widest else Exact(widest[code])) for code, count in counts.items()]
+
+
+def verdict(issues: Sequence[Issue], hows: Iterable[str], revision: int) -> Verdict:
+    """What there is to do with a draft. A changed order is always looked at: somebody may have been working on what it was."""
+    if not UNRESOLVED.isdisjoint(hows):
+        return "blocked"
+    if not issues and revision == 1:
+        return "clean"
+    if issues and revision == 1 and all(issue.code == "price_differs" for issue in issues):
+        return "price"
+    return "look"
+
+
+def price_gap(issues: Sequence[Issue]) -> int | None:
+    """The widest price difference, in hundredths of a percent; the widest there is where no percentage can be told."""
+    gaps = [_percent(issue) for issue in issues if issue.code == "price_differs"]
+    return max((_WIDEST if gap is None else min(int(abs(gap) * 100), _WIDEST) for gap in gaps), default=None)
+
+
+def wanted(order: Order) -> dt.date | None:
+    """The earliest day anything of an order is asked for."""
+    days = [line.requested_date or order.requested_date for line in order.lines]
+    return min((day for day in days if day is not None), default=order.requested_date)
+
+
+def lines_key(partner: int, order: Order) -> str:
+    """What two orders of one partner share that ask for the same things, in whatever order and under whatever number."""
+    lines = sorted(
+        f"{plain(line.article_number)}\x1f{plain(line.unit)}\x1f{'' if line.quantity is None else canonical(line.quantity)}"
+        for line in order.lines
+        if line.kind == "article"
+    )
+    return hashlib.blake2b("\x1e".join((str(partner), order.currency, *lines)).encode(), digest_size=12).hexdigest()
+
+
+def _percent(issue: Issue) -> Decimal | None:
+    text = issue.params.get("percent", "")
+    return Decimal(text) if issue.code == "price_differs" and text else None
 
 
 def report_line(examined: ExaminedLine, suggestions: list[Suggestion]) -> MatchedLine:

@@ -3,10 +3,28 @@
 import datetime as dt
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
-from sqlalchemy import BigInteger, Select, bindparam, case, exists, func, insert, select, type_coerce, update
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Select,
+    String,
+    and_,
+    bindparam,
+    case,
+    exists,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+    text,
+    tuple_,
+    type_coerce,
+    update,
+)
 
 from prodsys.documents import (
     Acceptance,
@@ -28,8 +46,11 @@ from prodsys.documents import (
 from prodsys.kit.clock import now
 from prodsys.kit.db import Tx, hot, in_texts, insert_new, insert_or_ignore
 from prodsys.kit.states import etag
-from prodsys.sales.model import DraftSummary, ExaminedLine, News, PartnerOrder
+from prodsys.sales import model
+from prodsys.sales.model import DraftSummary, ExaminedLine, Finding, News, PartnerOrder
 from prodsys.tables import (
+    TO_SHIP,
+    WAITING,
     articles,
     contacts,
     counters,
@@ -49,6 +70,7 @@ _read_change = reader(Change)
 _read_answer = reader(OrderAnswer)
 _read_despatch = reader(Despatch)
 _read_message = reader(Message)
+_read_findings = reader(list[Finding])
 
 
 class Known(msgspec.Struct, frozen=True, kw_only=True):
@@ -120,12 +142,22 @@ _SUMMARY = (
     sales_orders.c.acceptance,
     sales_orders.c.fulfilment,
     sales_orders.c.is_newest,
-    sales_orders.c.issues,
+    sales_orders.c.verdict,
+    sales_orders.c.findings,
+    sales_orders.c.wanted,
+    sales_orders.c.line_count,
+    sales_orders.c.taken_by,
+    sales_orders.c.taken_at,
+    sales_orders.c.answered_at,
     sales_orders.c.received_at,
     sales_orders.c.trace_id,
     sales_orders.c.order_number,
     sales_orders.c.version,
 )
+NO_DAY = dt.date(9999, 12, 31)
+"""Stands where no day is asked for, so that such orders come last."""
+_is_waiting = text(" AND ".join(f"sales_orders.{term}" for term in WAITING.split(" AND ")))
+_is_to_ship = text(" AND ".join(f"sales_orders.{term}" for term in TO_SHIP.split(" AND ")))
 
 
 def known(tx: Tx, numbers: Sequence[str]) -> list[Known]:
@@ -229,6 +261,8 @@ def page(
     validation: str | None = None,
     partner: str | None = None,
     number: str | None = None,
+    verdict: str | None = None,
+    taken_by: str | None = None,
     approved_only: bool = False,
 ) -> list[tuple[int, DraftSummary]]:
     """Orders newest first, with their keys for the cursor. Each filter, and each with `partner`, has an index to walk."""
@@ -243,12 +277,201 @@ def page(
         query = query.where(sales_orders.c.validation == validation)
     if number is not None:
         query = query.where(sales_orders.c.number == number)
+    if verdict is not None:
+        query = query.where(_is_waiting, sales_orders.c.verdict == verdict)
+    if taken_by is not None:
+        query = query.where(_is_waiting, text("sales_orders.taken_by <> ''"), sales_orders.c.taken_by == taken_by)
     if approved_only:
         query = query.where(sales_orders.c.order_number.is_not(None))
     if before is not None:
         query = query.where(sales_orders.c.pk < before)
     rows = tx.execute(query.order_by(sales_orders.c.pk.desc()).limit(limit)).all()
     return [(row.pk, summary(row)) for row in rows]
+
+
+Tab = Literal["open", "attention", "clean", "price", "mine", "answered"]
+"""A view of the inbox."""
+Sort = Literal["age", "value", "wanted"]
+"""What the inbox can be sorted by: who waits longest, what is worth most, what is wanted first."""
+_BEGINNING = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+_SOUGHT = 2_000
+"""An article is looked for in so many of the newest orders of a view."""
+
+
+class Wish(msgspec.Struct, frozen=True, kw_only=True):
+    """Which drafts are asked for. `partner` by id; `until`: wanted by then; `me`: who asks, for those he has taken."""
+
+    tab: Tab = "open"
+    sort: Sort = "age"
+    partner: str | None = None
+    until: dt.date | None = None
+    words: str = ""
+    me: str = ""
+
+
+def inbox(tx: Tx, wish: Wish, *, after: tuple[int | str, int] | None, limit: int) -> list[tuple[tuple[int | str, int], DraftSummary]]:
+    """Drafts of a view with their places for the cursor, walking an index of that view. Answered ones come newest answer first."""
+    column, down = _order_of(wish)
+    query = _of_tab(select(*_SUMMARY).join(partners, partners.c.pk == sales_orders.c.partner), wish)
+    if wish.partner is not None:
+        query = query.where(sales_orders.c.partner == select(partners.c.pk).where(partners.c.id == wish.partner).scalar_subquery())
+    if wish.until is not None:
+        query = query.where(sales_orders.c.wanted <= wish.until)
+    if wish.words:
+        query = query.where(_has_words(tx, wish))
+    place = tuple_(column, sales_orders.c.pk) if column is not None else None
+    if after is not None:
+        at, pk = after
+        if place is None:
+            query = query.where(sales_orders.c.pk < pk if down else sales_orders.c.pk > pk)
+        else:
+            there = tuple_(_place_value(at), pk)
+            query = query.where(place < there if down else place > there)
+    ways = [sales_orders.c.pk] if column is None else [column, sales_orders.c.pk]
+    rows = tx.execute(query.order_by(*(way.desc() if down else way for way in ways)).limit(limit)).all()
+    return [(_place_of(wish, row), summary(row)) for row in rows]
+
+
+def inbox_counts(tx: Tx, most: int, me: str) -> dict[str, int]:
+    """How many drafts each view of the inbox holds, counted so far and no further."""
+    views = {
+        tab: _of_tab(select(sales_orders.c.pk), Wish(tab=tab, me=me)).limit(most).subquery()
+        for tab in ("open", "attention", "clean", "price", "mine")
+    }
+    row = tx.execute(select(*(select(func.count()).select_from(view).scalar_subquery().label(tab) for tab, view in views.items()))).one()
+    return {tab: int(getattr(row, tab)) for tab in views}
+
+
+def only_prices_within(tx: Tx, percent: Decimal, *, limit: int) -> list[DraftSummary]:
+    """Drafts that wait and in which nothing differs but prices, none by more than so many percent; the oldest first."""
+    query = _of_tab(select(*_SUMMARY).join(partners, partners.c.pk == sales_orders.c.partner), Wish(tab="price"))
+    query = query.where(sales_orders.c.price_gap <= min(int(percent * 100), 2**31 - 1)).order_by(sales_orders.c.pk).limit(limit)
+    return [summary(row) for row in tx.execute(query).all()]
+
+
+def summaries(tx: Tx, ids: Sequence[str]) -> dict[str, DraftSummary]:
+    """Drafts by their ids, those that there are."""
+    query = select(*_SUMMARY).join(partners, partners.c.pk == sales_orders.c.partner).where(in_texts(sales_orders.c.id, "ids"))
+    return {row.id: summary(row) for row in tx.execute(query, {"ids": list(ids)}).all()} if ids else {}
+
+
+class Twin(msgspec.Struct, frozen=True, kw_only=True):
+    """An earlier order of the same partner that asks for the same things."""
+
+    id: str
+    number: str
+    received_at: dt.datetime
+
+
+def twins(tx: Tx, ids: Sequence[str], within: dt.timedelta) -> dict[str, Twin]:
+    """For those of these orders that have one: the newest other order, not so long before, with the same lines, whatever its number."""
+    if not ids:
+        return {}
+    earlier = sales_orders.alias("earlier")
+    query = (
+        select(sales_orders.c.id.label("of"), earlier.c.id, earlier.c.number, earlier.c.received_at)
+        .join(earlier, and_(earlier.c.lines_key == sales_orders.c.lines_key, earlier.c.pk < sales_orders.c.pk))
+        .where(
+            in_texts(sales_orders.c.id, "ids"),
+            earlier.c.partner == sales_orders.c.partner,
+            earlier.c.number != sales_orders.c.number,
+            earlier.c.acceptance.not_in([Acceptance.REJECTED.value, Acceptance.CANCELLED.value]),
+            type_coerce(earlier.c.received_at, BigInteger)
+            >= type_coerce(sales_orders.c.received_at, BigInteger) - within // dt.timedelta(microseconds=1),
+        )
+        .order_by(earlier.c.pk)
+        .limit(2_000)
+    )
+    return {row.of: Twin(id=row.id, number=row.number, received_at=row.received_at) for row in tx.execute(query, {"ids": list(ids)}).all()}
+
+
+def buyers(tx: Tx) -> list[tuple[str, str]]:
+    """(id, name) of every partner that has sent an order, by name."""
+    has_orders = exists().where(sales_orders.c.partner == partners.c.pk)
+    rows = tx.execute(select(partners.c.id, partners.c.name).where(has_orders).limit(1_000)).all()
+    return sorted(((row.id, row.name) for row in rows), key=lambda pair: pair[1].casefold())
+
+
+def approved(
+    tx: Tx,
+    *,
+    before: int | None,
+    limit: int,
+    partner: str | None = None,
+    to_ship: bool = False,
+    words: str = "",
+) -> list[tuple[int, DraftSummary]]:
+    """Orders with a number of ours, newest first; with `to_ship` those that were agreed and are not all on their way."""
+    query = select(*_SUMMARY).join(partners, partners.c.pk == sales_orders.c.partner)
+    query = query.where(_is_to_ship) if to_ship else query.where(sales_orders.c.order_number.is_not(None))
+    if partner is not None:
+        query = query.where(sales_orders.c.partner == select(partners.c.pk).where(partners.c.id == partner).scalar_subquery())
+    if words:
+        query = query.where(or_(_has_words(tx, Wish(tab="answered", words=words)), sales_orders.c.order_number == words.upper()))
+    if before is not None:
+        query = query.where(sales_orders.c.pk < before)
+    rows = tx.execute(query.order_by(sales_orders.c.pk.desc()).limit(limit)).all()
+    return [(row.pk, summary(row)) for row in rows]
+
+
+def _of_tab(query: Select[Any], wish: Wish) -> Select[Any]:
+    match wish.tab:
+        case "answered":
+            return query.where(sales_orders.c.answered_at.is_not(None), sales_orders.c.acceptance.not_in(_WAITING))
+        case "attention":
+            return query.where(_is_waiting, text("sales_orders.verdict <> 'clean'"))
+        case "clean" | "price":
+            return query.where(_is_waiting, sales_orders.c.verdict == wish.tab)
+        case "mine":
+            return query.where(_is_waiting, text("sales_orders.taken_by <> ''"), sales_orders.c.taken_by == wish.me)
+        case _:
+            return query.where(_is_waiting)
+
+
+def _order_of(wish: Wish) -> tuple[Any | None, bool]:
+    """The column a view is sorted by before the key, and whether downwards."""
+    if wish.tab == "answered":
+        return sales_orders.c.answered_at, True
+    return {"age": (None, False), "value": (sales_orders.c.net, True), "wanted": (sales_orders.c.wanted, False)}[wish.sort]
+
+
+def _place_of(wish: Wish, row: Any) -> tuple[int | str, int]:
+    if wish.tab == "answered":
+        return (row.answered_at - _BEGINNING) // dt.timedelta(microseconds=1), row.pk
+    match wish.sort:
+        case "value":
+            return int(row.net * 100), row.pk
+        case "wanted":
+            return row.wanted.isoformat(), row.pk
+        case _:
+            return 0, row.pk
+
+
+def _place_value(at: int | str) -> Any:
+    # As it is kept, not as it is read: what a cursor holds is compared with what the index holds.
+    return literal(at, String() if isinstance(at, str) else BigInteger())
+
+
+def _has_words(tx: Tx, wish: Wish) -> ColumnElement[bool]:
+    """Orders whose number begins with the words, whose buyer is called so, or in which an article has this number."""
+    words = wish.words.casefold()
+    newest = _of_tab(select(sales_orders.c.pk), wish).order_by(sales_orders.c.pk.desc()).limit(_SOUGHT).subquery()
+    ours = select(articles.c.pk).where(articles.c.number == wish.words)
+    of_article = (
+        select(sales_lines.c.order)
+        .join(newest, newest.c.pk == sales_lines.c.order)
+        .where(or_(sales_lines.c.article_number == wish.words, sales_lines.c.article.in_(ours)))
+    )
+    named = [pk for pk, name in tx.execute(select(partners.c.pk, partners.c.name).limit(5_000)).tuples() if words in name.casefold()]
+    # People type numbers as they read them, and most are in capitals.
+    numbered = {pk for start in {wish.words, wish.words.upper()} for pk in tx.execute(_numbered(start)).scalars()}
+    found = numbered | set(tx.execute(of_article).scalars())
+    return or_(sales_orders.c.pk.in_(sorted(found)[-_SOUGHT:]), sales_orders.c.partner.in_(named[:200]))
+
+
+def _numbered(start: str) -> Select[Any]:
+    column = sales_orders.c.number
+    return select(sales_orders.c.pk).where(column >= start, column < start + "\U0010ffff").order_by(column).limit(_SOUGHT)
 
 
 def waiting(tx: Tx, most: int, *, only_clean: bool = False) -> int:
@@ -285,6 +508,7 @@ def _day(number: int) -> dt.date:
 
 def summary(row: Any) -> DraftSummary:
     """A row as the inbox shows it."""
+    findings = _read_findings(row.findings) if row.findings != "[]" else []
     return DraftSummary(
         id=row.id,
         partner=row.partner if isinstance(row.partner, str) else row.partner_id,
@@ -299,11 +523,18 @@ def summary(row: Any) -> DraftSummary:
         acceptance=Acceptance(row.acceptance),
         fulfilment=Fulfilment(row.fulfilment),
         is_newest=row.is_newest,
-        issue_count=len(read_issues(row.issues)) if row.issues != "[]" else 0,
+        issue_count=sum(finding.count for finding in findings),
         received_at=row.received_at,
         trace_id=row.trace_id,
         etag=etag(row.id, row.version),
         order_number=row.order_number,
+        verdict=row.verdict,
+        findings=findings,
+        wanted=None if row.wanted == NO_DAY else row.wanted,
+        line_count=row.line_count,
+        taken_by=row.taken_by,
+        taken_at=row.taken_at,
+        answered_at=row.answered_at,
     )
 
 
@@ -444,17 +675,30 @@ def order_row(
         "currency": arrived.currency,
         "net": net,
         "document": document,
-        "issues": write(receipt.issues).decode() if receipt.issues else "[]",
         "delivery": receipt.delivery.value,
-        "validation": receipt.validation.value,
         "acceptance": receipt.acceptance.value,
         "fulfilment": receipt.fulfilment.value,
         "trace_id": receipt.trace_id,
         "digest": digest,
         "buyer_key": buyer_key,
         "is_newest": True,
+        **judged(receipt.issues, [line.how for line in receipt.lines], receipt.revision),
+        "wanted": model.wanted(arrived) or NO_DAY,
+        "line_count": len(arrived.lines),
+        "lines_key": model.lines_key(partner, arrived),
         "receipt": write(receipt).decode(),
         "received_at": receipt.received_at,
+    }
+
+
+def judged(issues: Sequence[Issue], hows: Sequence[str], revision: int) -> dict[str, Any]:
+    """The columns that follow from what was found in an order."""
+    return {
+        "issues": write(issues).decode() if issues else "[]",
+        "validation": "issues" if issues else "clean",
+        "verdict": model.verdict(issues, hows, revision),
+        "findings": write(model.findings(issues)).decode() if issues else "[]",
+        "price_gap": model.price_gap(issues),
     }
 
 
@@ -473,8 +717,8 @@ def answered(tx: Tx, order: int, answer: int) -> OrderAnswer | None:
     return None if document is None else _read_answer(document)
 
 
-def standing(tx: Tx, row: Any) -> Any | None:
-    """The revision of the same order that carries its order number and has not ended, if it is another one; locked."""
+def standing(tx: Tx, row: Any, *, lock: bool = True) -> Any | None:
+    """The revision of the same order that carries its order number and has not ended, if it is another one; locked unless said."""
     query = select(sales_orders).where(
         sales_orders.c.partner == row.partner,
         sales_orders.c.number == row.number,
@@ -482,7 +726,7 @@ def standing(tx: Tx, row: Any) -> Any | None:
         sales_orders.c.order_number.is_not(None),
         sales_orders.c.acceptance.not_in([Acceptance.REJECTED.value, Acceptance.CANCELLED.value]),
     )
-    return tx.execute(query.with_for_update()).first()
+    return tx.execute(query.with_for_update() if lock else query).first()
 
 
 def before(tx: Tx, row: Any) -> Any | None:
@@ -519,10 +763,22 @@ def keep_message(tx: Tx, order: int, message: Message, *, is_ours: bool) -> bool
     return insert_new(tx, sales_messages, {"id": message.id, "order": order, "is_ours": is_ours, "document": write(message).decode()})
 
 
+def message_count(tx: Tx, order: int, *, is_ours: bool) -> int:
+    """How much we, or the buyer, have said about an order."""
+    said = select(func.count()).where(sales_messages.c.order == order, sales_messages.c.is_ours.is_(is_ours))
+    return int(tx.execute(said).scalar_one())
+
+
 def messages(tx: Tx, order: int) -> list[Message]:
     """What was said about an order, oldest first."""
     query = select(sales_messages.c.document).where(sales_messages.c.order == order).order_by(sales_messages.c.pk)
     return [_read_message(document) for document in tx.execute(query).scalars()]
+
+
+def said(tx: Tx, order: int) -> list[tuple[bool, Message]]:
+    """What was said about an order, oldest first, and whether it was said by us."""
+    query = select(sales_messages.c.is_ours, sales_messages.c.document).where(sales_messages.c.order == order).order_by(sales_messages.c.pk)
+    return [(is_ours, _read_message(document)) for is_ours, document in tx.execute(query).tuples()]
 
 
 def own(tx: Tx, partner: int, order_id: str) -> Any | None:

@@ -505,6 +505,10 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     line_id: CodeWord = ""
 
 
+MOST_MESSAGES = 1_000
+"""What one company may say about one order."""
+
+
 class Change(msgspec.Struct, frozen=True, kw_only=True):
     """One thing that happened to one of the caller's orders, in order and without gaps."""
 

@@ -255,6 +255,12 @@ class IfMatchMissing(Refusal):
     code, status = "if_match_missing", 428
 
 
+class TooManyMessages(Refusal):
+    """As much has been said about this order as is kept; write to each other by e-mail."""
+
+    code, status = "too_many_messages", 409
+
+
 class TooManyRequests(Refusal):
     """Too many requests; wait as long as Retry-After says."""
 

@@ -626,6 +626,7 @@ async def _compare_books(r: Recorder, fjord: Company, nordlys: Company, partner:
     await r.ask(nordlys, "GET", "/partners/{id}/reconciliation", id=partner)
     await r.ask(nordlys, "GET", "/settings")
 
+    await r.ask(nordlys, "POST", "/partners/{id}/reconciliation/take-over", id=partner, body={"orders": []})
 
 async def _by_mail(r: Recorder, fjord: Company) -> None:
     """An order to a supplier without ProdSys, and its answer typed in."""

@@ -30,7 +30,7 @@ from prodsys.sales.answers import BuyersWord
 from prodsys.sales.despatching import NewDespatch
 from prodsys.sales.feed import AnswerKind
 from prodsys.sales.model import Draft
-from prodsys.sales.talking import TheirMessage
+from prodsys.sales.talking import NewMessage, TheirMessage
 from tests.rooms.makers import DESK, Supplier, a_caller, a_line, a_partner, a_supplier, an_order, logged, turned
 
 AT_ONCE = dt.timedelta(0)
@@ -372,3 +372,22 @@ async def test_the_quantities_still_to_come_follow_the_newest_answer():
     no = AnswerLine(line_id="10", action=LineAction.REJECTED, reason="Gone.")
 
     assert despatching.promised(order, [no, split]) == {"10": Decimal(0), "20": Decimal(4)}
+
+
+async def test_there_is_an_end_to_what_is_said_about_one_order(supplier, monkeypatch):
+    monkeypatch.setattr(talking, "MOST_MESSAGES", 2)
+    order_id = await supplier.a_draft()
+    first = TheirMessage(id="ms_01KANQ0000000000000000000A", text="Gate 4.")
+    for said in (first, TheirMessage(id="ms_01KANQ0000000000000000000B", text="Gate 5.")):
+        await supplier.db.write(talking.hear, a_caller(supplier.partner), order_id, said)
+    for _ in range(2):
+        await supplier.db.write(talking.say, DESK, order_id, NewMessage(text="Soon."))
+
+    with pytest.raises(errors.TooManyMessages, match="2 messages"):
+        await supplier.db.write(
+            talking.hear, a_caller(supplier.partner), order_id, TheirMessage(id="ms_01KANQ0000000000000000000C", text="Gate 6.")
+        )
+    with pytest.raises(errors.TooManyMessages):
+        await supplier.db.write(talking.say, DESK, order_id, NewMessage(text="Soon."))
+    _, is_new = await supplier.db.write(talking.hear, a_caller(supplier.partner), order_id, first)
+    assert not is_new

@@ -14,9 +14,11 @@ from prodsys.articles.model import Known
 from prodsys.catalogue import actions, model, store
 from prodsys.catalogue.model import Fix, Fixes, Theirs
 from prodsys.catalogue.store import Place
-from prodsys.connectors.prodsys import Article
+from prodsys.connectors.prodsys import Article, Articles
 from prodsys.kit.db import Database, Tx
+from prodsys.modules.store import set_on
 from prodsys.partners import store as partners
+from prodsys.scopes import PRODSYS_MODULE
 from prodsys.tables import supplier_articles
 from tests.rooms.makers import DESK, a_partner, an_article, goes_by_index, logged, plans_of, some_articles
 
@@ -254,3 +256,23 @@ async def sqlite(tmp_path: Any, sqlite_template: Any) -> Any:
     database = await open_database(f"sqlite:///{tmp_path}/prodsys.db")
     yield database
     await database.close()
+
+
+async def test_a_catalogue_without_an_end_does_not_keep_us_for_ever(house, monkeypatch):
+    monkeypatch.setattr(actions, "MOST_PAGES", 3)
+    asked: list[str | None] = []
+
+    class Endless:
+        async def articles(self, after: str | None) -> Articles:
+            asked.append(after)
+            at = len(asked)
+            return Articles(items=[Article(id=f"ar_{at}", number=f"A-{at}", name="Bolt", unit="H87", is_active=True)], next=f"c{at}")
+
+    monkeypatch.setattr(actions, "speak", lambda *_: Endless())
+    await house.db.write(set_on, PRODSYS_MODULE, True, "test")
+    way: Any = None  # `speak` alone would need it
+
+    first = await actions.pull(house.db, way, house.id)
+    await actions.pull(house.db, way, house.id)
+
+    assert (asked, first.articles, first.fault) == ([None, "c1", "c2", "c3", "c4", "c5"], 3, "")

@@ -19,6 +19,7 @@ from prodsys.scopes import CONSOLE, PRODSYS_MODULE, Scope
 from prodsys.tables import tokens as rows
 from prodsys.tokens import actions
 from prodsys.tokens.guard import Guard
+from prodsys.tokens.model import mint
 from tests.rooms.doors import ADDRESS, a_partner, company_of, houses_door, partners_door
 
 pytestmark = pytest.mark.anyio
@@ -301,3 +302,18 @@ async def test_what_a_check_of_a_known_token_costs(company):
 
     sys.stdout.write(f"\na warm check: {(time.perf_counter() - started) / times * 1e6:.2f} µs\n")
     assert connection.scope["caller"].token == token.id
+
+
+async def test_who_guesses_tokens_is_slowed_down_and_troubles_the_database_no_more(company):
+    good, later = await company.a_token(Scope.LOGS_READ), await company.a_token(Scope.LOGS_READ)
+    guesses = [mint().token for _ in range(62)]
+    guesser = "198.51.100.7"
+    await company.caller(good.token, guesser).get("/logs")
+
+    answers = [await company.caller(guess, guesser).get("/logs") for guess in guesses]
+
+    assert [answer.status_code for answer in answers] == [401] * 60 + [429] * 2
+    assert (answers[-1].json()["code"], int(answers[-1].headers["retry-after"]) >= 1) == ("too_many_requests", True)
+    assert (await company.caller(good.token, guesser).get("/logs")).status_code == 200
+    assert (await company.caller(later.token, guesser).get("/logs")).status_code == 429
+    assert (await company.caller(later.token, "198.51.100.8").get("/logs")).status_code == 200

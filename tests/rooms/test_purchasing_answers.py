@@ -10,7 +10,7 @@ import msgspec
 import pytest
 import time_machine
 
-from prodsys import errors
+from prodsys import documents, errors
 from prodsys.connectors.prodsys import Told
 from prodsys.documents import (
     AnswerCode,
@@ -30,7 +30,7 @@ from prodsys.documents import (
 from prodsys.exchange import outbox
 from prodsys.exchange.courier import Courier
 from prodsys.kit.clock import now
-from prodsys.kit.db import Database
+from prodsys.kit.db import Database, Tx
 from prodsys.kit.outbound import Later, Problem, Refused
 from prodsys.partners import store as partners
 from prodsys.purchasing import actions, answers, api, carrying, exporting, following, receiving, store, words
@@ -736,3 +736,29 @@ async def test_a_partners_token_does_not_see_the_doors_of_an_answered_order(desk
             listed = await caller.get("/purchasing/follow-up/counts")
 
     assert [cancelled.status_code, listed.status_code] == [404, 404]
+
+
+async def test_there_is_an_end_to_what_we_say_about_one_order(desk, monkeypatch):
+    monkeypatch.setattr(documents, "MOST_MESSAGES", 2)
+    order = await desk.sent()
+    for _ in range(2):
+        await desk.db.write(words.say, KARI, order.id, "Gate 4.")
+
+    with pytest.raises(errors.TooManyMessages, match="2 messages"):
+        await desk.db.write(words.say, KARI, order.id, "Gate 5.")
+
+
+async def test_what_went_by_email_is_not_looked_for_in_the_suppliers_books(desk):
+    over_the_line, by_mail = await desk.sent(), await desk.sent()
+    line = NewLine(line_id="10", article="4711", quantity=Quantity(3))
+    changed = await desk.db.write(actions.change, KARI, by_mail.id, content(by_mail, line), by_mail.etag)
+    supplier = (await desk.db.read(partners.connected))[0]
+
+    def mail(tx: Tx) -> None:
+        key = store.keys(tx, [changed.id])[changed.id]
+        store.change(tx, key, delivery="received", mailed_to="ordre@fjord.example", their_id=None)
+
+    await desk.db.write(mail)
+
+    sent = await desk.db.read(store.sent_behind, supplier.pk, "", dt.datetime(2020, 1, 1, tzinfo=dt.UTC), 100)
+    assert [(one.number, one.revision) for one in sent] == [(over_the_line.number, 1)]

@@ -4,7 +4,8 @@ import asyncio
 import datetime as dt
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_network
+from typing import Any
 
 import msgspec
 import pytest
@@ -16,7 +17,7 @@ from prodsys.exchange import outbox
 from prodsys.exchange.courier import Courier
 from prodsys.exchange.outbox import Dead
 from prodsys.kit.clock import now
-from prodsys.kit.outbound import Outbound
+from prodsys.kit.outbound import Later, Outbound
 from prodsys.kit.telemetry import new_trace
 from prodsys.kit.vault import Vault
 from prodsys.logs.model import Entry
@@ -461,9 +462,9 @@ async def test_a_partner_keeps_its_own_webhooks_and_sees_nobody_elses(doors, db,
     ("url", "code"),
     [
         ("http://192.168.1.7/hooks", "not_https"),
-        ("https://192.168.1.7/hooks", "private_address"),
-        ("https://169.254.169.254/latest", "private_address"),
-        ("https://[::1]/", "private_address"),
+        ("https://192.168.1.7/hooks", "address_not_callable"),
+        ("https://169.254.169.254/latest", "address_not_callable"),
+        ("https://[::1]/", "address_not_callable"),
         ("https://user:secret@nordlys.example/", "bad_address"),
         ("https://203.0.113.7:22/", "port_not_allowed"),
         ("file:///etc/passwd", "not_https"),
@@ -525,3 +526,37 @@ async def test_without_a_public_address_nothing_is_registered(db, out, vault):
     await inbox.keep(db, out, vault, Settings(public_url=""))
 
     assert await logged(db, "inbox.not_registered") == []
+
+
+async def test_a_partner_does_not_learn_from_us_what_a_name_means_in_our_network(db, vault):
+    async def resolve(host: str, _: int) -> list[Any]:
+        return [ip_address("10.0.0.7")] if host.startswith("inside") else []
+
+    out = Outbound(allowed_networks=[], resolve=resolve)
+    await db.write(our_card)
+    partner = await db.write(a_partner)
+    async with company_of(db, api.routes[:-1], more={"outbound": out, "webhook_tests": api.new_webhook_tests(), "vault": vault}) as doors:
+        token, ours = await doors.a_token(Scope.PURCHASE_ORDERS_CREATE, partner=partner), await doors.a_token()
+        hosts = ("inside.example", "nowhere.example")
+        wanted = [{"url": f"https://{host}/", "events": ["order.answered"]} for host in hosts]
+        async with doors.caller(token.token) as theirs, doors.caller(ours.token) as house:
+            to_partner = [await theirs.post("/webhooks", json=one) for one in wanted]
+            to_house = [await house.post("/webhooks", json=one | {"events": ["draft.received"]}) for one in wanted]
+            sealed, events = vault.seal(model.new_secret()), [Event.ORDER_ANSWERED]
+            made = [
+                (await db.write(store.put, partner=partner, url=one["url"], events=events, sealed=sealed, actor="x"))[0] for one in wanted
+            ]
+            tested = [await theirs.post(f"/webhooks/{hook}/test") for hook in made]
+        for hook in made:
+            target = (await db.read(store.targets, [hook]))[hook]
+            reason = "private_address" if "inside" in target.url else "dns"
+            await db.write(lambda tx, t=target, r=reason: sending._settle(tx, t, None, Later(reason=r, detail=f"It is {r}.")))
+        shown = [await db.read(store.one, partner, hook) for hook in made]
+    await out.close()
+
+    assert [one.json()["issues"][0]["code"] for one in to_partner] == ["address_not_callable"] * 2
+    assert len({one.json()["issues"][0]["message"] for one in to_partner}) == 1
+    assert [one.json()["issues"][0]["code"] for one in to_house] == ["private_address", "dns"]
+    assert len({one.last_error for one in shown}) == 1
+    assert {one.status_code for one in tested} == {200}
+    assert len({one.json()["sentence"] for one in tested}) == 1

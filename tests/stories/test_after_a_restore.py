@@ -153,10 +153,21 @@ async def test_a_restored_buyer_catches_up_and_sends_nothing_twice(fjord_house: 
 
         async with nordlys_house.open() as nordlys:
             found = (await compared(nordlys, supplier))["found"]
+            before = (await nordlys.call("GET", "/purchasing/orders"))["items"]
+            path = f"/partners/{supplier}/reconciliation/take-over"
+            one_of_them = found["lost_here"][0]
+            first_back = (await nordlys.call("POST", path, json={"orders": [one_of_them["their_id"]]}))["found"]
+            taken = (await nordlys.call("POST", path, json={}))["found"]
+            strange = await nordlys.call("POST", path, json={"orders": [one_of_them["their_id"]]}, expect=409)
 
-            assert sorted(found["recovered"]) == sorted(one["number"] for one in later)
+            assert sorted(one["number"] for one in found["lost_here"]) == sorted(one["number"] for one in later)
+            assert {one["number"] for one in before} == {one["number"] for one in [*first, waiting]}
+            assert [entry["level"] for entry in await nordlys.logged(code="reconcile.not_here")] == ["error"] * 3
+            assert (first_back["recovered"], len(first_back["lost_here"])) == ([one_of_them["number"]], 2)
+            assert (sorted(taken["recovered"]), taken["lost_here"]) == (sorted(one["number"] for one in later), [])
+            assert strange["code"] == "wrong_state"
             assert found["found_there"] == [waiting["number"]]
-            assert found["promised_again"] == found["differs"] == found["listed"] == []
+            assert found["promised_again"] == found["differs"] == found["recovered"] == []
             assert len(await drafts(fjord)) == 5
             listed = (await nordlys.call("GET", "/purchasing/orders"))["items"]
             assert {one["number"]: one["delivery"] for one in listed} == dict.fromkeys(

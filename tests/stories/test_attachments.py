@@ -162,3 +162,42 @@ async def test_files_no_order_names_go_after_a_week(fjord: Company, nordlys: Com
     assert dropped.attachments == 1
     assert found == [200, 404, 200]
     assert len(PDF) > 2 * CHUNK
+
+
+async def test_the_house_reads_a_file_by_the_orders_that_name_it(fjord: Company, nordlys: Company, connected: str) -> None:
+    file = named(PDF)
+    path = f"/attachments/{file['sha256']}"
+    await put(nordlys.http, PDF)
+    unnamed = await asked_by(nordlys, path)
+    order = await an_order(nordlys, connected, attachments=[file])
+
+    await export(nordlys, order)
+
+    assert unnamed == {"PurchaseOrders:Read": 403, "SalesOrders:Read": 403, "PurchaseOrders:Write": 200, "Logs:Read": 403}
+    assert await asked_by(nordlys, path) == {
+        "PurchaseOrders:Read": 200, "SalesOrders:Read": 403, "PurchaseOrders:Write": 403, "Logs:Read": 403,
+    }  # fmt: skip
+    assert await asked_by(fjord, path) == {
+        "PurchaseOrders:Read": 403, "SalesOrders:Read": 200, "PurchaseOrders:Write": 403, "Logs:Read": 403,
+    }  # fmt: skip
+
+
+async def asked_by(company: Company, path: str) -> dict[str, int]:
+    """What programs of the house are answered that carry one scope each."""
+    found = {}
+    for scope in ("PurchaseOrders:Read", "SalesOrders:Read", "PurchaseOrders:Write", "Logs:Read"):
+        made = await company.call("POST", "/tokens", json={"name": scope, "scopes": [scope]})
+        async with company.as_(made["token"]) as program:
+            found[scope] = (await program.get(path)).status_code
+    return found
+
+
+async def test_with_the_module_off_a_partners_file_is_not_taken_and_the_house_goes_on(fjord: Company) -> None:
+    handed = await fjord.hand_over("Nordlys Mekaniske AS", "987654325")
+    await fjord.call("PUT", "/modules/prodsys-to-prodsys", json={"is_on": False})
+
+    async with fjord.as_(handed["token"]["token"]) as partner:
+        refused = await put(partner, PDF)
+
+    assert (refused.status_code, refused.json()["code"]) == (403, "module_off")
+    assert (await put(fjord.http, PDF)).status_code == 201

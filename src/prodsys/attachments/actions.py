@@ -10,7 +10,7 @@ from prodsys.attachments.model import CHUNK, MOST_BYTES, MOST_UNUSED_BYTES, Insp
 from prodsys.attachments.store import HOUSE, Kept
 from prodsys.documents import Attachment, Issue
 from prodsys.kit.db import Database, Tx
-from prodsys.scopes import Caller
+from prodsys.scopes import Caller, Scope
 
 
 class Stored(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,11 +80,34 @@ def _must_be_taken(inspector: Inspector, sha256: str) -> str:
 
 
 def find(tx: Tx, caller: Caller, sha256: str) -> Kept:
-    """A file for whoever may have it: the house every one, a partner those he has sent himself. Raises NotFound for all others."""
-    found = store.kept(tx, sha256) if caller.partner is None else store.held(tx, caller.partner, [sha256]).get(sha256)
+    """A file for whoever may have it: a partner those he has sent himself, the house by the orders that name it.
+
+    A file no order names is for who may write orders. Raises NotFound, and InsufficientScope naming what is missing.
+    """
+    if caller.partner is not None:
+        _must_carry(caller, [Scope.PURCHASE_ORDERS_CREATE])
+        found = store.held(tx, caller.partner, [sha256]).get(sha256)
+    else:
+        found = store.kept(tx, sha256)
     if found is None:
         raise errors.NotFound
+    if caller.partner is None:
+        rooms = [_READS[kind] for kind in store.used_by(tx, found.pk) if kind in _READS]
+        _must_carry(caller, rooms or [Scope.PURCHASE_ORDERS_WRITE, Scope.PURCHASE_ORDERS_CREATE])
     return found
+
+
+_READS = {"po_": Scope.PURCHASE_ORDERS_READ, "sd_": Scope.SALES_ORDERS_READ}
+"""What somebody of the house carries who may read the orders whose ids begin so."""
+
+
+def _must_carry(caller: Caller, any_of: Sequence[Scope]) -> None:
+    if any(caller.may(scope) for scope in any_of):
+        return
+    granted = " ".join(sorted(caller.scopes))
+    message = f"This file asks for the scope {' or '.join(any_of)}; the token carries {granted or 'none'}."
+    issue = Issue(code="insufficient_scope", message=message, params={"required": any_of[0].value, "granted": granted}, blocks=True)
+    raise errors.InsufficientScope(message, issues=[issue])
 
 
 async def content(db: Database, file: Kept) -> AsyncIterator[bytes]:

@@ -16,7 +16,7 @@ from prodsys.attachments.model import ENDINGS, MOST_BYTES
 from prodsys.documents import Issue
 from prodsys.kit.db import Database
 from prodsys.kit.web import IfNoneMatch, Reply, answers
-from prodsys.scopes import Caller, Scope, allows
+from prodsys.scopes import PRODSYS_MODULE, AnyToken, Caller, Scope, allows
 
 _HEX = frozenset("0123456789abcdef")
 Hash = Annotated[str, Meta(description="SHA-256 of the content, in small hexadecimal digits.")]
@@ -32,7 +32,7 @@ Hash = Annotated[str, Meta(description="SHA-256 of the content, in small hexadec
     | answers(errors.BadFile, errors.TooLarge),
     media="bytes",
     tags=["attachments"],
-    **allows(Scope.PURCHASE_ORDERS_CREATE, "any"),
+    **allows(Scope.PURCHASE_ORDERS_CREATE, "any", PRODSYS_MODULE),
 )
 async def put_attachment(
     request: Request[Any, Any, Any], sha256: FromPath[Hash], caller: NamedDependency[Caller], db: NamedDependency[Database]
@@ -46,10 +46,11 @@ async def put_attachment(
     "/attachments/{sha256:str}",
     operation_id="read_attachment",
     summary="A file",
-    description="For the house, and for the partner who sent it.",
+    description="For the partner who sent it, and for who may read the orders of the house that name it.",
     media_type="application/octet-stream",
     tags=["attachments"],
-    **allows(Scope.PURCHASE_ORDERS_CREATE, "any"),
+    responses=answers(errors.InsufficientScope),
+    **allows(AnyToken.ANY, "any"),
 )
 async def read_attachment(
     sha256: FromPath[Hash], caller: NamedDependency[Caller], db: NamedDependency[Database], if_none_match: IfNoneMatch = None

@@ -110,6 +110,12 @@ def use(tx: Tx, order: str, pks: Sequence[int]) -> None:
     _use.many(tx, [{"attachment": pk, "order": order} for pk in pks])
 
 
+def used_by(tx: Tx, pk: int) -> list[str]:
+    """How the ids of the orders that name a file begin, `po_` or `sd_`."""
+    kinds = select(func.substr(attachment_uses.c.order, 1, 3)).where(attachment_uses.c.attachment == pk).distinct()
+    return sorted(tx.execute(kinds).scalars())
+
+
 def forget_uses(tx: Tx, order: str) -> None:
     """An order that is no more names no files."""
     tx.execute(delete(attachment_uses).where(attachment_uses.c.order == order))

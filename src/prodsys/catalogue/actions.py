@@ -29,6 +29,8 @@ from prodsys.scopes import PRODSYS_MODULE, Caller, Scope
 CATALOGUE = "catalogue"
 """The kind of task that reads a supplier's catalogue on."""
 
+MOST_PAGES = 2_000
+"""Pages of a catalogue read at one go, 500 articles each."""
 _MOST_TOLD = 20
 
 
@@ -49,7 +51,7 @@ async def pull(db: Database, way: Way, id: str, *, actor: str = "timetable", wat
         detail = f"The token {supplier.name} gave us lacks the scope {Scope.ARTICLES_READ}; ask for a token that carries it."
         return await db.write(_failed, supplier, detail, told=True)
     at, so_far, began_again = await db.read(store.place, supplier.pk), Pulled(), False
-    while True:
+    for _ in range(MOST_PAGES):
         answer = await prodsys.articles(at.cursor or None)
         match answer:
             case CursorGone() if not began_again and at.cursor:
@@ -75,6 +77,8 @@ async def pull(db: Database, way: Way, id: str, *, actor: str = "timetable", wat
         if not moved:
             return msgspec.structs.replace(so_far, fault=f"The catalogue of {supplier.name} is being read already.")
         at = after
+    # A catalogue that never ends must not keep us for ever; the rest is read next time.
+    return so_far
 
 
 def tasks(db: Database, way: Way) -> dict[str, Callable[[str], Awaitable[None]]]:

@@ -75,7 +75,7 @@ from prodsys.purchasing.model import (
     PurchaseSummary,
     Totals,
 )
-from prodsys.purchasing.reconciling import Reconciliation
+from prodsys.purchasing.reconciling import OrdersToTakeOver, Reconciliation
 from prodsys.purchasing.store import Filter
 from prodsys.scopes import PRODSYS_MODULE, Caller, Scope, allows
 from prodsys.settings import Settings
@@ -395,7 +395,7 @@ def _booked(order: PurchaseOrder) -> Answered:
 @post(
     "/purchasing/orders/{id:str}/messages",
     operation_id="say_to_supplier",
-    responses=refusals(errors.WrongState, errors.PartnerNotReady),
+    responses=refusals(errors.WrongState, errors.PartnerNotReady, errors.TooManyMessages),
     **allows(Scope.PURCHASE_ORDERS_WRITE),
 )
 async def say_to_supplier(
@@ -670,6 +670,29 @@ async def replay_entry(
     key = await request_key(request, idempotency_key)
     return (await once(db, key, _accepted, _replay_entry, caller, id, settings.answers_every_seconds)).reply()
 
+@post(
+    "/partners/{id:str}/reconciliation/take-over",
+    operation_id="take_over_lost_orders",
+    status_code=200,
+    responses=refusals(errors.PartnerNotReady, errors.PartnerUnreachable, errors.WrongState),
+    **allows(Scope.PURCHASE_ORDERS_EXPORT),
+)
+async def take_over_lost_orders(
+    id: FromPath[str],
+    data: JSONBody[OrdersToTakeOver],
+    caller: NamedDependency[Caller],
+    db: NamedDependency[Database],
+    outbound: NamedDependency[Outbound],
+    vault: NamedDependency[Vault],
+    settings: NamedDependency[Settings],
+) -> Reconciliation:
+    """Write orders that comparing found to be lost here down again, as the supplier holds them; a person says that they are ours.
+
+    Without naming any, all of them. Safe to repeat.
+    """
+    return await reconciling.take_over(db, abroad.reach_by(outbound, vault, settings), caller, id, data)
+
+
 
 def _replay_entry(tx: Tx, caller: Caller, id: str, answers_every: int) -> Export:
     return _whole(exporting.export_shown(tx, replaying.replay_entry(tx, caller, id, answers_every=answers_every)))
@@ -685,12 +708,13 @@ def _replay_entry(tx: Tx, caller: Caller, id: str, answers_every: int) -> Export
 async def reconcile(
     request: Request[Any, Any, Any],
     id: FromPath[str],
+    take_over_lost_orders,
     caller: NamedDependency[Caller],
     db: NamedDependency[Database],
     settings: NamedDependency[Settings],
     idempotency_key: IdempotencyKey = None,
 ) -> Response[Reconciliation]:
-    """Compare our orders of 90 days with a supplier's books: what he lost is sent again, what we lost is written down again."""
+    """Compare our orders of 90 days with a supplier's books: what he lost is sent again, what we lost is named, to be taken over."""
     key = await request_key(request, idempotency_key)
     return (await once(db, key, _asked, reconciling.ask, caller, id, answers_every=settings.answers_every_seconds)).reply()
 

@@ -25,7 +25,7 @@ from prodsys.logs.store import tell
 from prodsys.partners import store as partners
 from prodsys.partners.model import Supplier
 from prodsys.purchasing import model, store
-from prodsys.purchasing.abroad import GONE, STOPS_HEARING, Abroad, Reach, plan_answers, reachable, said
+from prodsys.purchasing.abroad import GONE, STOPS_HEARING, Abroad, Reach, ask_soon, plan_answers, reachable, said
 from prodsys.purchasing.answers import pull_answers, recounted
 from prodsys.purchasing.exporting import KIND
 from prodsys.purchasing.model import WrittenLine
@@ -36,10 +36,8 @@ from prodsys.scopes import Caller
 PERIOD = dt.timedelta(days=90)
 PAGE = 2_000
 """Orders compared in one call."""
-AT_ONCE = 4
-"""Lost orders that are fetched at the same time."""
-RECOVERED = 100
-"""Lost orders written down in one unit."""
+AT_ONCE = 10
+"""Lost orders that are fetched at the same time, and written down in one unit."""
 MOST_NAMED = 1_000
 """Orders of one kind named in what comparing came to; all of them are logged."""
 
@@ -57,6 +55,20 @@ class Different(msgspec.Struct, frozen=True, kw_only=True):
     their_id: str
 
 
+class LostHere(msgspec.Struct, frozen=True, kw_only=True):
+    """An order the supplier holds in our name, of which our books know nothing."""
+
+    number: str
+    revision: int
+    their_id: str
+
+
+class OrdersToTakeOver(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which of the orders that are lost here are to be written down again, by the supplier's ids; none named: all of them."""
+
+    orders: Annotated[list[Annotated[str, Meta(min_length=1, max_length=100)]], Meta(max_length=MOST_NAMED)] = []
+
+
 class Found(msgspec.Struct, frozen=True, kw_only=True):
     """What comparing came to: the numbers of orders, at most 1,000 of a kind."""
 
@@ -65,9 +77,9 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
     kept_back: Annotated[list[str], Meta(description="Missing there, but ended or with goods moved: a person decides.")] = []
     differs: list[Different] = []
     answers_lost: Annotated[list[str], Meta(description="There, but their answers are lost; they are open again.")] = []
-    recovered: Annotated[list[str], Meta(description="Missing here, and written down again from the supplier's books.")] = []
+    lost_here: Annotated[list[LostHere], Meta(description="Missing here: nothing is written until a person takes them over.")] = []
+    recovered: Annotated[list[str], Meta(description="Were missing here, and a person had them written down again.")] = []
     found_there: Annotated[list[str], Meta(description="Thought unsent here; the supplier has them, with the same content.")] = []
-    listed: Annotated[list[str], Meta(description="Missing here, and not to be read from the supplier: its id in brackets.")] = []
 
 
 class Reconciliation(msgspec.Struct, frozen=True, kw_only=True):
@@ -89,7 +101,7 @@ class _Page(msgspec.Struct, frozen=True, kw_only=True):
 class _Lost(msgspec.Struct, frozen=True, kw_only=True):
     """What the supplier has beside what we named, as far as we know less of it."""
 
-    to_fetch: Sequence[OrderThere]
+    lost_here: Sequence[OrderThere]
     standing: Sequence[OrderThere]
 
 
@@ -164,8 +176,9 @@ async def reconcile(db: Database, abroad: Abroad, supplier: Supplier) -> str:
     """Compare all orders of the last 90 days and mend what is missing, a stretch of numbers after the other; safe to repeat.
 
     What is missing there is promised again under its own number and revision, so that it can be there only once. What ended, or of which
-    goods have moved, is not: it is logged for a person to decide. What is missing here is written down again from the supplier's books. At
-    the end the supplier's feed is read from its beginning. Returns why it could not be done, or an empty text.
+    goods have moved, is not: it is logged for a person to decide. So is what is missing here: a supplier's word alone writes no order of
+    ours (`take_over`). What went by e-mail was never there. At the end the supplier's feed is read from its beginning. Returns why it could
+    not be done, or an empty text.
     """
     since, after, found = now() - PERIOD, "", Found()
     while True:
@@ -175,15 +188,9 @@ async def reconcile(db: Database, abroad: Abroad, supplier: Supplier) -> str:
         if not isinstance(answer, Compared):
             return await _give_up(db, supplier, answer)
         lost = await db.read(_lost, supplier, answer.others)
-        fetched: list[Held] = []
-        for start in range(0, len(lost.to_fetch), AT_ONCE):
-            some = await asyncio.gather(*(abroad.held(one.id) for one in lost.to_fetch[start : start + AT_ONCE]))
-            if troubles := [one for one in some if isinstance(one, Later)]:
-                return await _give_up(db, supplier, troubles[0])
-            fetched += [one for one in some if isinstance(one, Held)]
         found = await db.write(_mend, supplier, page, answer, found)
         found = await db.write(_note_standing, supplier, lost.standing, found)
-        found = await _recover(db, supplier, lost.to_fetch, fetched, found)
+        found = await db.write(_note_lost_here, supplier, lost.lost_here, found)
         if answer.through is None or answer.through <= after:
             break
         after = answer.through
@@ -224,14 +231,14 @@ def _lost(tx: Tx, supplier: Supplier, others: Sequence[OrderThere]) -> _Lost:
     numbers = sorted({one.number for one in others})
     ours = {number: row for number, row in store.numbers_taken(tx, numbers, lock=False).items() if row.partner == supplier.pk}
     kept = store.revisions_kept(tx, list(ours))
-    to_fetch, standing = [], []
+    lost_here, standing = [], []
     for one in others:
         row = ours.get(one.number)
         if row is not None and (one.revision == row.revision or (one.number, one.revision) in kept):
             standing.append(one)
         else:
-            to_fetch.append(one)
-    return _Lost(to_fetch=to_fetch, standing=standing)
+            lost_here.append(one)
+    return _Lost(lost_here=lost_here, standing=standing)
 
 
 def _mend(tx: Tx, supplier: Supplier, page: _Page, answer: Compared, found: Found) -> Found:
@@ -371,30 +378,69 @@ def _note_standing(tx: Tx, supplier: Supplier, standing: Sequence[OrderThere], f
     return msgspec.structs.replace(found, differs=_more(found.differs, differs), found_there=_more(found.found_there, numbers))
 
 
-async def _recover(db: Database, supplier: Supplier, lost: Sequence[OrderThere], fetched: Sequence[Held], found: Found) -> Found:
-    by_id = {held.their.id: held for held in fetched}
-    whole = [(one, by_id[one.id]) for one in lost if one.id in by_id]
-    numbers: list[str] = []
-    for start in range(0, len(whole), RECOVERED):
-        numbers += await db.write(_write_down, supplier, whole[start : start + RECOVERED])
-    read = {one.id for one, held in whole if held.order is not None}
-    unread = [one for one in lost if one.id not in read]
-
-    def say(tx: Tx) -> None:
-        for one in unread:
-            message = f"{supplier.name} has order {one.number} revision {one.revision} of ours (their id {one.id}), which is not here."
-            tell(
-                tx,
-                Entry(code="reconcile.not_here", message=message, level="error", partner=supplier.pk, number=one.number, actor="timetable"),
-            )
-
-    if unread:
-        await db.write(say)
-    listed = [f"{one.number} ({one.id})" for one in unread]
-    return msgspec.structs.replace(found, recovered=_more(found.recovered, numbers), listed=_more(found.listed, listed))
+def _note_lost_here(tx: Tx, supplier: Supplier, lost: Sequence[OrderThere], found: Found) -> Found:
+    for one in lost:
+        message = (
+            f"{supplier.name} has order {one.number} revision {one.revision} of ours (their id {one.id}), which is not here. "
+            "If it is ours, take it over; if not, ask them."
+        )
+        tell(
+            tx, Entry(code="reconcile.not_here", message=message, level="error", partner=supplier.pk, number=one.number, actor="timetable")
+        )
+    named = [LostHere(number=one.number, revision=one.revision, their_id=one.id) for one in lost]
+    return msgspec.structs.replace(found, lost_here=_more(found.lost_here, named))
 
 
-def _write_down(tx: Tx, supplier: Supplier, pairs: Sequence[tuple[OrderThere, Held]]) -> list[str]:
+async def take_over(db: Database, reach: Reach, caller: Caller, partner: str, wanted: OrdersToTakeOver) -> Reconciliation:
+    """Write orders that are lost here down again from the supplier's books, because a person says that they are ours.
+
+    Raises NotFound, WrongState for one that comparing has not found, PartnerNotReady, PartnerUnreachable.
+    """
+    supplier, trouble = await db.read(reachable, partner, STOPS_HEARING)
+    if supplier is None:
+        raise errors.NotFound
+    if trouble is not None:
+        raise errors.PartnerNotReady(trouble.detail)
+    standing = await db.read(shown, partner)
+    known = {} if standing.found is None else {one.their_id: one for one in standing.found.lost_here}
+    if strange := [one for one in wanted.orders if one not in known]:
+        raise errors.WrongState(f"Comparing has not found {strange[0]} to be missing here; compare again.")
+    chosen = [one for one in known.values() if not wanted.orders or one.their_id in wanted.orders]
+    try:
+        abroad = reach(supplier)
+    except VaultLocked as locked:
+        raise errors.PartnerNotReady(str(locked)) from None
+    for start in range(0, len(chosen), AT_ONCE):
+        some = chosen[start : start + AT_ONCE]
+        answers = await asyncio.gather(*(abroad.held(one.their_id) for one in some))
+        fetched = [(one, answer) for one, answer in zip(some, answers, strict=True) if isinstance(answer, Held)]
+        await db.write(_take_over, caller, supplier, fetched)
+        if faults := [answer for answer in answers if not isinstance(answer, Held)]:
+            raise errors.PartnerUnreachable(f"{supplier.name}: {said(faults[0])}")
+    return await db.read(shown, partner)
+
+
+def _take_over(tx: Tx, caller: Caller, supplier: Supplier, fetched: Sequence[tuple[LostHere, Held]]) -> None:
+    row = store.reconciliation(tx, supplier.pk)
+    if row is None or row.found is None:
+        return  # compared anew meanwhile
+    there = [(OrderThere(id=one.their_id, number=one.number, revision=one.revision, digest=_digest(held)), held) for one, held in fetched]
+    written = _write_down(tx, supplier, there, caller)
+    found = _read_found(row.found)
+    done = {one.their_id for one, held in fetched if held.order is not None}
+    left = [one for one in found.lost_here if one.their_id not in done]
+    after = msgspec.structs.replace(found, lost_here=left, recovered=_more(found.recovered, written))
+    store.end_reconciliation(tx, supplier.pk, msgspec.json.encode(after).decode(), row.fault, is_due=row.is_due)
+    # What was said of them meanwhile was strange to us.
+    _read_from_the_beginning(tx, supplier)
+    ask_soon(tx, supplier.id)
+
+
+def _digest(held: Held) -> str:
+    return "" if held.order is None else documents.digest(held.order)
+
+
+def _write_down(tx: Tx, supplier: Supplier, pairs: Sequence[tuple[OrderThere, Held]], caller: Caller) -> list[str]:
     """Write down orders that we lost, as the supplier holds them: delivered, with his answers; the numbers of those written."""
     chosen: dict[str, list[tuple[OrderThere, Held, Order]]] = {}
     for there, held in pairs:
@@ -458,8 +504,9 @@ def _write_down(tx: Tx, supplier: Supplier, pairs: Sequence[tuple[OrderThere, He
     store.keep_despatches(tx, [(row.pk, one) for row, _, held in present for one in held.despatches])
     store.hear(tx, recounted(tx, states))
     for row, there, _ in present:
-        message = f"Order {row.number} revision {there.revision} was missing here; it was written down again as {supplier.name} holds it."
-        tell(tx, _entry(supplier, row, "reconcile.recovered", message, level="warning"))
+        which = f"Order {row.number} revision {there.revision}"
+        message = f"{which} was missing here; {caller.name} had it written down again as {supplier.name} holds it."
+        tell(tx, _entry(supplier, row, "reconcile.recovered", message, level="warning", actor=caller.name))
     signal(tx, "orders")
     return [row.number for row, _, _ in present]
 
@@ -516,9 +563,8 @@ def _end(tx: Tx, supplier: Supplier, found: Found) -> None:
         (len(found.kept_back), "missing there and left to a person"),
         (len(found.differs), "different"),
         (len(found.answers_lost), "with lost answers"),
-        (len(found.recovered), "written down again here"),
+        (len(found.lost_here), "missing here and left to a person"),
         (len(found.found_there), "found there"),
-        (len(found.listed), "not to be read from there"),
     ]
     told = ", ".join(f"{count} {what}" for count, what in parts if count) or "nothing is missing"
     level: Level = "warning" if any(count for count, _ in parts) else "info"
@@ -540,7 +586,15 @@ def _differs(supplier: Supplier, one: Different) -> Entry:
 
 
 def _entry(
-    supplier: Supplier, row: Kept, code: str, message: str, *, level: Level = "info", trace_id: str = "", response: str | None = None
+    supplier: Supplier,
+    row: Kept,
+    code: str,
+    message: str,
+    *,
+    level: Level = "info",
+    trace_id: str = "",
+    response: str | None = None,
+    actor: str = "timetable",
 ) -> Entry:
     return Entry(
         code=code,
@@ -550,7 +604,7 @@ def _entry(
         subject=row.id,
         number=row.number,
         trace_id=trace_id or row.trace_id,
-        actor="timetable",
+        actor=actor,
         response=response,
     )
 

@@ -1,6 +1,7 @@
 """The rows of purchase orders, of exports, and of what came of them."""
 
 import datetime as dt
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Literal
@@ -1024,7 +1025,12 @@ def keep_messages(tx: Tx, told: Sequence[tuple[int, documents.Message]], state: 
     if not told:
         return set()
     before = {(row.order, row.id) for row in _message_ids.all(tx, {"pks": {order for order, _ in told}})}
-    fresh = {(order, one.id): one for order, one in told if (order, one.id) not in before}
+    fresh: dict[tuple[int, str], documents.Message] = {}
+    kept = Counter(order for order, _ in before)
+    for order, one in told:
+        if (order, one.id) not in before and (order, one.id) not in fresh and kept[order] < 2 * documents.MOST_MESSAGES:
+            fresh[order, one.id] = one
+            kept[order] += 1
     _insert_messages.many(
         tx,
         [
@@ -1378,7 +1384,9 @@ class SentOrder(msgspec.Struct, frozen=True, kw_only=True):
 
 def sent_behind(tx: Tx, partner: int, after: str, since: dt.datetime, limit: int) -> list[SentOrder]:
     """What a supplier has by our books and got since then, behind a number, sorted by number and revision."""
-    whose = (purchase_orders.c.partner == partner, purchase_orders.c.number > after, purchase_orders.c.sent_at >= since)
+    # What went by e-mail was never in his books; a person who wants it there changes the order and exports it.
+    went = (purchase_orders.c.sent_at >= since, purchase_orders.c.mailed_to == "")
+    whose = (purchase_orders.c.partner == partner, purchase_orders.c.number > after, *went)
     columns = (purchase_orders.c.number, purchase_orders.c.revision, purchase_orders.c.sent_digest, purchase_orders.c.answer)
     present = select(*columns).where(*whose, purchase_orders.c.delivery == "received", purchase_orders.c.their_id.is_not(None))
     earlier = (

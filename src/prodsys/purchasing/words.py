@@ -131,7 +131,10 @@ def _never_arrived(row: Kept) -> bool:
 
 
 def say(tx: Tx, caller: Caller, id: str, text: str, line_id: str = "") -> OrderMessage:
-    """Say something to the supplier about an order or one of its lines. Raises NotFound, Invalid, WrongState for one never sent."""
+    """Say something to the supplier about an order or one of its lines.
+
+    Raises NotFound, Invalid, WrongState for an order never sent, TooManyMessages.
+    """
     row = kept(tx, id, lock=True)
     said = documents.plain(text)
     order = store.read_order(row.document)
@@ -145,6 +148,8 @@ def say(tx: Tx, caller: Caller, id: str, text: str, line_id: str = "") -> OrderM
         raise errors.Invalid(issues=issues)
     if row.sent_at is None:
         raise errors.WrongState(f"Order {row.number} has not been sent, so the supplier would not know what is meant.")
+    if sum(1 for one in store.messages(tx, row.pk) if one.state != "heard") >= documents.MOST_MESSAGES:
+        raise errors.TooManyMessages(f"There are {documents.MOST_MESSAGES} messages of ours about order {row.number}; no more are kept.")
     message_kept = Message(id=new_id("ms"), at=now(), author=caller.name[:120], text=said, line_id=line_id)
     store.keep_messages(tx, [(row.pk, message_kept)], "queued")
     where = f", line {line_id}" if line_id else ""

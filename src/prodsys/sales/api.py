@@ -377,7 +377,7 @@ async def ask_for_cancellation(
     summary="Say something about an order",
     description="Under an id of your own making, so that it is safe to repeat.",
     responses={200: ResponseSpec(data_container=Message, generate_examples=False, description="Heard before: as it was said first")}
-    | answers(errors.AlreadyExists),
+    | answers(errors.AlreadyExists, errors.TooManyMessages),
     tags=["purchase orders"],
     **allows(Scope.PURCHASE_ORDERS_CREATE, "partner", PRODSYS_MODULE),
 )

@@ -462,7 +462,7 @@ async def list_despatches(order_id: FromPath[str], db: NamedDependency[Database]
     "/sales/drafts/{order_id:str}/messages",
     operation_id="say_to_buyer",
     summary="Say something to the buyer",
-    responses=answers(errors.IdempotencyKeyReused),
+    responses=answers(errors.IdempotencyKeyReused, errors.TooManyMessages),
     tags=["sales"],
     **allows(Scope.SALES_ORDERS_APPROVE),
 )

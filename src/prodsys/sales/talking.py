@@ -6,7 +6,7 @@ import msgspec
 from msgspec import Meta
 
 from prodsys import errors
-from prodsys.documents import CodeWord, Message, ShortWords
+from prodsys.documents import MOST_MESSAGES, CodeWord, Message, ShortWords
 from prodsys.kit.clock import now
 from prodsys.kit.db import Tx
 from prodsys.kit.ids import new_id
@@ -35,10 +35,11 @@ class TheirMessage(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
 
 def say(tx: Tx, caller: Caller, order_id: str, new: NewMessage) -> Message:
-    """Say something to the buyer."""
+    """Say something to the buyer. Raises NotFound, TooManyMessages."""
     row = store.draft(tx, order_id, lock=True)
     if row is None:
         raise errors.NotFound
+    _must_have_room(tx, row, is_ours=True)
     message = Message(id=new_id("ms"), at=now(), author=caller.name[:120], text=new.text, line_id=_line(tx, row, new.line_id))
     store.keep_message(tx, row.pk, message, is_ours=True)
     feed.announce(tx, row, News(kind="order.message", said=message))
@@ -49,17 +50,23 @@ def say(tx: Tx, caller: Caller, order_id: str, new: NewMessage) -> Message:
 def hear(tx: Tx, caller: Caller, order_id: str, said: TheirMessage) -> tuple[Message, bool]:
     """Hear what the buyer says; the message as it was said first, and whether it is new.
 
-    Raises NotFound, and AlreadyExists for an id under which something was said about another order.
+    Raises NotFound, AlreadyExists for an id under which something was said about another order, and TooManyMessages.
     """
     row = own(tx, caller, order_id)
     message = Message(id=said.id, at=now(), author=said.author, text=said.text, line_id=_line(tx, row, said.line_id))
+    first = next((kept for kept in store.messages(tx, row.pk) if kept.id == said.id), None)
+    if first is not None:
+        return first, False
+    _must_have_room(tx, row, is_ours=False)
     if store.keep_message(tx, row.pk, message, is_ours=False):
         note(tx, caller, row, "order.message", f"The buyer says about order {row.number}: {said.text}", direction="in")
         return message, True
-    first = next((kept for kept in store.messages(tx, row.pk) if kept.id == said.id), None)
-    if first is None:
-        raise errors.AlreadyExists("This id stands for another message.")
-    return first, False
+    raise errors.AlreadyExists("This id stands for another message.")
+
+
+def _must_have_room(tx: Tx, row: Any, *, is_ours: bool) -> None:
+    if store.message_count(tx, row.pk, is_ours=is_ours) >= MOST_MESSAGES:
+        raise errors.TooManyMessages(f"There are {MOST_MESSAGES} messages about order {row.number}; no more are kept.")
 
 
 def _line(tx: Tx, row: Any, line_id: str) -> str:

@@ -36,6 +36,8 @@ LAST_USE_SECONDS = 10.0
 _REMEMBERS = 10_000
 _MAX_ADDRESSES = 1_000
 _TOLD_ADDRESSES = 10
+_GUESSES = 60
+"""Unknown tokens of the right form that an address may show in a minute."""
 _MINUTE = dt.timedelta(minutes=1)
 
 
@@ -71,6 +73,7 @@ class Guard:
         self._uses: dict[int, tuple[dt.datetime, str]] = {}
         self._strangers: dict[tuple[str, str], int] = {}
         self._others = 0
+        self._guesses = Limiter("unknown-tokens", quota=_GUESSES, window=60)
         self._strangers_since: dt.datetime | None = None
         self._told: dict[tuple[str, str], dt.datetime] = {}
         self._stop_listening = [db.listen(topic, self.forget) for topic in (actions.TOPIC, ELSEWHERE)]
@@ -92,7 +95,7 @@ class Guard:
         address = client[0] if client else ""
         try:
             token = _bearer(scope["headers"])
-            verified = self._remembered(token) or await self._look_up(token)
+            verified = self._remembered(token) or await self._look_up(token, address)
         except (errors.TokenMissing, errors.TokenUnknown) as unknown:
             self._count_stranger(address, unknown.code)
             raise
@@ -114,7 +117,7 @@ class Guard:
 
     async def caller_of(self, token: str, address: str) -> Caller:
         """Whose token this is, for doors that are no API route. Raises TokenUnknown, TokenExpired, TokenRevoked."""
-        verified = self._remembered(token) or await self._look_up(token)
+        verified = self._remembered(token) or await self._look_up(token, address)
         at = self._clock()
         if (refusal := self._ended(verified, at)) is not None:
             raise refusal
@@ -163,12 +166,16 @@ class Guard:
     def _hashed(self, token: str) -> bytes:
         return hashlib.blake2b(token.encode(), key=self._secret, digest_size=16).digest()
 
-    async def _look_up(self, token: str) -> Verified:
+    async def _look_up(self, token: str, address: str) -> Verified:
         if not model.well_formed(token):
             raise errors.TokenUnknown("It has not the form of a token of ProdSys; was it copied whole?")
+        # Who guesses tokens must not have us read the database for each of them; tokens that were good lately are not asked about.
+        if wait := self._guesses.wait(address):
+            raise errors.TooManyRequests("Too many unknown tokens came from this address.", headers={"Retry-After": str(wait)})
         life = self._life
         known = await self._db.read(store.known, model.digest(token))
         if known is None:
+            self._guesses.take(address)
             raise errors.TokenUnknown
         verified = _verified(known)
         if known.token.successor_of is not None and known.token.first_used_at is None and self._ended(verified, self._clock()) is None:

@@ -32,11 +32,13 @@ async def must_be_callable(out: Outbound, caller: Caller, wanted: NewWebhook) ->
             ]
         )
     fault = await out.check(wanted.url, "admin" if caller.is_house else out.trust_of(wanted.url))
+    if fault is None:
+        return
     if isinstance(fault, Forbidden):
-        raise errors.Invalid(fault.detail, issues=[Issue(code=fault.reason, message=fault.detail, pointer="/url", blocks=True)])
-    if fault is not None:
-        message = "The name in the address cannot be found at the moment."
-        raise errors.Invalid(message, issues=[Issue(code=fault.reason_code, message=message, pointer="/url", blocks=True)])
+        code, message = model.told_to(caller.partner, fault.reason, fault.detail)
+    else:
+        code, message = model.told_to(caller.partner, fault.reason_code, "The name in the address cannot be found at the moment.")
+    raise errors.Invalid(message, issues=[Issue(code=code, message=message, pointer="/url", blocks=True)])
 
 
 def register(tx: Tx, caller: Caller, wanted: NewWebhook, vault: Vault) -> WebhookWithSecret:
@@ -86,8 +88,10 @@ async def test(db: Database, out: Outbound, vault: Vault, caller: Caller, id: st
             sentence = f"The address answered {met.status}." + ("" if delivered else " Only a 2xx counts as taken.")
         case VaultLocked():
             sentence = "The webhook's secret cannot be opened; rotate it."
-        case Unreachable() | Forbidden():
-            sentence = met.detail
+        case Unreachable():
+            _, sentence = model.told_to(caller.partner, met.reason_code, met.detail)
+        case Forbidden():
+            _, sentence = model.told_to(caller.partner, met.reason, met.detail)
     return Tested(delivered=delivered, status=status, sentence=sentence, webhook=shown)
 
 

@@ -77,6 +77,16 @@ class Happened(msgspec.Struct, frozen=True, kw_only=True):
     epoch: Annotated[str, Meta(description="The life of this instance the position belongs to.")] = ""
 
 
+_SILENT = frozenset({"dns", "private_address"})
+NOT_CALLABLE = "address_not_callable"
+_NOT_CALLABLE = "The address cannot be called from here: its name is not known, or it does not lead to a public address."
+
+
+def told_to(partner: int | None, reason: str, detail: str) -> tuple[str, str]:
+    """Why an address is not called, as code and sentence; a partner does not learn from us what names mean inside our network."""
+    return (NOT_CALLABLE, _NOT_CALLABLE) if partner is not None and reason in _SILENT else (reason, detail)
+
+
 class Hook(msgspec.Struct, frozen=True, kw_only=True):
     """A message as it is signed and sent; its id, the timestamp of the attempt and the signature travel in the headers."""
 

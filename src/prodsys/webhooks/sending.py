@@ -176,8 +176,9 @@ def _settle(tx: Tx, target: Target, claimed: Claimed, outcome: Outcome | Dead) -
             if lasts:
                 give_up(tx, target, outcome.title)
         case Later() | Misconfigured():
-            if store.note_failure(tx, target.pk, f"{outcome.reason}: {outcome.detail}"):
-                give_up(tx, target, outcome.detail)
+            code, sentence = model.told_to(target.partner, outcome.reason, outcome.detail)
+            if store.note_failure(tx, target.pk, f"{code}: {sentence}"):
+                give_up(tx, target, outcome.detail, told=sentence)
         case Dead() if target.failing_since is not None:
             give_up(tx, target, "Nothing got through before the deadline.")
         case Dead():
@@ -186,9 +187,9 @@ def _settle(tx: Tx, target: Target, claimed: Claimed, outcome: Outcome | Dead) -
             tell(tx, _entry(target, "webhook.passed_over", message, "warning", trace_id=claimed.traceparent[3:35]))
 
 
-def give_up(tx: Tx, target: Target, why: str) -> None:
-    """Disable a webhook, take back what waits for it, and say so aloud."""
-    if not store.disable(tx, target.pk, why):
+def give_up(tx: Tx, target: Target, why: str, *, told: str = "") -> None:
+    """Disable a webhook, take back what waits for it, and say so aloud; `told` is what its owner reads of it, without it all we know."""
+    if not store.disable(tx, target.pk, told or why):
         return
     outbox.withdraw_lane(tx, model.lane_of(target.id))
     since = f" Nothing has got through since {target.failing_since:%Y-%m-%d %H:%M} UTC." if target.failing_since else ""

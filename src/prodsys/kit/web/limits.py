@@ -42,6 +42,12 @@ class Limiter:
         self._max_keys = max_keys
         self._buckets: dict[str, tuple[float, float]] = {}
 
+    def wait(self, key: str, now: float | None = None) -> int:
+        """Whole seconds until the next request of this key would be taken, which is not counted; 0 at once."""
+        now = time.monotonic() if now is None else now
+        left, since = self._buckets.get(key, (float(self.quota), now))
+        return max(0, math.ceil((1 - left) / self._rate - (now - since)))
+
     def take(self, key: str, now: float | None = None) -> Quota:
         """Count one request of this key; `now` is in seconds of a clock that never goes back."""
         now = time.monotonic() if now is None else now

@@ -29,7 +29,7 @@ from prodsys.company import api as company_api
 from prodsys.company import store as company_store
 from prodsys.contacts import actions as contacts
 from prodsys.contacts import api as contacts_api
-from prodsys.exchange import timetable
+from prodsys.exchange import outbox, timetable
 from prodsys.exchange.courier import Courier, Kind
 from prodsys.exchange.outbox import LaneTurn
 from prodsys.kit.clock import now
@@ -310,8 +310,12 @@ async def ready(db: NamedDependency[Database], settings: NamedDependency[Setting
     tags=["operation"],
     **allows(Scope.METRICS_READ),
 )
-async def read_metrics(metrics: NamedDependency[Metrics]) -> Response[bytes]:
-    """In Prometheus' text form."""
+async def read_metrics(metrics: NamedDependency[Metrics], db: NamedDependency[Database]) -> Response[bytes]:
+    """In Prometheus' text form; the counters are this process's, the rest is asked of the database now."""
+    standing = await db.read(outbox.standing)
+    metrics.outbox_waiting.set(standing.waiting)
+    metrics.outbox_lag_seconds.set((now() - standing.oldest_due).total_seconds() if standing.oldest_due else 0)
+    metrics.lanes_paused.set(standing.lanes_closed)
     return Response(metrics.text(), media_type="text/plain; version=0.0.4")
 
 

@@ -54,6 +54,13 @@ async def test_every_operation_has_a_name_of_ours_a_summary_and_a_place(contract
         assert operation["tags"], name
 
 
+async def test_every_document_has_a_name_of_its_own(contract: dict[str, Any]) -> None:
+    shown = [name.removeprefix("Page_") for name in contract["components"]["schemas"]]
+
+    # Of two with one name the generator would make `room_file_Name`.
+    assert [name for name in shown if not re.fullmatch(r"[A-Z][A-Za-z0-9]*", name)] == []
+
+
 async def test_every_operation_shows_what_was_really_sent_and_answered(contract: dict[str, Any]) -> None:
     shown = msgspec.json.decode(EXAMPLES.read_bytes())
 

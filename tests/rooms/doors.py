@@ -15,6 +15,7 @@ from prodsys.kit import web
 from prodsys.kit.clock import now
 from prodsys.kit.db import Database, Tx
 from prodsys.kit.ids import new_id
+from prodsys.kit.metrics import new_metrics
 from prodsys.kit.vault import Vault
 from prodsys.modules import store as modules
 from prodsys.modules.store import Switchboard
@@ -126,6 +127,7 @@ async def company_of(
         "vault": vault,
         "settings": Settings(public_url=public_url),
         "switchboard": switchboard,
+        "metrics": new_metrics(),
         "passwords": passwords,
         "sessions": sessions,
         "browsers": browsers,

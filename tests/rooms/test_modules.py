@@ -68,8 +68,26 @@ async def test_activating_names_everything_that_is_missing(db):
         answer = await admin.put(f"/modules/{PRODSYS_MODULE}", json={"is_on": True})
 
         missing = answer.json()["missing"]
-        assert [issue["code"] for issue in missing] == ["company_missing", "articles_missing", "token_missing", "public_url_not_https"]
+        assert [issue["code"] for issue in missing] == ["company_missing", "partners_missing", "public_url_not_https"]
         assert all(issue["message"].endswith(".") for issue in missing)
+
+
+async def test_who_sells_is_told_what_buyers_still_need(company, admin):
+    await company.db.write(our_card)
+    await company.db.write(an_article)
+
+    answer = await admin.put(f"/modules/{PRODSYS_MODULE}", json={"is_on": True})
+
+    assert [issue["code"] for issue in answer.json()["missing"]] == ["token_missing"]
+
+
+async def test_who_only_buys_needs_neither_articles_nor_tokens(company, admin):
+    await company.db.write(our_card)
+    await company.db.write(a_partner, endpoint="https://supplier.example")
+
+    answer = await admin.put(f"/modules/{PRODSYS_MODULE}", json={"is_on": True})
+
+    assert answer.json()["missing"] == []
 
 
 async def test_nothing_is_missing_once_everything_is_there(company, admin):

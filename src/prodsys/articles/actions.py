@@ -26,7 +26,7 @@ CHUNK = 2_000
 """Rows of a file that are kept in one transaction: few enough that an order waiting behind them hardly notices."""
 
 
-class Imported(msgspec.Struct, frozen=True, kw_only=True):
+class ImportedArticles(msgspec.Struct, frozen=True, kw_only=True):
     """What became of a file's rows."""
 
     created: int
@@ -102,7 +102,7 @@ def partner_key(tx: Tx, id: str, pointer: str = "/partner") -> int:
     return known[0]
 
 
-async def import_articles(db: Database, caller: Caller, content: bytes, *, take_good: bool = False) -> Imported:
+async def import_articles(db: Database, caller: Caller, content: bytes, *, take_good: bool = False) -> ImportedArticles:
     """Create and change articles from a CSV or XLSX file, and set their numbers at suppliers.
 
     Columns: number; name (needed for new articles), unit, price, price_quantity, currency, gtin, active, lead_time_days, minimum,
@@ -125,7 +125,7 @@ async def import_articles(db: Database, caller: Caller, content: bytes, *, take_
     return imported
 
 
-async def import_agreed_prices(db: Database, caller: Caller, content: bytes, *, take_good: bool = False) -> Imported:
+async def import_agreed_prices(db: Database, caller: Caller, content: bytes, *, take_good: bool = False) -> ImportedArticles:
     """Keep agreed prices from a CSV or XLSX file; one for the same partner, article, quantity, currency and first day is replaced.
 
     Columns: partner (id or name), article_number, price, currency; from_quantity, valid_from, valid_to, price_quantity.
@@ -328,7 +328,7 @@ def _tell(tx: Tx, caller: Caller, code: str, message: str, article: Known) -> No
     tell(tx, Entry(code=code, message=message, subject=article.id, actor=caller.name))
 
 
-def _tell_import(tx: Tx, caller: Caller, code: str, what: str, imported: Imported) -> None:
+def _tell_import(tx: Tx, caller: Caller, code: str, what: str, imported: ImportedArticles) -> None:
     message = (
         f"{caller.name} imported {what}: {imported.created} new, {imported.changed} changed, {imported.unchanged} as before, "
         f"{imported.refused} rows left out."
@@ -363,8 +363,8 @@ def _by_row(issues: Iterable[Issue]) -> list[Issue]:
     return sorted(issues, key=lambda issue: int(issue.params.get("row", "0")))
 
 
-def _imported(saved: store.Saved, faults: Sequence[Issue]) -> Imported:
-    return Imported(
+def _imported(saved: store.Saved, faults: Sequence[Issue]) -> ImportedArticles:
+    return ImportedArticles(
         created=saved.created,
         changed=saved.changed,
         unchanged=saved.unchanged,

@@ -12,7 +12,7 @@ from msgspec import Meta
 
 from prodsys import errors
 from prodsys.articles import actions, model, store
-from prodsys.articles.actions import Imported, LearnedMapping
+from prodsys.articles.actions import ImportedArticles, LearnedMapping
 from prodsys.articles.model import Draft, Known, Offer, Wanted
 from prodsys.documents import Article, Currency, Exact, How, Quantity, Suggestion, UnitPrice, plain
 from prodsys.kit.db import Database, Tx
@@ -258,7 +258,7 @@ async def change_article(
 )
 async def import_articles(
     request: Request[Any, Any, Any], caller: NamedDependency[Caller], db: NamedDependency[Database], take_good: TakeGood = False
-) -> Imported:
+) -> ImportedArticles:
     return await actions.import_articles(db, caller, await request.body(), take_good=take_good)
 
 
@@ -395,7 +395,7 @@ async def delete_agreed_price(id: FromPath[str], caller: NamedDependency[Caller]
 )
 async def import_agreed_prices(
     request: Request[Any, Any, Any], caller: NamedDependency[Caller], db: NamedDependency[Database], take_good: TakeGood = False
-) -> Imported:
+) -> ImportedArticles:
     return await actions.import_agreed_prices(db, caller, await request.body(), take_good=take_good)
 
 

@@ -23,7 +23,7 @@ class Company(msgspec.Struct, frozen=True, kw_only=True):
     changed_at: dt.datetime
 
 
-class TokenPartner(msgspec.Struct, frozen=True, kw_only=True):
+class AskingPartner(msgspec.Struct, frozen=True, kw_only=True):
     """The partner a token belongs to, as we call it."""
 
     id: str
@@ -35,7 +35,7 @@ class AskingToken(msgspec.Struct, frozen=True, kw_only=True):
 
     scopes: list[Scope]
     expires_at: str | None
-    partner: TokenPartner | None
+    partner: AskingPartner | None
 
 
 class CompanyCard(msgspec.Struct, frozen=True, kw_only=True):

@@ -6,7 +6,7 @@ import msgspec
 from sqlalchemy import bindparam, select, update
 
 from prodsys import documents
-from prodsys.company.model import Company, TokenPartner
+from prodsys.company.model import AskingPartner, Company
 from prodsys.documents import Party
 from prodsys.kit.clock import now
 from prodsys.kit.db import Tx, hot, insert_new
@@ -50,7 +50,7 @@ def modules_on(tx: Tx) -> Sequence[str]:
     return [row.name for row in _modules.all(tx)]
 
 
-def partner(tx: Tx, key: int) -> TokenPartner | None:
+def partner(tx: Tx, key: int) -> AskingPartner | None:
     """Id and name of the partner a token belongs to."""
     row = _partner.first(tx, {"partner": key})
-    return None if row is None else TokenPartner(id=row.id, name=row.name)
+    return None if row is None else AskingPartner(id=row.id, name=row.name)

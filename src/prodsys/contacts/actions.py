@@ -14,7 +14,7 @@ from prodsys.contacts.model import (
     ContactMatch,
     ContactPatch,
     Evidence,
-    Imported,
+    ImportedContacts,
     Keys,
     Known,
     Merge,
@@ -318,7 +318,7 @@ def decline(tx: Tx, proposal: str, *, actor: str) -> Stored:
     return contact
 
 
-def import_table(tx: Tx, table: Table, *, actor: str, role: Role | None = None) -> Imported:
+def import_table(tx: Tx, table: Table, *, actor: str, role: Role | None = None) -> ImportedContacts:
     """Make or complete contacts from a list: all rows, or, with every fault of every row named, none.
 
     A row is a contact we have if an identifier, or name and address, says so; its empty cells leave the contact as it is. `role` holds
@@ -337,7 +337,7 @@ def read_rows(table: Table) -> Rows:
     )
 
 
-def import_rows(tx: Tx, rows: Rows, *, actor: str, role: Role | None = None) -> Imported:
+def import_rows(tx: Tx, rows: Rows, *, actor: str, role: Role | None = None) -> ImportedContacts:
     """The unit of `import_table`, with the list already read."""
     listed, faults = rows.listed, list(rows.faults)
     store.lock_creation(tx)
@@ -378,7 +378,7 @@ def import_rows(tx: Tx, rows: Rows, *, actor: str, role: Role | None = None) -> 
         raise errors.BadFile(issues=sorted(faults, key=model.row_of))
     store.create(tx, *new, actor=actor)
     store.rewrite(tx, rewritten)
-    result = Imported(
+    result = ImportedContacts(
         rows=len(listed),
         created=len(new),
         changed=len(rewritten),

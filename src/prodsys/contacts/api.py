@@ -16,7 +16,7 @@ from prodsys.contacts.model import (
     ContactMatch,
     ContactPatch,
     Duplicates,
-    Imported,
+    ImportedContacts,
     Merge,
     Merged,
     Proposal,
@@ -226,7 +226,7 @@ async def import_contacts(
     db: NamedDependency[Database],
     role: DefaultRole = None,
     idempotency_key: IdempotencyKey = None,
-) -> Response[Imported]:
+) -> Response[ImportedContacts]:
     """Make or complete contacts from a CSV or XLSX file sent as the body; all rows, or none and every bad one listed."""
     key = await request_key(request, idempotency_key)
     table = await asyncio.to_thread(sheets.read_table, body, text_columns=model.CODE_COLUMNS, required=("name",))
@@ -335,7 +335,7 @@ def _proposed(wish: Proposed) -> Answered:
     return answered(wish, 202)
 
 
-def _imported(result: Imported) -> Answered:
+def _imported(result: ImportedContacts) -> Answered:
     return answered(result, 200)
 
 

@@ -130,7 +130,7 @@ class ContactMatch(MatchedContact, frozen=True, kw_only=True):
     issues: list[Issue]
 
 
-class Difference(msgspec.Struct, frozen=True, kw_only=True):
+class CardDifference(msgspec.Struct, frozen=True, kw_only=True):
     """One member of a card that two sides spell differently, as a person reads it."""
 
     field: str
@@ -145,7 +145,7 @@ class Proposal(msgspec.Struct, frozen=True, kw_only=True):
     contact: Annotated[str, Meta(description="Public id of the contact.")]
     partner: Annotated[str, Meta(description="Name of the partner who asks.")]
     card: Party
-    differences: list[Difference]
+    differences: list[CardDifference]
     created_at: dt.datetime
 
 
@@ -200,7 +200,7 @@ class Merged(msgspec.Struct, frozen=True, kw_only=True):
     filled: Annotated[list[str], Meta(description="Members the kept card took over.")]
 
 
-class Imported(msgspec.Struct, frozen=True, kw_only=True):
+class ImportedContacts(msgspec.Struct, frozen=True, kw_only=True):
     """What a file of contacts came to."""
 
     rows: int
@@ -650,10 +650,10 @@ def shared(one: Keys, other: Keys) -> list[SharedValue]:
     return [SharedValue(field=field, value=value) for field, value in pairs if value]
 
 
-def differences(recorded: Party, proposed: Party) -> list[Difference]:
+def differences(recorded: Party, proposed: Party) -> list[CardDifference]:
     """What a person sees before accepting a proposed card, member by member, spelling included."""
     pairs = [(member, member_in_words(recorded, member), member_in_words(proposed, member)) for member in MEMBERS]
-    return [Difference(field=field, recorded=ours, proposed=theirs) for field, ours, theirs in pairs if ours != theirs]
+    return [CardDifference(field=field, recorded=ours, proposed=theirs) for field, ours, theirs in pairs if ours != theirs]
 
 
 def patched(card: Party, patch: ContactPatch) -> Party:

@@ -346,7 +346,7 @@ def probe_soon(tx: Tx, lane: str) -> None:
 
 def standing(tx: Tx) -> Standing:
     """How things stand, for whoever watches from outside."""
-    row = _standing.one(tx, {"now": now()})
+    [row] = _standing.all(tx, {"now": now()})
     return Standing(waiting=row.waiting, oldest_due=row.oldest_due, lanes_closed=row.lanes_closed)
 
 

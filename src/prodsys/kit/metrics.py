@@ -14,6 +14,8 @@ class Metrics(msgspec.Struct, frozen=True, kw_only=True):
     outbox_waiting: Gauge
     outbox_lag_seconds: Gauge
     lanes_paused: Gauge
+    partner_ids: dict[int, str]
+    """Partners by key, for the label, as far as they have been met."""
 
     def text(self) -> bytes:
         """The exposition format, for `text/plain; version=0.0.4`."""
@@ -33,4 +35,5 @@ def new_metrics() -> Metrics:
         outbox_waiting=Gauge("prodsys_outbox_waiting", "Deliveries promised and not yet made.", registry=registry),
         outbox_lag_seconds=Gauge("prodsys_outbox_lag_seconds", "Age of the oldest delivery that is due.", registry=registry),
         lanes_paused=Gauge("prodsys_lanes_paused", "Lanes waiting for a partner or an admin.", registry=registry),
+        partner_ids={},
     )

@@ -57,6 +57,7 @@ class Readiness(msgspec.Struct, frozen=True, kw_only=True):
     has_articles: bool
     has_contacts: bool
     has_partner_token: bool
+    has_supplier: bool
 
 
 def known(name: str) -> Kind:
@@ -72,13 +73,23 @@ def missing(name: str, ready: Readiness, public_url: str) -> list[Issue]:
     if name == ERP_MODULE:
         return []
     found = []
+    sells = ready.has_articles or ready.has_partner_token
     if not ready.has_card:
         found.append(Issue(code="company_missing", message="Our company has no card yet: fill it in, or run `prodsys init`."))
-    if not ready.has_articles:
+    if name == PRODSYS_MODULE and not sells and not ready.has_supplier:
+        found.append(
+            Issue(
+                code="partners_missing",
+                message="There is no partner yet. To buy: connect with a supplier by his bundle. "
+                "To sell: import articles, and create a token for each buyer.",
+            )
+        )
+    # Who only buys needs neither articles nor tokens.
+    if sells and not ready.has_articles:
         found.append(Issue(code="articles_missing", message="There are no active articles, so no order line can be matched: import them."))
-    if name == API_MODULE and not ready.has_contacts:
+    if name == API_MODULE and sells and not ready.has_contacts:
         found.append(Issue(code="contacts_missing", message="There are no contacts yet, so partners have nothing to keep in step with."))
-    if not ready.has_partner_token:
+    if sells and not ready.has_partner_token:
         found.append(Issue(code="token_missing", message="No partner holds a token yet: create one under Admin > API access > Tokens."))
     if not is_safe_url(public_url):
         found.append(

@@ -13,7 +13,7 @@ from msgspec import UNSET, Meta, UnsetType
 from prodsys.connectors.prodsys import Company, MatchedNumber, ReportContact
 from prodsys.contacts.model import (
     MEMBERS,
-    Difference,
+    CardDifference,
     Member,
     email_key,
     gln_key,
@@ -205,7 +205,7 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
 
     ours: Party | None
     theirs: Party | None
-    differences: list[Difference]
+    differences: list[CardDifference]
     our_card: Party | None = None
     their_record: Annotated[Party | None, Meta(description="What they have noted of us, as last read.")] = None
     disagreements: Annotated[list[Disagreement], Meta(description="Everything that differs, conflicts first.")] = []

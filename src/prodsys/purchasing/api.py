@@ -67,7 +67,7 @@ from prodsys.purchasing.model import (
     ExportSummary,
     FollowUpCounts,
     Goods,
-    Imported,
+    ImportedOrders,
     NewOrder,
     OrderMessage,
     Previewed,
@@ -123,7 +123,7 @@ class WhyCancel(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     reason: Annotated[str, Meta(max_length=500)] = ""
 
 
-class NewMessage(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class MessageToSupplier(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A few words to the supplier."""
 
     text: Annotated[str, Meta(min_length=1, max_length=4000)]
@@ -284,7 +284,7 @@ async def import_orders(
     caller: NamedDependency[Caller],
     db: NamedDependency[Database],
     idempotency_key: IdempotencyKey = None,
-) -> Response[Imported]:
+) -> Response[ImportedOrders]:
     """Write down the orders of a CSV or XLSX file, the body of this request: one row per line, all of them or none."""
     content = await request.body()
     key = await request_key(request, idempotency_key)
@@ -401,7 +401,7 @@ def _booked(order: PurchaseOrder) -> Answered:
 async def say_to_supplier(
     request: Request[Any, Any, Any],
     id: FromPath[str],
-    data: JSONBody[NewMessage],
+    data: JSONBody[MessageToSupplier],
     caller: NamedDependency[Caller],
     db: NamedDependency[Database],
     idempotency_key: IdempotencyKey = None,

@@ -1,6 +1,7 @@
 """Carry promised orders to their suppliers, and write down how each ended."""
 
 from collections.abc import Sequence
+from time import perf_counter
 from typing import Any
 
 import msgspec
@@ -119,9 +120,11 @@ class OrderKind:
         held_up = await attaching.send_files(self._db, desk.abroad, [one.document for one in promises])
         ready = [one for at, one in enumerate(promises) if at not in held_up]
         sendings = [Sending(document=one.document, traceparent=one.traceparent) for one in ready]
+        began = perf_counter()
         placed = iter(await engine.place_abroad(sendings, desk) if ready else [])
         outcomes = [outcome_of(held_up[at]) if at in held_up else next(placed) for at in range(len(promises))]
         if self._metrics is not None:
+            self._metrics.partner_request_seconds.labels(partner=lane).observe(perf_counter() - began)
             for outcome in outcomes:
                 self._metrics.exports_total.labels(partner=lane, result=_result(outcome)).inc()
         return outcomes

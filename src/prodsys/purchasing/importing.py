@@ -14,7 +14,7 @@ from prodsys.logs.model import Entry
 from prodsys.logs.store import tell
 from prodsys.purchasing import store
 from prodsys.purchasing.actions import Known, write
-from prodsys.purchasing.model import Imported, NewLine, NewOrder
+from prodsys.purchasing.model import ImportedOrders, NewLine, NewOrder
 from prodsys.scopes import Caller
 
 E = TypeVar("E", bound=Exact)
@@ -27,7 +27,7 @@ SHEET_REQUIRED = ("number", "supplier", "currency", "quantity")
 _MOST_FAULTS = 10_000
 
 
-def import_table(tx: Tx, caller: Caller, table: Table | BadFile) -> Imported:
+def import_table(tx: Tx, caller: Caller, table: Table | BadFile) -> ImportedOrders:
     """Write down the orders of a file: all of them, or none when a single row is bad. Raises BadFile with every fault of every row."""
     if isinstance(table, BadFile):
         raise errors.BadFile(table.message, issues=[Issue(code=table.code, message=table.message, blocks=True)])
@@ -51,7 +51,7 @@ def import_table(tx: Tx, caller: Caller, table: Table | BadFile) -> Imported:
     message = f"{caller.name} imported {len(made)} orders with {line_count} lines."
     tell(tx, Entry(code="orders.imported", message=message, actor=caller.name))
     signal(tx, "orders")
-    return Imported(orders=made, line_count=line_count)
+    return ImportedOrders(orders=made, line_count=line_count)
 
 
 _COLUMNS = {"partner": "supplier"}

@@ -321,7 +321,7 @@ class PurchaseOrder(msgspec.Struct, frozen=True, kw_only=True):
     etag: str
 
 
-class Imported(msgspec.Struct, frozen=True, kw_only=True):
+class ImportedOrders(msgspec.Struct, frozen=True, kw_only=True):
     """What a file brought."""
 
     orders: list[str]

@@ -33,6 +33,7 @@ from prodsys.documents import (
 from prodsys.exchange.engine import Outcome, Placed, Refused
 from prodsys.kit.db import Database, Tx
 from prodsys.kit.journal import log
+from prodsys.kit.metrics import Metrics
 from prodsys.kit.telemetry import Trace, current_trace, new_trace, parse_traceparent
 from prodsys.kit.web import (
     After,
@@ -53,6 +54,7 @@ from prodsys.kit.web import (
 )
 from prodsys.kit.web.problems import problem_of
 from prodsys.kit.web.requests import read_document
+from prodsys.partners import store as partners
 from prodsys.sales import actions, cancelling, receiving, reconciling, store, talking
 from prodsys.sales import answers as answering
 from prodsys.sales.answers import BuyersWord
@@ -165,12 +167,15 @@ async def receive_purchase_order(
     caller: NamedDependency[Caller],
     db: NamedDependency[Database],
     settings: NamedDependency[Settings],
+    metrics: NamedDependency[Metrics],
     idempotency_key: IdempotencyKey = None,
 ) -> Response[Receipt]:
     arrival = _arrival(0, data, await request.body(), _trace())
     refused: list[Refused] = []
+    taken: list[Outcome] = []
 
     def answer(outcomes: Sequence[Outcome]) -> Answered:
+        taken[:] = outcomes
         match outcomes[0]:
             case Placed() as placed:
                 headers = {"Location": f"/api/v1/purchase-orders/{placed.id}", "Content-Type": "application/json"}
@@ -187,6 +192,7 @@ async def receive_purchase_order(
     except errors.PartnerInactive:
         await db.write(receiving.note_inactive, caller, [arrival])
         raise
+    await _count(metrics, db, caller, taken)
     if answered.status >= 300:
         raise _refusal(refused[-1])
     return answered.reply()
@@ -204,7 +210,11 @@ async def receive_purchase_order(
     **allows(Scope.PURCHASE_ORDERS_CREATE, "partner", PRODSYS_MODULE),
 )
 async def receive_purchase_orders(
-    data: JSONBody[OrderBatch], caller: NamedDependency[Caller], db: NamedDependency[Database], settings: NamedDependency[Settings]
+    data: JSONBody[OrderBatch],
+    caller: NamedDependency[Caller],
+    db: NamedDependency[Database],
+    settings: NamedDependency[Settings],
+    metrics: NamedDependency[Metrics],
 ) -> Response[BatchAnswers]:
     items: list[_Told | None] = []
     arrivals: list[Arrival] = []
@@ -221,7 +231,9 @@ async def receive_purchase_orders(
         items.append(None)
     if lines > MAX_BATCH_LINES:
         raise errors.Invalid(f"A batch holds at most {MAX_BATCH_LINES} lines; send fewer orders at once.")
-    for arrival, outcome in zip(arrivals, await _receive_all(db, caller, arrivals, _undo(settings)), strict=True):
+    outcomes = await _receive_all(db, caller, arrivals, _undo(settings))
+    await _count(metrics, db, caller, outcomes)
+    for arrival, outcome in zip(arrivals, outcomes, strict=True):
         items[arrival.at] = _item(arrival, outcome)
     return Response(write({"items": items}), media_type="application/json", status_code=200)  # type: ignore[arg-type]  # it is written already
 
@@ -428,6 +440,16 @@ async def _receive_all(db: Database, caller: Caller, arrivals: list[Arrival], un
             log.exception("sales.cannot_receive", number=arrival.order.number, trace_id=arrival.trace.trace_id)
             outcomes.append(errors.InternalFault())
     return outcomes
+
+
+async def _count(metrics: Metrics, db: Database, caller: Caller, outcomes: Sequence[Outcome | errors.Refusal]) -> None:
+    """Count what came of orders, for whoever watches from outside."""
+    partner = _partner(caller)
+    if partner not in metrics.partner_ids:
+        metrics.partner_ids[partner] = (await db.read(partners.buyer, partner)).id
+    for outcome in outcomes:
+        result = ("received" if outcome.new else "repeated") if isinstance(outcome, Placed) else "refused"
+        metrics.orders_received_total.labels(partner=metrics.partner_ids[partner], result=result).inc()
 
 
 def _item(arrival: Arrival, outcome: Outcome | errors.Refusal) -> _Told:

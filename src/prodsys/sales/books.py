@@ -192,13 +192,14 @@ class Books:
         return [outcome for outcome in outcomes if outcome is not None]
 
     def _keep(self, arrival: Arrival) -> Outcome | None:
-        examined, order, received_at = self._examined[arrival.at], arrival.order, now()
+        order, received_at = arrival.order, now()
         number = plain(order.number)
         # A higher revision may stand before this one in the very same batch.
         if (late := self._superseded(number, order.revision)) is not None:
             return late
         contact, how = self._contact(arrival)
         self._how[arrival.at] = how
+        examined = self._examined[arrival.at]
         receipt = Receipt(
             id=new_id("sd"),
             number=order.number,
@@ -237,9 +238,14 @@ class Books:
 
     def _contact(self, arrival: Arrival) -> tuple[int | None, ContactHow]:
         recognised = self._recognised[arrival.at]
+        if recognised.would_create and self._buyer.contact is None:
+            # Waits for another order of his under way, which makes him a contact in this very moment.
+            self._buyer = msgspec.structs.replace(self._buyer, contact=partners.lock_contact(self._tx, self._buyer.pk))
         if self._buyer.contact is not None:
-            # Linked already, or by an earlier order of this very batch.
-            return self._buyer.contact, "created" if recognised.would_create else recognised.how
+            if not recognised.would_create:
+                return self._buyer.contact, recognised.how
+            self._forget_created(arrival)
+            return self._buyer.contact, "partner_link"
         if recognised.would_create:
             made = contacts.create_provisional(
                 self._tx,
@@ -254,6 +260,12 @@ class Books:
         if recognised.contact is not None:
             self._link(recognised.contact)
         return recognised.contact, recognised.how
+
+    def _forget_created(self, arrival: Arrival) -> None:
+        """An order before this one has made the buyer a contact; only that one says so."""
+        examined = self._examined[arrival.at]
+        issues = [issue for issue in examined.issues if issue.code != "contact_created"]
+        self._examined[arrival.at] = msgspec.structs.replace(examined, issues=issues)
 
     def _link(self, contact: int) -> None:
         partners.link_contact(self._tx, self._buyer.pk, contact)

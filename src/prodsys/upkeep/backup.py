@@ -35,7 +35,9 @@ Key = Literal["restored", "kept", "missing"]
 KEY_WORDS: dict[Key, str] = {
     "restored": "The vault's key was taken from the backup.",
     "kept": "The vault's key is the one that was here.",
-    "missing": "There is no vault's key here; a new one is made when the server starts.",
+    "missing": "There is no vault's key here, so the tokens of suppliers and the secrets of webhooks cannot be opened. "
+    "Put the key file back before the server starts, or restore once more with --with-key; "
+    "otherwise the server makes a new key, and those tokens have to be entered again.",
 }
 
 _INCREMENTAL = 2

@@ -14,6 +14,7 @@ from prodsys.documents import Exact
 from prodsys.kit.web.doorway import doorway
 from prodsys.kit.web.lists_as_files import offer_files
 from prodsys.kit.web.openapi import ExactSchema, StructSchema, contract_handlers
+from prodsys.kit.web.problem_pages import problem_pages
 from prodsys.kit.web.problems import exception_handlers
 from prodsys.kit.web.replies import Reply
 from prodsys.kit.web.requests import MAX_BODY, JsonRequest
@@ -46,7 +47,7 @@ def web_app(
     Behind it a guard puts the `Caller` into `scope["caller"]`, and `limits.charge` the quota into `scope["quota"]`.
     """
     app = Litestar(
-        [*route_handlers, *contract_handlers()],
+        [*route_handlers, *contract_handlers(), *problem_pages()],
         openapi_config=openapi,
         exception_handlers=cast("Any", {**exception_handlers, **(answers_to or {})}),
         request_class=JsonRequest,

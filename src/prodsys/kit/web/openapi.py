@@ -26,7 +26,6 @@ from prodsys.kit.web.problems import MEDIA_TYPE, Problem, problem_of
 
 _METHODS = {"get", "put", "post", "patch", "delete"}
 _GENERIC = re.compile(r"^Page_(?:[\w.]*\.)?(\w+?)_?$")
-_OF_A_ROOM = re.compile(r"^([a-z]+)_(?:model|store|actions|api)_([A-Z]\w*)$")
 _FIRST_WORDS = re.compile(r"(?:; |, |: )")
 _FILES = (CSV, XLSX)
 
@@ -149,9 +148,10 @@ def _contract(app: Litestar) -> dict[str, Any]:
             if method in _METHODS and (route := routes.get(operation["operationId"])) is not None:
                 _tidy(operation, path)
                 _add_body(operation, route)
-                _add_answers(operation, route, has_state=path.endswith("}") or (method != "get" and "{" in path))
+                example = shown.get(operation["operationId"])
+                _add_answers(operation, route, example, has_state=path.endswith("}") or (method != "get" and "{" in path))
                 _add_refusals(operation, route)
-                _show(operation, shown.get(operation["operationId"]))
+                _show(operation, example)
     _, schemas = msgspec.json.schema_components([Problem], ref_template="#/components/schemas/{name}")
     components = contract.setdefault("components", {})
     known = components.setdefault("schemas", {})
@@ -207,18 +207,19 @@ def _add_body(operation: dict[str, Any], route: HTTPRouteHandler) -> None:
         operation["requestBody"] = {"required": True, "content": {"application/octet-stream": {"schema": schema}}}
 
 
-def _add_answers(operation: dict[str, Any], route: HTTPRouteHandler, *, has_state: bool) -> None:
-    """What every good answer carries beside its document."""
+def _add_answers(operation: dict[str, Any], route: HTTPRouteHandler, example: dict[str, Any] | None, *, has_state: bool) -> None:
+    """What every good answer carries beside its document; where it was really asked, its own headers are those that came."""
     takes = {parameter["name"] for parameter in operation.get("parameters", ())}
     answered: dict[str, Any] = operation["responses"]
     for status, told in answered.items():
         if status >= "300":
             continue
         names = set() if route.opt.get("door") in _WITHOUT_A_TOKEN else {"Token-Expires", "RateLimit", "RateLimit-Policy"}
-        if (has_state or takes & {"If-Match", "If-None-Match"}) and status == "200":
+        if example is not None and str(example["answer"]["status"]) == status:
+            came = {name.lower() for name in example["answer"].get("headers", {})}
+            names |= {name for name in ("ETag", "Location") if name.lower() in came}
+        elif (has_state or takes & {"If-Match", "If-None-Match"}) and status == "200":
             names.add("ETag")
-        if "Idempotency-Key" in takes and status in {"201", "202"}:
-            names |= {"Location", "ETag"}
         told["headers"] = {**told.get("headers", {}), **{name: {"$ref": f"#/components/headers/{name}"} for name in sorted(names)}}
         if status == "200":
             _add_forms(told, (*(LIST_FORMS if is_list(route) else ()), *([PDF] if route.opt.get("paper") else [])))
@@ -335,10 +336,9 @@ def _share_problems(contract: dict[str, Any]) -> None:
 
 
 def _with_readable_names(contract: dict[str, Any]) -> dict[str, Any]:
-    """`Page_prodsys.documents.Article_` becomes `Page_Article`, `contacts_model_Imported` becomes `ContactsImported`."""
+    """`Page_prodsys.documents.Article_` becomes `Page_Article`. Two documents of one name would show their rooms; no two have one."""
     schemas: dict[str, Any] = contract["components"]["schemas"]
     names = {name: f"Page_{read[1]}" for name in schemas if (read := _GENERIC.match(name))}
-    names |= {name: f"{read[1].capitalize()}{read[2]}" for name in schemas if (read := _OF_A_ROOM.match(name))}
     if not names:
         return contract
     for old, new in names.items():

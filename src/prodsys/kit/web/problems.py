@@ -16,6 +16,8 @@ from prodsys.kit.journal import log
 from prodsys.kit.telemetry import current_trace
 
 MEDIA_TYPE = "application/problem+json"
+TYPES = "/problems/"
+"""Where the pages about kinds of problems are; a problem's `type` is this and its code."""
 
 _BARE_CHALLENGE = 'Bearer realm="prodsys"'
 _AT = re.compile(r"^(?P<sentence>.*?)(?: - at `(?P<where>.*)`)?$", re.DOTALL)
@@ -28,7 +30,9 @@ _RETRY_SECONDS = "5"
 class Problem(msgspec.Struct, frozen=True, kw_only=True):
     """Why a request was refused (RFC 9457)."""
 
-    type: Annotated[str, Meta(description="`/problems/` and the code, a path on this host.", examples=["/problems/not_found"])]
+    type: Annotated[
+        str, Meta(description="`/problems/` and the code, a path on this host that says what to do.", examples=["/problems/not_found"])
+    ]
     title: Annotated[str, Meta(description="What is always true of this refusal.")]
     status: Annotated[int, Meta(description="The HTTP status.", examples=[404])]
     detail: Annotated[str, Meta(description="What happened this time, and what to do.")]
@@ -42,7 +46,7 @@ def problem_of(refusal: errors.Refusal) -> Problem:
     trace = current_trace.get()
     first = refusal.issues[0].message if refusal.issues else ""
     return Problem(
-        type=f"/problems/{refusal.code}",
+        type=f"{TYPES}{refusal.code}",
         title=refusal.title(),
         status=refusal.status,
         detail=refusal.detail or first or refusal.title(),

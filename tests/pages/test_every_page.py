@@ -5,7 +5,25 @@ import pytest
 from tests.pages.conftest import Enter
 from tests.stories.company import Company
 
-PAGES = ["/", "/company", "/modules"]
+PAGES = [
+    "/",
+    "/company",
+    "/modules",
+    "/search?q=A-100",
+    "/suppliers",
+    "/customers",
+    "/contacts/new",
+    "/contacts/import",
+    "/customers?view=proposals",
+    "/duplicates",
+    "/articles",
+    "/articles/new",
+    "/articles/import",
+    "/prices",
+    "/prices/import",
+    "/mappings",
+    "/catalogue",
+]
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

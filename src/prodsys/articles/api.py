@@ -14,7 +14,7 @@ from prodsys import errors
 from prodsys.articles import actions, model, store
 from prodsys.articles.actions import ImportedArticles, LearnedMapping
 from prodsys.articles.model import Draft, Known, Offer, Wanted
-from prodsys.documents import Article, Currency, Exact, How, Quantity, Suggestion, UnitPrice, plain
+from prodsys.documents import Article, Currency, Exact, How, Issue, Quantity, Suggestion, UnitPrice, plain
 from prodsys.kit.db import Database, Tx
 from prodsys.kit.sheets.limits import MOST_BYTES
 from prodsys.kit.web import (
@@ -361,7 +361,7 @@ async def create_agreed_price(
     db: NamedDependency[Database],
     idempotency_key: IdempotencyKey = None,
 ) -> Response[AgreedPrice]:
-    made = await once(db, await request_key(request, idempotency_key), _agreed_upon, _agree, caller, data)
+    made = await once(db, await request_key(request, idempotency_key), _agreed_upon, agree_on, caller, data)
     return made.reply()
 
 
@@ -593,11 +593,14 @@ def _made(article: Known) -> Answered:
     return answered(model.as_document(article), headers=headers)
 
 
-def _agree(tx: Tx, caller: Caller, form: AgreedPriceForm) -> store.AgreedKept:
+def agree_on(tx: Tx, caller: Caller, form: AgreedPriceForm) -> store.AgreedKept:
+    """Unit: keep a price as it was written. Raises Invalid, AlreadyExists."""
     number = plain(form.article_number)
     known = store.of_number(tx, number)
     if not known:
-        raise errors.Invalid(f"There is no article {number}.")
+        message = f"There is no article {number}."
+        issue = Issue(code="article_unknown", message=message, params={"number": number}, pointer="/article_number", blocks=True)
+        raise errors.Invalid(message, issues=[issue])
     row = store.AgreedRow(
         partner=actions.partner_key(tx, form.partner),
         article=known[0].pk,

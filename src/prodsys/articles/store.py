@@ -361,6 +361,11 @@ def numbers_beginning(tx: Tx, text: str, after: tuple[str, int], limit: int) -> 
     return _numbers_beginning.all(tx, bounds) if key else []
 
 
+def all_by_number(tx: Tx, after: tuple[str, int], limit: int) -> list[Known]:
+    """Every article, sorted by (number_key, pk), after *after*."""
+    return _numbers_beginning.all(tx, {"start": "", "end": _LAST, "key": after[0], "pk": after[1], "limit": limit})
+
+
 def names_beginning(tx: Tx, text: str, after: tuple[str, int], limit: int) -> list[Known]:
     """Articles whose name begins so, whatever its case and marks, sorted by (name_key, pk) after *after*."""
     key = model.name_key(text)

@@ -14,5 +14,9 @@ SENTENCES = {
     "contacts_merged": N_("Merged. Everything points here now."),
     "proposal_accepted": N_("Accepted. The card is as they proposed."),
     "proposal_declined": N_("Ours was kept."),
+    "price_dropped": N_("Taken back. Orders from now on are compared with the list price."),
+    "mapping_undone": N_("Undone. Orders that arrive from now on are matched without it."),
+    "pulling": N_("The catalogue is being read."),
+    "number_set": N_("Kept."),
     "ended": N_("Your sign-in has ended. Nothing was saved since; sign in again."),
 }

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
@@ -10,7 +11,7 @@ from prodsys import app, errors
 from prodsys.kit.web.problems import problem_of
 from prodsys.settings import Settings
 
-REFUSALS = [errors.Refusal, *errors.every_refusal()]
+REFUSALS: list[type[errors.Refusal]] = [errors.Refusal, *errors.every_refusal()]
 
 
 @pytest.fixture(scope="module")
@@ -18,7 +19,8 @@ async def stranger(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[ht
     """Somebody without a token."""
     home: Path = tmp_path_factory.mktemp("home")
     async with app.opened(Settings(home=str(home)), serving=False) as instance:
-        transport = httpx2.ASGITransport(app=app.create_app(instance))
+        opened: Any = app.create_app(instance)
+        transport = httpx2.ASGITransport(app=opened)
         async with httpx2.AsyncClient(transport=transport, base_url="http://test") as client:
             yield client
 

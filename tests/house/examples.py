@@ -238,7 +238,9 @@ async def _our_own_house(r: Recorder, fjord: Company) -> None:
     await _people(r, fjord, ola)
     signed_in = await r.read(fjord, "POST", "/sessions", token=None, body={name: person[name] for name in ("email", "password")})
     await _own_account(r, fjord, person, signed_in["token"])
-    signed_in = await r.read(fjord, "POST", "/sessions", token=None, body={"email": person["email"], "password": person["password"] + "!"})
+    signed_in = await r.read(
+        fjord, "POST", "/sessions", token=None, body={"email": person["email"], "password": str(person["password"]) + "!"}
+    )
     await r.ask(fjord, "DELETE", "/sessions/current", token=signed_in["token"])
 
 
@@ -624,9 +626,9 @@ async def _compare_books(r: Recorder, fjord: Company, nordlys: Company, partner:
 
     await nordlys.in_time(ended)
     await r.ask(nordlys, "GET", "/partners/{id}/reconciliation", id=partner)
+    await r.ask(nordlys, "POST", "/partners/{id}/reconciliation/take-over", id=partner, body={"orders": []})
     await r.ask(nordlys, "GET", "/settings")
 
-    await r.ask(nordlys, "POST", "/partners/{id}/reconciliation/take-over", id=partner, body={"orders": []})
 
 async def _by_mail(r: Recorder, fjord: Company) -> None:
     """An order to a supplier without ProdSys, and its answer typed in."""

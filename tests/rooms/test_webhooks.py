@@ -547,10 +547,11 @@ async def test_a_partner_does_not_learn_from_us_what_a_name_means_in_our_network
                 (await db.write(store.put, partner=partner, url=one["url"], events=events, sealed=sealed, actor="x"))[0] for one in wanted
             ]
             tested = [await theirs.post(f"/webhooks/{hook}/test") for hook in made]
+        nobody: Any = None
         for hook in made:
             target = (await db.read(store.targets, [hook]))[hook]
             reason = "private_address" if "inside" in target.url else "dns"
-            await db.write(lambda tx, t=target, r=reason: sending._settle(tx, t, None, Later(reason=r, detail=f"It is {r}.")))
+            await db.write(lambda tx, t=target, r=reason: sending._settle(tx, t, nobody, Later(reason=r, detail=f"It is {r}.")))
         shown = [await db.read(store.one, partner, hook) for hook in made]
     await out.close()
 

@@ -1021,7 +1021,7 @@ def messages(tx: Tx, order: int) -> list[Any]:
 
 
 def keep_messages(tx: Tx, told: Sequence[tuple[int, documents.Message]], state: Literal["heard", "queued"]) -> set[tuple[int, str]]:
-    """Keep messages (key of the order, message); those that are new, by order and id."""
+    """Keep messages (key of the order, message); those that are new, by order and id. What is beyond both companies' bound is not kept."""
     if not told:
         return set()
     before = {(row.order, row.id) for row in _message_ids.all(tx, {"pks": {order for order, _ in told}})}

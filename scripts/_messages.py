@@ -10,7 +10,17 @@ from babel.messages.pofile import read_po, write_po
 
 PAGES = Path(__file__).parents[1] / "src" / "prodsys" / "pages"
 TRANSLATED = ("nb", "de", "pl")
-KEYWORDS = {"_": None, "N_": None, "say": None, "gettext": None, "ngettext": (1, 2), "pgettext": ((1, "c"), 2), "npgettext": ((1, "c"), 2, 3)}
+KEYWORDS = {"_": None, "N_": None, "say": None, "gettext": None, "ngettext": (1, 2)}
+HEAD = """# The pages of ProdSys Exchange in {name}.
+msgid ""
+msgstr ""
+"Language: {language}\\n"
+"MIME-Version: 1.0\\n"
+"Content-Type: text/plain; charset=utf-8\\n"
+"Content-Transfer-Encoding: 8bit\\n"
+"Plural-Forms: {plurals}\\n"
+
+"""
 METHODS = [("**.py", "python"), ("templates/**.html", "jinja2")]
 JINJA = {
     "extensions": "jinja2.ext.i18n,jinja2.ext.do",
@@ -36,13 +46,13 @@ def brought_up(language: str, wanted: Catalog) -> tuple[bytes, int]:
     kept = read_po(file.open("rb"), locale=language) if file.exists() else Catalog(locale=language)
     kept.update(wanted, no_fuzzy_matching=True)
     kept.obsolete.clear()
-    # No date: the same texts are the same bytes, whoever writes them.
-    kept.header_comment = f"# The pages of ProdSys Exchange in {kept.locale.english_name if kept.locale else language}."
-    kept.mime_headers = [("Language", language), ("Plural-Forms", kept.plural_forms), ("Content-Type", "text/plain; charset=utf-8")]
     written = BytesIO()
-    write_po(written, kept, include_lineno=False, sort_output=True, width=0)
+    write_po(written, kept, include_lineno=False, sort_output=True, width=0, omit_header=True)
     missing = sum(1 for message in kept if message.id and not _is_whole(message.string))
-    return written.getvalue(), missing
+    name = kept.locale.english_name if kept.locale else language
+    # No dates and no names in the head: the same texts are the same bytes, whoever writes them.
+    head = HEAD.format(name=name, language=language, plurals=kept.plural_forms)
+    return head.encode() + written.getvalue(), missing
 
 
 def _is_whole(text: object) -> bool:

@@ -670,6 +670,31 @@ async def replay_entry(
     key = await request_key(request, idempotency_key)
     return (await once(db, key, _accepted, _replay_entry, caller, id, settings.answers_every_seconds)).reply()
 
+
+def _replay_entry(tx: Tx, caller: Caller, id: str, answers_every: int) -> Export:
+    return _whole(exporting.export_shown(tx, replaying.replay_entry(tx, caller, id, answers_every=answers_every)))
+
+
+@post(
+    "/partners/{id:str}/reconcile",
+    operation_id="reconcile_with_partner",
+    status_code=202,
+    responses=refusals(errors.PartnerNotReady),
+    **allows(Scope.PURCHASE_ORDERS_EXPORT),
+)
+async def reconcile(
+    request: Request[Any, Any, Any],
+    id: FromPath[str],
+    caller: NamedDependency[Caller],
+    db: NamedDependency[Database],
+    settings: NamedDependency[Settings],
+    idempotency_key: IdempotencyKey = None,
+) -> Response[Reconciliation]:
+    """Compare our orders of 90 days with a supplier's books: what he lost is sent again, what we lost is named, to be taken over."""
+    key = await request_key(request, idempotency_key)
+    return (await once(db, key, _asked, reconciling.ask, caller, id, answers_every=settings.answers_every_seconds)).reply()
+
+
 @post(
     "/partners/{id:str}/reconciliation/take-over",
     operation_id="take_over_lost_orders",
@@ -693,32 +718,6 @@ async def take_over_lost_orders(
     return await reconciling.take_over(db, abroad.reach_by(outbound, vault, settings), caller, id, data)
 
 
-
-def _replay_entry(tx: Tx, caller: Caller, id: str, answers_every: int) -> Export:
-    return _whole(exporting.export_shown(tx, replaying.replay_entry(tx, caller, id, answers_every=answers_every)))
-
-
-@post(
-    "/partners/{id:str}/reconcile",
-    operation_id="reconcile_with_partner",
-    status_code=202,
-    responses=refusals(errors.PartnerNotReady),
-    **allows(Scope.PURCHASE_ORDERS_EXPORT),
-)
-async def reconcile(
-    request: Request[Any, Any, Any],
-    id: FromPath[str],
-    take_over_lost_orders,
-    caller: NamedDependency[Caller],
-    db: NamedDependency[Database],
-    settings: NamedDependency[Settings],
-    idempotency_key: IdempotencyKey = None,
-) -> Response[Reconciliation]:
-    """Compare our orders of 90 days with a supplier's books: what he lost is sent again, what we lost is named, to be taken over."""
-    key = await request_key(request, idempotency_key)
-    return (await once(db, key, _asked, reconciling.ask, caller, id, answers_every=settings.answers_every_seconds)).reply()
-
-
 def _asked(standing: Reconciliation) -> Answered:
     return answered(standing, 202)
 
@@ -734,6 +733,7 @@ routes = [
     replay_entry,
     reconcile,
     get_reconciliation,
+    take_over_lost_orders,
     list_orders,
     sum_orders,
     create_order,

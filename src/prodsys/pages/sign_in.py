@@ -57,7 +57,7 @@ async def sign_in(
             address=_address(request),
             scope=request.scope,
         )
-        return await _opened(request, page_door, browsers, person, back)
+        return await opened(request, page_door, browsers, person, back)
     except (errors.SignInFailed, errors.Invalid, errors.TooManyRequests) as refusal:
         return await _gate(request, db, "sign_in.html", refusal=refusal, status=_shown(refusal), next=back, email=form.text("email"))
 
@@ -130,7 +130,7 @@ async def new_password(
         person = await db.write(actions.use_code, code, await passwords.hash(form.secret("password")), sessions)
     except errors.Invalid as refusal:
         return await _gate(request, db, "new_password.html", refusal=refusal, status=refusal.status, code=code, holder=holder)
-    return await _opened(request, page_door, browsers, person, "/")
+    return await opened(request, page_door, browsers, person, "/")
 
 
 @get("/first-admin", include_in_schema=False, **public())
@@ -161,7 +161,7 @@ async def first_admin(
         person = await db.write(actions.first_admin, code, email=email, name=name, password=hashed, language=_speech(request).language)
     except errors.Refusal as refusal:
         return await _gate(request, db, "first_admin.html", refusal=refusal, status=_shown(refusal), code=code, email=email, name=name)
-    return await _opened(request, page_door, browsers, person, "/")
+    return await opened(request, page_door, browsers, person, "/")
 
 
 @post("/language", include_in_schema=False, **public())
@@ -202,7 +202,8 @@ routes = [
 ]
 
 
-async def _opened(request: Request[Any, Any, Any], page_door: PageDoor, browsers: Browsers, person: Person, back: str) -> Response[Any]:
+async def opened(request: Request[Any, Any, Any], page_door: PageDoor, browsers: Browsers, person: Person, back: str) -> Response[Any]:
+    """Sign this browser in for a person who has just been proven, and go on. Raises SignInFailed."""
     made = await browsers.open(
         person,
         address=_address(request),

@@ -15,10 +15,10 @@ from prodsys.kit.db import Database, Tx
 from prodsys.kit.vault import Vault
 from prodsys.kit.web import encode_cursor
 from prodsys.pages.fields import Form
+from prodsys.pages.permissions import MEANINGS
 from prodsys.pages.pressing import pressed
 from prodsys.pages.speech import Speech
 from prodsys.pages.visitor import Visitor, go, show
-from prodsys.pages.words import N_
 from prodsys.partners import actions as partner_actions
 from prodsys.partners import store as partner_store
 from prodsys.partners.model import Rules
@@ -36,37 +36,6 @@ OVERLAPS = (0, 1, 7, 30)
 """Days the old token may outlive the first use of the new one."""
 RECENTLY = dt.timedelta(hours=24)
 MOST_PARTNERS = 500
-
-MEANINGS: dict[Scope, str] = {
-    Scope.PURCHASE_ORDERS_CREATE: N_("Send purchase orders, which land as drafts, and read the answers"),
-    Scope.ARTICLES_READ: N_("Read the articles you offer this partner"),
-    Scope.CONTACTS_READ_WRITE: N_("Read your company card and their own record, and propose changes to it"),
-    Scope.CONTACTS_READ: N_("Read your company card and their own record"),
-    Scope.CONTACTS_WRITE: N_("Propose changes to their own record"),
-    Scope.PURCHASE_ORDERS_READ: N_("Read our purchase orders and exports"),
-    Scope.PURCHASE_ORDERS_WRITE: N_("Write and change our purchase orders"),
-    Scope.PURCHASE_ORDERS_EXPORT: N_("Send our purchase orders to partners"),
-    Scope.SALES_ORDERS_READ: N_("Read order drafts and sales orders"),
-    Scope.SALES_ORDERS_APPROVE: N_("Approve, change and reject order drafts"),
-    Scope.ARTICLES_WRITE: N_("Change articles and prices"),
-    Scope.ARTICLES_READ_WRITE: N_("Read and change articles and prices"),
-    Scope.COMPANY_WRITE: N_("Change our company card"),
-    Scope.PARTNERS_READ: N_("Read partners and their rules"),
-    Scope.PARTNERS_WRITE: N_("Connect partners and change their rules"),
-    Scope.TOKENS_READ: N_("Read the list of tokens"),
-    Scope.TOKENS_WRITE: N_("Create, rotate and revoke tokens"),
-    Scope.USERS_READ: N_("Read users and groups"),
-    Scope.USERS_WRITE: N_("Change users and groups"),
-    Scope.MODULES_READ: N_("See which extensions are on"),
-    Scope.MODULES_WRITE: N_("Switch extensions on and off"),
-    Scope.LOGS_READ: N_("Read the integration logs"),
-    Scope.DELIVERIES_WRITE: N_("Send again what was not delivered"),
-    Scope.ALERTS_READ: N_("Read what is wrong"),
-    Scope.ALERTS_WRITE: N_("Dismiss what is wrong, and send test mails"),
-    Scope.SETTINGS_READ: N_("Read the settings"),
-    Scope.METRICS_READ: N_("Read the counters for Prometheus"),
-}
-"""What a permission lets its bearer do."""
 
 
 class Whose(msgspec.Struct, frozen=True, kw_only=True):
@@ -278,8 +247,8 @@ async def _once(visitor: Visitor, db: Database, settings: Settings, made: Create
 async def _form(visitor: Visitor, db: Database, settings: Settings, wish: Wish, refusal: errors.Refusal | None = None) -> Response[Any]:
     speech, today = visitor.speech, visitor.speech.today()
     lives = [(str(days), end_of_day(today + dt.timedelta(days=days), speech)) for days in LIFETIMES]
-    partner_words = [(scope, MEANINGS[scope]) for scope in (*GUIDE_SCOPES, Scope.CONTACTS_READ, Scope.CONTACTS_WRITE)]
-    house_words = [(scope, MEANINGS[scope]) for scope in Scope if visitor.caller.may(scope)]
+    partner_words = [(scope, MEANINGS.get(scope, "")) for scope in (*GUIDE_SCOPES, Scope.CONTACTS_READ, Scope.CONTACTS_WRITE)]
+    house_words = [(scope, MEANINGS.get(scope, "")) for scope in Scope if visitor.caller.may(scope)]
     partners = await db.read(_partners)
     return await show(
         visitor,

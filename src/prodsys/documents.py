@@ -11,6 +11,7 @@ import unicodedata
 from collections.abc import Callable
 from decimal import ROUND_HALF_UP, Context, Decimal
 from enum import StrEnum
+from functools import lru_cache
 from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
@@ -38,16 +39,9 @@ class Exact(Decimal):
     @classmethod
     def read(cls, text: object) -> "Exact":
         """Take the text of the wire; raises ValueError with the rule for anything else, numbers and NaN included."""
-        if not isinstance(text, str) or not _DECIMAL.fullmatch(text):
+        if not isinstance(text, str):
             raise ValueError(f"Expected {cls.rule}")
-        number = cls(text)
-        if (
-            (cls.above is not None and number <= cls.above)
-            or (cls.lowest is not None and number < cls.lowest)
-            or (cls.highest is not None and number > cls.highest)
-        ):
-            raise ValueError(f"Expected {cls.rule}")
-        return number
+        return _read(cls, text)  # type: ignore[arg-type]  # typeshed takes a class for one of its values here
 
 
 class Quantity(Exact):
@@ -78,8 +72,25 @@ class Percent(Exact):
     highest = Decimal(100)
 
 
+@lru_cache(4096)  # the same quantities and prices come again and again
+def _read(kind: type[Exact], text: str) -> Exact:
+    if not _DECIMAL.fullmatch(text):
+        raise ValueError(f"Expected {kind.rule}")
+    number = kind(text)
+    if (
+        (kind.above is not None and number <= kind.above)
+        or (kind.lowest is not None and number < kind.lowest)
+        or (kind.highest is not None and number > kind.highest)
+    ):
+        raise ValueError(f"Expected {kind.rule}")
+    return number
+
+
 def canonical(number: Decimal) -> str:
     """The one way a number is spelled when numbers are compared or stored: no exponent, no trailing zeros, no plus."""
+    text = str(number)
+    if text.isdecimal():  # as most quantities are
+        return text
     if not number:
         return "0"
     text = format(number, "f")
@@ -813,12 +824,9 @@ def _meaning(value: Any) -> Any:
         for key, inner in value.items():
             # Most values are short texts, and a call for each of them would be half the cost of a digest.
             meant = (inner.strip() if inner.isascii() else plain(inner)) if isinstance(inner, str) else _meaning(inner)
-            if meant not in _NOTHING:
+            if meant or meant == 0:
                 kept[key] = meant
         return kept
     if isinstance(value, list):
         return [_meaning(inner) for inner in value]
     return plain(value) if isinstance(value, str) else value
-
-
-_NOTHING: tuple[Any, ...] = (None, "", [], {})

@@ -54,7 +54,7 @@ def _speak(number: int, *, json: bool) -> tuple[list[structlog.typing.Processor]
     structlog.configure(
         processors=[*shared, written],
         wrapper_class=structlog.make_filtering_bound_logger(number),
-        logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
+        logger_factory=lambda *_: structlog.WriteLogger(sys.stderr),
         cache_logger_on_first_use=False,
     )
     return shared, written

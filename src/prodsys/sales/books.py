@@ -160,8 +160,8 @@ class Books:
         return self._recognised[arrival.at]
 
     def _doubles(self, arrival: Arrival, recognised: Recognised) -> list[Issue]:
-        number, key = plain(arrival.order.number), buyer_key(arrival.order)
-        if key not in self._elsewhere.get(number, ()):
+        number = plain(arrival.order.number)
+        if number not in self._elsewhere or (key := buyer_key(arrival.order)) not in self._elsewhere[number]:
             return []
         # Who orders in another company's name must not find out by this which numbers it has used; that he is refused, he hears anyway.
         if any(issue.blocks for issue in recognised.issues) and not listed(key, self._buyer.identifiers):

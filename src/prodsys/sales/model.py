@@ -264,7 +264,7 @@ def examine_line(
         return ExaminedLine(line=line, found=match), issues
     issues += _form(at, line, line_id)
     issues += _article(at, line, line_id, match, holds=holds)
-    examined = msgspec.structs.replace(_against_ours(order, line, match, agreed), net=net)
+    examined = _against_ours(order, line, match, agreed, net)
     return examined, issues + _differences(at, order, examined, line_id, tolerance, today)
 
 
@@ -342,6 +342,8 @@ def report_line(examined: ExaminedLine, suggestions: list[Suggestion]) -> Matche
 def price_difference(line: OrderLine, expected: Expected) -> tuple[Decimal, Decimal | None]:
     """How much more the buyer pays than we expect, per the expected price's own quantity, and in percent; after his discount."""
     assert line.unit_price is not None  # noqa: S101  # only priced lines are compared
+    if line.unit_price == expected.price and line.price_quantity == expected.price_quantity and not line.discount_percent:
+        return Decimal(0), rounded(Decimal(0)) if expected.price else None
     ordered = line.unit_price * (1 - line.discount_percent / 100) / line.price_quantity * expected.price_quantity
     difference = ordered - expected.price
     percent = rounded(difference / expected.price * 100) if expected.price else None
@@ -414,20 +416,20 @@ def _article(at: int, line: OrderLine, line_id: str, match: Found, *, holds: boo
             return []
 
 
-def _against_ours(order: Order, line: OrderLine, match: Found, agreed: Mapping[int, Sequence[Agreed]]) -> ExaminedLine:
+def _against_ours(order: Order, line: OrderLine, match: Found, agreed: Mapping[int, Sequence[Agreed]], net: Decimal | None) -> ExaminedLine:
     if match.article is None or match.how in UNRESOLVED or line.quantity is None:
-        return ExaminedLine(line=line, found=match)
+        return ExaminedLine(line=line, found=match, net=net)
     # Their unit may hold several of ours: then we sell more of them, and one of theirs costs as many times as much.
     factor = match.learned.factor if match.learned else Decimal(1)
     ours = expected_price(match.article, agreed.get(match.article.pk, ()), line.quantity * factor, order.currency, order.date)
     if ours is None:
-        return ExaminedLine(line=line, found=match)
+        return ExaminedLine(line=line, found=match, net=net)
     price, price_quantity, origin = ours
     expected = Expected(price=price * factor, price_quantity=price_quantity, origin=origin)
     if line.unit_price is None:
-        return ExaminedLine(line=line, found=match, expected=expected)
+        return ExaminedLine(line=line, found=match, net=net, expected=expected)
     difference, percent = price_difference(line, expected)
-    return ExaminedLine(line=line, found=match, expected=expected, difference=difference, percent=percent)
+    return ExaminedLine(line=line, found=match, net=net, expected=expected, difference=difference, percent=percent)
 
 
 def _differences(at: int, order: Order, examined: ExaminedLine, line_id: str, tolerance: Decimal, today: dt.date) -> list[Issue]:

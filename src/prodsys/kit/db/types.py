@@ -57,6 +57,9 @@ class DecimalText(TypeDecorator[Decimal]):
     def process_result_value(self, value: str | None, dialect: Dialect) -> Decimal | None:
         return None if value is None else Decimal(value)
 
+    def result_processor(self, dialect: Dialect, coltype: object) -> Any:
+        return _read_text
+
 
 class Hundredths(TypeDecorator[Decimal]):
     """An amount with two decimals, kept as a whole number of hundredths, so that it can be summed and sorted.
@@ -69,6 +72,9 @@ class Hundredths(TypeDecorator[Decimal]):
 
     def process_bind_param(self, value: Decimal | int | None, dialect: Dialect) -> int | None:
         return None if value is None else hundredths(value)
+
+    def bind_processor(self, dialect: Dialect) -> Any:
+        return _bound_hundredths
 
     def process_result_value(self, value: Any, dialect: Dialect) -> Decimal | None:
         return None if value is None else Decimal(value).scaleb(-2)
@@ -131,8 +137,18 @@ def _bound_text(value: Decimal | int | None) -> str | None:
     return None if value is None else canonical(value)
 
 
+def _read_text(value: str | None) -> Decimal | None:
+    return None if value is None else Decimal(value)
+
+
+def _bound_hundredths(value: Decimal | int | None) -> int | None:
+    return None if value is None else hundredths(value)
+
+
 def canonical(value: Decimal | int) -> str:
     """The one spelling of a number: no exponent, no zeros at the end of the fraction, ``0`` for zero. Floats are a TypeError."""
+    if isinstance(value, Decimal) and (text := str(value)).isdecimal():  # as most of them are
+        return text
     text = format(value if isinstance(value, Decimal) and value.is_finite() else _finite(value), "f")
     if "." in text:
         text = text.rstrip("0").rstrip(".")

@@ -861,6 +861,13 @@ def upgrade() -> None:
             postgresql_where=sa.text("due_date IS NOT NULL AND delivery = 'received'"),
         )
         batch_op.create_index(
+            "purchase_orders_moved",
+            ["fulfilment", "pk"],
+            unique=False,
+            sqlite_where=sa.text("fulfilment <> 'none'"),
+            postgresql_where=sa.text("fulfilment <> 'none'"),
+        )
+        batch_op.create_index(
             "purchase_orders_partly_received",
             ["is_partly_received", "pk"],
             unique=False,
@@ -1574,6 +1581,9 @@ def downgrade() -> None:
             "purchase_orders_partly_received",
             sqlite_where=sa.text("is_partly_received = 1"),
             postgresql_where=sa.text("is_partly_received"),
+        )
+        batch_op.drop_index(
+            "purchase_orders_moved", sqlite_where=sa.text("fulfilment <> 'none'"), postgresql_where=sa.text("fulfilment <> 'none'")
         )
         batch_op.drop_index(
             "purchase_orders_due",

@@ -387,6 +387,10 @@ purchase_orders = Table(
     Index("purchase_orders_partner_delivery", "partner", "delivery", "pk"),
     Index("purchase_orders_partner_date", "partner", "date", "pk"),
     Index("purchase_orders_date", "date", "pk"),
+    Index(
+        "purchase_orders_moved", "fulfilment", "pk",
+        sqlite_where=text("fulfilment <> 'none'"), postgresql_where=text("fulfilment <> 'none'"),
+    ),
     # What somebody has to follow up is little of all there is. The condition's columns stand first, or SQLite takes a larger index.
     Index(
         "purchase_orders_unanswered", "delivery", "acceptance", "sent_at", "pk",

@@ -28,7 +28,7 @@ from prodsys.kit.db import Database, Tx
 from prodsys.kit.outbound import Later, Misconfigured, Outbound, Problem, Refused
 from prodsys.modules.store import set_on
 from prodsys.partners import store as partners
-from prodsys.purchasing import actions, answers, api, carrying, exporting, importing, model, previewing, reconciling, store
+from prodsys.purchasing import actions, answers, api, carrying, choosing, exporting, importing, model, previewing, reconciling, store
 from prodsys.purchasing.abroad import Reach
 from prodsys.purchasing.api import news
 from prodsys.purchasing.model import ChangedOrder, Export, NewLine, NewOrder, PurchaseOrder
@@ -546,7 +546,8 @@ async def test_every_bad_row_of_a_file_is_named_and_nothing_is_kept(desk):
     with pytest.raises(errors.BadFile) as meaning:
         await desk.db.write(importing.import_table, KARI, good_form)
 
-    assert {issue.pointer for issue in form.value.issues} == {"/rows/3/date", "/rows/3/quantity", "/rows/4/supplier", "/rows/4/quantity"}
+    faults = {"/rows/2/number", "/rows/3/date", "/rows/3/quantity", "/rows/4/supplier", "/rows/4/quantity"}
+    assert {issue.pointer for issue in form.value.issues} == faults
     assert [(issue.pointer, issue.code) for issue in meaning.value.issues] == [
         ("/rows/2/number", "already_exists"),
         ("/rows/3/supplier", "supplier_unknown"),
@@ -554,6 +555,39 @@ async def test_every_bad_row_of_a_file_is_named_and_nothing_is_kept(desk):
         ("/rows/3/article", "article_unknown"),
     ]
     assert len((await desk.db.read(actions.listed, Filter(), None, 10))[0]) == 1
+
+
+async def test_the_good_orders_of_a_file_are_told_from_those_with_a_bad_row(desk):
+    table = _table(
+        "number,supplier,date,currency,article,quantity\n"
+        f"N-1,{FJORD},,NOK,4711,1\n"
+        f"N-2,{FJORD},,NOK,4711,2\n"
+        f"N-2,{FJORD},,NOK,4711,many\n"
+        f"N-3,{FJORD},,NOK,4711,3\n"
+        f'N-3,{FJORD},,NOK,4711,"4" and more\n'
+    )
+
+    found = await desk.db.read(importing.look, table)
+    taken = await desk.db.write(importing.take, KARI, [one.new for one in found.orders])
+
+    assert [one.number for one in found.orders] == ["N-1"]
+    assert sorted(found.left_out) == ["N-2", "N-3"]
+    assert [issue.params["row"] for issue in found.faults] == ["4", "6"]
+    assert len(taken.orders) == 1
+
+
+async def test_a_list_says_which_orders_can_leave_and_why_the_others_cannot(desk):
+    await desk.order(number="GO-1")
+    await desk.order(number="NO-1", partner="")
+
+    rows, _ = await desk.db.read(choosing.listed, Filter(), None, 10)
+    can_leave = await desk.db.read(choosing.matching, Filter(), 10)
+
+    assert {row.order.number: [issue.code for issue in row.issues] for row in rows} == {
+        "GO-1": [],
+        "NO-1": ["supplier_missing", "article_missing"],
+    }
+    assert can_leave == [row.order.id for row in rows if row.order.number == "GO-1"]
 
 
 async def test_a_preview_asks_the_supplier_once_and_stores_only_a_log_line(desk):

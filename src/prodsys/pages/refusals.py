@@ -27,6 +27,34 @@ REMARKS: dict[str, str] = {}
 """What is true of one thing to look at, by its code; the values stand in `params`."""
 
 
+SHORT: dict[str, str] = {
+    "already_received": N_("They have it as it stands"),
+    "already_on_its_way": N_("On its way"),
+    "cancelled": N_("Cancelled"),
+    "supplier_missing": N_("No supplier chosen"),
+    "company_card_missing": N_("Our company card is empty"),
+    "partner_not_connected": N_("No connection to %(partner)s"),
+    "partner_inactive": N_("%(partner)s is switched off"),
+    "token_expired": N_("Their token expired on %(date)s"),
+    "scope_missing": N_("Their token lacks %(scope)s"),
+    "module_off": N_("The extension is switched off"),
+    "article_missing": N_("Line %(line)s: no supplier article number"),
+    "quantity_missing": N_("Line %(line)s: no quantity"),
+    "unit_missing": N_("Line %(line)s: no unit"),
+    "unit_unknown": N_("Line %(line)s: unit %(unit)s is not known"),
+    "currency_unknown": N_("Currency %(currency)s is not known"),
+}
+"""The same in a few words, for the row of a list."""
+
+
+def shortly(speech: Speech, issue: Issue) -> str:
+    """An issue in a few words; in a sentence where there are none."""
+    try:
+        return speech.say(SHORT[issue.code]) % issue.params
+    except (KeyError, ValueError, TypeError):
+        return sentence(speech, issue)
+
+
 def sentence(speech: Speech, issue: Issue) -> str:
     """An issue in the reader's language; in English where we have no sentence for its code, or it lacks a value."""
     text = REMARKS.get(issue.code)

@@ -1,6 +1,7 @@
 """A page in the reader's own language: its words, and its way to write numbers, money and dates."""
 
 import datetime as dt
+import re
 from collections.abc import Iterable
 from decimal import Decimal
 from functools import lru_cache
@@ -23,6 +24,7 @@ LOCALE = Path(__file__).parent / "locale"
 """Where the catalogues lie: one `<language>.po` each, English being the text itself."""
 
 _REGIONS = {"en": "en_GB", "nb": "nb_NO", "de": "de_DE", "pl": "pl_PL"}
+_GLUED = re.compile(r"([A-Z])(\d)")
 _MINUTE, _HOUR, _DAY = 60, 3_600, 86_400
 
 
@@ -49,7 +51,13 @@ class Speech(msgspec.Struct, frozen=True, kw_only=True):
         """An amount with two decimals; with its currency as the reader's country writes it."""
         if not currency:
             return self.number(amount, 2)
-        return numbers.format_currency(amount, currency, locale=self.locale, currency_digits=False, format=_format_of(self.locale))
+        text = numbers.format_currency(amount, currency, locale=self.locale, currency_digits=False, format=_format_of(self.locale))
+        # British English puts a code where the pound sign stands, without a space.
+        return _GLUED.sub("\\1\N{NO-BREAK SPACE}\\2", text)
+
+    def price(self, value: Decimal) -> str:
+        """A price of one unit: at least two decimals, and as many more as it has."""
+        return numbers.format_decimal(value, format="#,##0.00####", locale=self.locale)
 
     def percent(self, value: Decimal, decimals: int = 1) -> str:
         """A share that is given in per cent already, with its sign."""

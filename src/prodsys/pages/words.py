@@ -35,6 +35,8 @@ def _word(kind: str, icon: str, text: str) -> Word:
 STATES: dict[str, dict[str, Word]] = {
     "delivery": {
         "draft": _word("idle", "open", N_("Not sent yet")),
+        "not_sent": _word("idle", "open", N_("Not sent yet")),
+        "repeated": _word("ok", "ok", N_("Already received")),
         "queued": _word("idle", "open", N_("Queued")),
         "sending": _word("info", "export", N_("Being sent")),
         "sent": _word("info", "export", N_("Sent")),
@@ -104,6 +106,30 @@ STATES: dict[str, dict[str, Word]] = {
 """Every state a page shows, by field and code word."""
 
 
+UNITS = {
+    "H87": N_("pcs"),
+    "EA": N_("each"),
+    "SET": N_("set"),
+    "PR": N_("pair"),
+    "XBX": N_("box"),
+    "XCT": N_("carton"),
+    "XPX": N_("pallet"),
+    "KGM": "kg",
+    "GRM": "g",
+    "TNE": "t",
+    "MTR": "m",
+    "CMT": "cm",
+    "MMT": "mm",
+    "MTK": "m²",
+    "MTQ": "m³",
+    "LTR": "l",
+    "MLT": "ml",
+    "HUR": N_("h"),
+    "DAY": N_("days"),
+}
+"""What people call the units of UN/ECE Recommendation 20 they meet most; any other is shown by its code."""
+
+
 def word_of(field: str, state: Any) -> Word:
     """The word of a state; one we have no word for is shown as it is spelled, so that it is never hidden."""
     text = str(getattr(state, "value", state))
@@ -130,6 +156,17 @@ def _said(context: Context, issue: Issue) -> str:
 
 
 @jinja2.pass_context
+def _shortly(context: Context, issue: Issue) -> str:
+    return refusals.shortly(context["speech"], issue)
+
+
+@jinja2.pass_context
+def _unit_of(context: Context, unit: str) -> str:
+    text: str = context["speech"].say(UNITS[unit]) if unit in UNITS else unit
+    return text
+
+
+@jinja2.pass_context
 def _refused(context: Context, refusal: errors.Refusal) -> str:
     return refusals.told(context["speech"], refusal)
 
@@ -151,6 +188,8 @@ FOR_TEMPLATES: dict[str, Callable[..., Any]] = {
     "state": _state,
     "word": _word_only,
     "said": _said,
+    "shortly": _shortly,
+    "unit_of": _unit_of,
     "refused": _refused,
     "word_of": word_of,
 }

@@ -171,6 +171,13 @@ def named(tx: Tx) -> list[Named]:
     ]
 
 
+def names(tx: Tx, limit: int = 500) -> list[tuple[str, str, bool]]:
+    """(id, name, whether we have a connection) of the active partners to choose from, the connected ones first."""
+    is_connected = and_(_p.endpoint != "", _p.token.is_not(None))
+    query = select(_p.id, _p.name, is_connected.label("is_connected")).where(_p.is_active).order_by(is_connected.desc(), _p.name)
+    return [(row.id, row.name, bool(row.is_connected)) for row in tx.execute(query.limit(limit))]
+
+
 def put(tx: Tx, values: dict[str, Any]) -> tuple[int, str]:
     """Make a partner; his key and public id."""
     public_id = new_id("pa")

@@ -1,6 +1,5 @@
 """The doors of Orders > Purchase orders, Orders > Export to partner, and the ledger of deliveries."""
 
-import asyncio
 import contextlib
 import datetime as dt
 from collections.abc import AsyncIterator
@@ -17,8 +16,8 @@ from msgspec import Meta
 from prodsys import documents, errors
 from prodsys.documents import Issue
 from prodsys.kit import sheets
-from prodsys.kit.clock import instant, micros, now
-from prodsys.kit.db import ELSEWHERE, LEAVING, Database, Tx
+from prodsys.kit.clock import instant, micros
+from prodsys.kit.db import Database, Tx
 from prodsys.kit.outbound import Outbound
 from prodsys.kit.vault import Vault
 from prodsys.kit.web import (
@@ -81,16 +80,13 @@ from prodsys.scopes import PRODSYS_MODULE, Caller, Scope, allows
 from prodsys.settings import Settings
 
 MOST_BYTES = 20 * 1024 * 1024
-_AT_MOST_EVERY = 0.25
-"""Seconds between two pieces of an export's news."""
-_LOOK_EVERY = 2.0
-"""Seconds after which an export is looked at although nothing was heard: a lane may have paused."""
 
 Travel = Annotated[
     Literal["not_sent", "queued", "received", "failed", "unknown"] | None,
     QueryParameter(description="How far it has travelled; `queued` is everything on its way."),
 ]
 Answer = Annotated[documents.Acceptance | None, QueryParameter(description="What the two companies have agreed.")]
+Moved = Annotated[documents.Fulfilment | None, QueryParameter(description="How much of it has moved.")]
 OfPartner = Annotated[str | None, QueryParameter(description="Only orders to this supplier, by id.")]
 Beginning = Annotated[str | None, QueryParameter(max_length=80, description="Only numbers beginning so; then sorted by number.")]
 FromDay = Annotated[dt.date | None, QueryParameter(description="Only orders of this day or later; the list is then sorted by day.")]
@@ -137,13 +133,14 @@ async def list_orders(
     after: After = None,
     delivery: Travel = None,
     acceptance: Answer = None,
+    fulfilment: Moved = None,
     partner: OfPartner = None,
     number: Beginning = None,
     from_date: FromDay = None,
     to_date: ToDay = None,
 ) -> Page[PurchaseSummary]:
     """Purchase orders, newest first."""
-    wanted = _filter(delivery, acceptance, partner, number, from_date, to_date)
+    wanted = _filter(delivery, acceptance, fulfilment, partner, number, from_date, to_date)
     kind = f"orders-{'-'.join(part.__name__ for part in store.shape(wanted))}"
     behind = None if after is None else _read_place(after, kind, wanted)
     found, more = await db.read(actions.listed, wanted, behind, limit)
@@ -169,6 +166,7 @@ def _must_be_a_day(text: str) -> None:
 def _filter(
     delivery: str | None,
     acceptance: documents.Acceptance | None,
+    fulfilment: documents.Fulfilment | None,
     partner: str | None,
     number: str | None,
     from_date: dt.date | None,
@@ -177,6 +175,7 @@ def _filter(
     return Filter(
         delivery=delivery,
         acceptance=None if acceptance is None else acceptance.value,
+        fulfilment=None if fulfilment is None else fulfilment.value,
         partner=partner,
         number=number,
         from_date=from_date,
@@ -189,13 +188,14 @@ async def sum_orders(
     db: NamedDependency[Database],
     delivery: Travel = None,
     acceptance: Answer = None,
+    fulfilment: Moved = None,
     partner: OfPartner = None,
     number: Beginning = None,
     from_date: FromDay = None,
     to_date: ToDay = None,
 ) -> Totals:
     """How many orders a list holds and what they come to, counted up to a thousand."""
-    return await db.read(actions.totals, _filter(delivery, acceptance, partner, number, from_date, to_date))
+    return await db.read(actions.totals, _filter(delivery, acceptance, fulfilment, partner, number, from_date, to_date))
 
 
 @post(
@@ -541,35 +541,10 @@ async def follow_export(id: FromPath[str], db: NamedDependency[Database], last_e
 
 async def news(db: Database, id: str, since: dt.datetime | None) -> AsyncIterator[ServerSentEventMessage]:
     """The events of an export: one `progress` with the counts and the orders that changed, each time; `settled` at the end."""
-    awake, leaving = asyncio.Event(), asyncio.Event()
-    stop = [db.listen(topic, awake.set) for topic in (exporting.TOPIC, ELSEWHERE, LEAVING)]
-    stop.append(db.listen(LEAVING, leaving.set))
-    told: dict[str, str] = {}
-    counts: model.Counts | None = None
-    try:
-        while True:
-            awake.clear()
-            at = now()
-            found = await db.read(exporting.progress, id, since, told)
-            is_cut = len(found.items) == exporting.NEWS
-            if found.items or found.counts != counts or found.is_settled:
-                told |= {one.order: one.status for one in found.items}
-                counts = found.counts
-                since = since if is_cut else at
-                event = "settled" if found.is_settled else "progress"
-                yield ServerSentEventMessage(data=documents.write(found).decode(), event=event, id=str(micros(since or at)))
-            if found.is_settled or leaving.is_set():
-                return
-            if is_cut:
-                continue
-            # Looking at a long export takes a while; it may take a fifth of the time, not more.
-            await asyncio.sleep(max(_AT_MOST_EVERY, 4 * (now() - at).total_seconds()))
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_LOOK_EVERY):
-                    await awake.wait()
-    finally:
-        for unlisten in stop:
-            unlisten()
+    async with contextlib.aclosing(exporting.news(db, id, since)) as pieces:
+        async for piece in pieces:
+            event = "settled" if piece.progress.is_settled else "progress"
+            yield ServerSentEventMessage(data=documents.write(piece.progress).decode(), event=event, id=str(micros(piece.until)))
 
 
 @post(

@@ -1,7 +1,9 @@
 """Promise orders to their suppliers, many at once, and tell what became of each."""
 
+import asyncio
+import contextlib
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -13,13 +15,10 @@ from prodsys.documents import Issue
 from prodsys.exchange import outbox, timetable
 from prodsys.exchange.outbox import Promise
 from prodsys.kit.clock import now
-from prodsys.kit.db import Database, Tx, signal
+from prodsys.kit.db import ELSEWHERE, LEAVING, Database, Tx, signal
 from prodsys.kit.telemetry import new_trace
 from prodsys.logs.model import Entry
 from prodsys.logs.store import tell
-from prodsys.modules.store import is_on
-from prodsys.partners import store as partners
-from prodsys.partners.model import ready
 from prodsys.purchasing import mailing, model, store
 from prodsys.purchasing.abroad import plan_answers
 from prodsys.purchasing.actions import closed_lanes, partner_of
@@ -30,7 +29,7 @@ from prodsys.purchasing.model import (
     Progress,
 )
 from prodsys.purchasing.store import ItemRow
-from prodsys.scopes import PRODSYS_MODULE, Caller
+from prodsys.scopes import Caller
 
 KIND = "order"
 """The kind of promise an exported order is."""
@@ -40,6 +39,10 @@ TOPIC = "exports"
 """Signalled when an order of an export changes its status."""
 NEWS = 500
 """Orders told of in one piece of an export's news."""
+_AT_MOST_EVERY = 0.25
+"""Seconds between two pieces of an export's news."""
+_LOOK_EVERY = 2.0
+"""Seconds after which an export is looked at although nothing was heard: a lane may have paused."""
 _OVERLAP = dt.timedelta(seconds=5)
 
 
@@ -91,27 +94,22 @@ def _promise_some(tx: Tx, export_pk: int, export_id: str, actor: str, most: int,
     going = store.going(tx, export_pk, most)
     if not going:
         return 0
-    at = now()
-    module_on = is_on(tx, PRODSYS_MODULE)
     ours = company_card(tx)
-    suppliers = partners.suppliers(tx, {one.partner for one in going if one.partner is not None})
-    standing = {pk: ready(supplier, module_on, at) for pk, supplier in suppliers.items()}
-    by_mail = mailing.by_mail(tx, suppliers)
-    standing |= {pk: mailing.needed(standing[pk]) for pk in by_mail}
+    ways = mailing.ways(tx, {one.partner for one in going if one.partner is not None})
     promises, promised, digests, entries = [], [], [], []
     refused: list[tuple[int, str, model.ItemStatus, Sequence[Issue]]] = []
     for one in going:
         order = store.read_order(one.document)
-        supplier_issues = standing.get(one.partner) if one.partner is not None else None
+        supplier_issues = ways.issues.get(one.partner) if one.partner is not None else None
         issues = model.ready_to_export(order, one.delivery, one.acceptance, has_card=ours is not None, supplier_issues=supplier_issues)
         if issues or ours is None or one.partner is None:
             refused.append((one.position, "", "refused", issues))
             entries.append(_not_sent(one, issues, actor))
             continue
-        supplier = suppliers[one.partner]
+        supplier = ways.suppliers[one.partner]
         trace = msgspec.structs.replace(new_trace(), trace_id=one.trace_id)
         leaving = model.as_document(order, one.revision, ours.card)
-        is_mailed = one.partner in by_mail
+        is_mailed = one.partner in ways.cards
         promises.append(
             Promise(
                 kind=mailing.KIND if is_mailed else KIND,
@@ -119,7 +117,7 @@ def _promise_some(tx: Tx, export_pk: int, export_id: str, actor: str, most: int,
                 chain=one.id,
                 dedup=f"{export_id}:{one.id}:{one.trace_id}",
                 subject=one.id,
-                document=documents.write(mailing.letter(leaving, by_mail[one.partner]) if is_mailed else leaving).decode(),
+                document=documents.write(mailing.letter(leaving, ways.cards[one.partner]) if is_mailed else leaving).decode(),
                 trace=trace,
                 give_up_after=supplier.give_up_after,
             )
@@ -142,8 +140,8 @@ def _promise_some(tx: Tx, export_pk: int, export_id: str, actor: str, most: int,
         deliveries = outbox.promise(tx, *promises)
         store.mark_queued(tx, [(one.pk, one.trace_id, digest) for one, digest in zip(promised, digests, strict=True)])
         store.note_items(tx, export_pk, [(one.position, dl, "queued", ()) for one, dl in zip(promised, deliveries, strict=True)])
-        for pk in {one.partner for one in promised if one.partner is not None and one.partner not in by_mail}:
-            plan_answers(tx, suppliers[pk].id, answers_every)
+        for pk in {one.partner for one in promised if one.partner is not None and one.partner not in ways.cards}:
+            plan_answers(tx, ways.suppliers[pk].id, answers_every)
     store.note_items(tx, export_pk, refused)
     tell(tx, *entries)
     return len(going)
@@ -212,11 +210,58 @@ def progress(tx: Tx, id: str, since: dt.datetime | None, told: Mapping[str, str]
     return Progress(counts=counts, items=news[:NEWS], is_settled=counts.under_way == 0 and len(news) <= NEWS)
 
 
+class News(msgspec.Struct, frozen=True, kw_only=True):
+    """A piece of an export's news, and the moment up to which everything is told."""
+
+    progress: Progress
+    until: dt.datetime
+
+
+async def news(db: Database, id: str, since: dt.datetime | None) -> AsyncGenerator[News, None]:
+    """What happens to an export, piece by piece, until every order of it has ended or this server stops. Raises NotFound."""
+    awake, leaving = asyncio.Event(), asyncio.Event()
+    stop = [db.listen(topic, awake.set) for topic in (TOPIC, ELSEWHERE, LEAVING)]
+    stop.append(db.listen(LEAVING, leaving.set))
+    told: dict[str, str] = {}
+    counts: model.Counts | None = None
+    try:
+        while True:
+            awake.clear()
+            at = now()
+            found = await db.read(progress, id, since, told)
+            is_cut = len(found.items) == NEWS
+            if found.items or found.counts != counts or found.is_settled:
+                told |= {one.order: one.status for one in found.items}
+                counts = found.counts
+                since = since if is_cut else at
+                yield News(progress=found, until=since or at)
+            if found.is_settled or leaving.is_set():
+                return
+            if is_cut:
+                continue
+            # Looking at a long export takes a while; it may take a fifth of the time, not more.
+            await asyncio.sleep(max(_AT_MOST_EVERY, 4 * (now() - at).total_seconds()))
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_LOOK_EVERY):
+                    await awake.wait()
+    finally:
+        for unlisten in stop:
+            unlisten()
+
+
 def exports_listed(tx: Tx, below: int | None, limit: int) -> tuple[list[ExportSummary], int | None]:
     """A page of exports, newest first, and the key below which the next one begins."""
     rows = store.exports_below(tx, below, limit + 1)
     more = rows[limit - 1].pk if len(rows) > limit else None
     return [ExportSummary(id=row.id, created_at=row.created_at, created_by=row.created_by, size=row.size) for row in rows[:limit]], more
+
+
+def counts_of(tx: Tx, exports: Sequence[str]) -> dict[str, dict[str, int]]:
+    """How many orders of each of these exports stand how; what is under way counts as `queued`."""
+    counts: dict[str, dict[str, int]] = {}
+    for row in store.counted_in(tx, exports):
+        counts.setdefault(row.id, {})[row.status] = row.count
+    return counts
 
 
 def _counts(tx: Tx, export_pk: int) -> model.Counts:
@@ -243,10 +288,14 @@ def _items(tx: Tx, rows: Sequence[ItemRow]) -> list[ExportedOrder]:
                 partner=partner_of(row),
                 status=status,
                 issues=issues,
-                what_to_do=model.what_to_do(status, issues, lane),
+                what_to_do=model.what_to_do(status, issues, lane, by_mail=row.lane == MAIL_LANE),
                 trace_id=row.trace_id,
                 delivery=row.delivery or None,
                 changed_at=row.changed_at,
+                currency=row.currency,
+                net=documents.Exact(row.net),
+                attempts=row.attempts or 0,
+                next_attempt_at=row.run_at if status == "waiting" and row.state == "ready" else None,
             )
         )
     return items

@@ -29,25 +29,60 @@ _MOST_FAULTS = 10_000
 
 def import_table(tx: Tx, caller: Caller, table: Table | BadFile) -> ImportedOrders:
     """Write down the orders of a file: all of them, or none when a single row is bad. Raises BadFile with every fault of every row."""
+    found = look(tx, table)
+    if found.faults or not found.orders:
+        raise errors.BadFile(issues=list(found.faults[:_MOST_FAULTS]))
+    return take(tx, caller, [one.new for one in found.orders])
+
+
+class Found(msgspec.Struct, frozen=True, kw_only=True):
+    """What a file holds: the orders that can be written down whole, and every fault of the rows of the others."""
+
+    orders: list["ListedOrder"]
+    faults: list[Issue]
+    left_out: list[str]
+    """Numbers of the orders that cannot be taken, because one of their rows is bad."""
+
+
+def look(tx: Tx, table: Table | BadFile) -> Found:
+    """Say what of a file could be written down; nothing is. An order is taken whole or not at all. Raises BadFile for no table."""
     if isinstance(table, BadFile):
         raise errors.BadFile(table.message, issues=[Issue(code=table.code, message=table.message, blocks=True)])
-    orders, issues = listed_orders(table)
-    taken = store.ids(tx, [one.number for one in orders])
-    known = Known(tx, [one.new.content() for one in orders])
-    many = []
-    for one in orders:
+    read = _read(table)
+    taken = store.ids(tx, [one.number for one in read.orders])
+    known = Known(tx, [one.new.content() for one in read.orders])
+    sound, issues, left_out = [], list(read.faults), list(read.left_out)
+    for one in read.orders:
+        found = [_at_its_row(issue, one.rows) for issue in write(known, one.number, 1, one.new.content())[1]]
         if one.number in taken:
             message = f"There is an order {one.number} already."
-            issues.append(row_fault(one.rows[0], "number", "already_exists", message, number=one.number))
-        order, found = write(known, one.number, 1, one.new.content())
-        issues += [_at_its_row(issue, one.rows) for issue in found]
+            found.insert(0, row_fault(one.rows[0], "number", "already_exists", message, number=one.number))
+        if found:
+            issues += found
+            left_out.append(one.number)
+        else:
+            sound.append(one)
+    return Found(orders=sound, faults=sorted(issues, key=_row_of), left_out=left_out)
+
+
+def _row_of(issue: Issue) -> int:
+    return int(issue.params.get("row", "0"))
+
+
+def take(tx: Tx, caller: Caller, orders: Sequence[NewOrder]) -> ImportedOrders:
+    """Write down orders that were looked at before: all of them, or none when one has become bad since. Raises Invalid, BadFile."""
+    known = Known(tx, [one.content() for one in orders])
+    many, issues = [], []
+    for one in orders:
+        order, found = write(known, one.number or store.next_number(tx), 1, one.content())
         many.append(order)
-    if issues or not many:
-        raise errors.BadFile(issues=issues[:_MOST_FAULTS])
+        issues += found
+    if issues:
+        raise errors.Invalid(issues=issues[:_MOST_FAULTS])
     made = store.insert_orders(tx, many, caller.name)
     if len(made) != len(many):
         raise errors.BadFile("Another file with the same order numbers came in at this moment; look at the list of orders.")
-    line_count = sum(len(one.rows) for one in orders)
+    line_count = sum(len(one.lines) for one in orders)
     message = f"{caller.name} imported {len(made)} orders with {line_count} lines."
     tell(tx, Entry(code="orders.imported", message=message, actor=caller.name))
     signal(tx, "orders")
@@ -71,11 +106,13 @@ class ListedOrder(msgspec.Struct, frozen=True, kw_only=True):
     rows: list[int]
 
 
-def listed_orders(table: Table) -> tuple[list[ListedOrder], list[Issue]]:
+def _read(table: Table) -> Found:
     """The orders a file holds, one row per line, and every fault of every row. Rows with one number are one order."""
     issues = [row_fault(bad.number, bad.column, bad.code, bad.message) for bad in table.bad]
+    spoilt = _spoilt(table)
     if not {"article", "supplier_article_number"} & set(table.columns):
-        issues.append(row_fault(1, "article", "column_missing", "The first row must name the column article or supplier_article_number."))
+        message = "The first row must name the column article or supplier_article_number."
+        return Found(orders=[], faults=[*issues, row_fault(1, "article", "column_missing", message)], left_out=[])
     heads: dict[str, _Cells] = {}
     lines: dict[str, list[NewLine]] = {}
     rows: dict[str, list[int]] = {}
@@ -94,10 +131,10 @@ def listed_orders(table: Table) -> tuple[list[ListedOrder], list[Issue]]:
             cells.day("date")
             if len(cells.text("currency")) != 3:
                 cells.wrong("currency", "currency_unknown", "Write the currency as an ISO 4217 code, such as NOK.")
+        if cells.issues:
+            spoilt.add(number)
         issues += cells.issues
-    if issues:
-        return [], issues
-    return [
+    orders = [
         ListedOrder(
             number=number,
             rows=rows[number],
@@ -110,7 +147,22 @@ def listed_orders(table: Table) -> tuple[list[ListedOrder], list[Issue]]:
             ),
         )
         for number, head in heads.items()
-    ], []
+        if number not in spoilt
+    ]
+    return Found(orders=orders, faults=issues, left_out=[number for number in heads if number in spoilt])
+
+
+def _spoilt(table: Table) -> set[str]:
+    """Numbers of the orders a row that could not be read belongs to; those beside it, when not even its number could be."""
+    numbers = [(row.number, plain(row.cells.get("number", ""))) for row in table.rows]
+    spoilt: set[str] = set()
+    for bad in table.bad:
+        if number := plain(bad.cells.get("number", "")):
+            spoilt.add(number)
+            continue
+        spoilt |= {number for _, number in [*(one for one in numbers if one[0] < bad.number)][-1:]}
+        spoilt |= {number for _, number in [*(one for one in numbers if one[0] > bad.number)][:1]}
+    return spoilt
 
 
 def _listed_line(cells: "_Cells") -> NewLine:

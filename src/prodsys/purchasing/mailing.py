@@ -1,7 +1,7 @@
 """An order by e-mail to a supplier without a connection: the PDF goes out, and the answer is typed in by hand."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from email.headerregistry import Address
 from email.message import EmailMessage
 from typing import Annotated, Literal
@@ -22,15 +22,16 @@ from prodsys.kit.outbound import Later, Misconfigured, plain
 from prodsys.kit.states import etag, must_match
 from prodsys.logs.model import Entry
 from prodsys.logs.store import tell
+from prodsys.modules.store import is_on
 from prodsys.papers.words import Language, say
 from prodsys.partners import store as partners
-from prodsys.partners.model import Supplier
+from prodsys.partners.model import Supplier, ready
 from prodsys.purchasing import model, store
 from prodsys.purchasing.actions import kept, shown
 from prodsys.purchasing.answers import recounted
 from prodsys.purchasing.model import PurchaseOrder
 from prodsys.purchasing.store import Arrived, Failed, Gone
-from prodsys.scopes import Caller
+from prodsys.scopes import PRODSYS_MODULE, Caller
 from prodsys.settings import Settings
 
 KIND = "order_mail"
@@ -74,6 +75,25 @@ def by_mail(tx: Tx, suppliers: Mapping[int, Supplier]) -> dict[int, Party]:
     """Those to whom orders go by e-mail, by their keys, with their cards: no connection, and a card with an address."""
     unconnected = {pk: one for pk, one in suppliers.items() if not one.endpoint or one.sealed is None}
     return {pk: card for pk, card in cards(tx, unconnected).items() if card.email} if unconnected else {}
+
+
+class Ways(msgspec.Struct, frozen=True, kw_only=True):
+    """How orders leave to some suppliers, all by the suppliers' keys."""
+
+    suppliers: dict[int, Supplier]
+    cards: dict[int, Party]
+    """Those to whom they go by e-mail."""
+    issues: dict[int, list[Issue]]
+    """What stands against sending, and what soon will."""
+
+
+def ways(tx: Tx, keys: Collection[int]) -> Ways:
+    """How orders leave to these suppliers: over a connection or by e-mail, and what stands against it."""
+    suppliers = partners.suppliers(tx, keys)
+    module_on, at = is_on(tx, PRODSYS_MODULE), now()
+    letters = by_mail(tx, suppliers)
+    issues = {pk: ready(supplier, module_on, at) for pk, supplier in suppliers.items()}
+    return Ways(suppliers=suppliers, cards=letters, issues=issues | {pk: needed(issues[pk]) for pk in letters})
 
 
 def needed(issues: Sequence[Issue]) -> list[Issue]:

@@ -359,6 +359,10 @@ class ExportedOrder(msgspec.Struct, frozen=True, kw_only=True):
     trace_id: str
     delivery: Annotated[str | None, Meta(description="Id of the delivery; null when nothing was sent.")]
     changed_at: dt.datetime
+    currency: str
+    net: Exact
+    attempts: Annotated[int, Meta(description="How often it was tried, while it is under way.")]
+    next_attempt_at: Annotated[dt.datetime | None, Meta(description="When it is tried again; null unless it waits.")]
 
 
 class Export(msgspec.Struct, frozen=True, kw_only=True):
@@ -615,25 +619,33 @@ def ready_to_export(
 
     `supplier_issues` is what `partners.model.ready` says of the supplier, None when the order names none.
     """
+    stop = not_to_leave(order.number, delivery, acceptance)
+    return [stop] if stop else [*against_leaving(order.number, has_card, supplier_issues), *local_issues(order)]
+
+
+def not_to_leave(number: str, delivery: str, acceptance: str) -> Issue | None:
+    """Why an order is not to leave at all, whatever it says: it has ended, is on its way, or is there already."""
     if acceptance in ("cancel_requested", "cancelled"):
-        message = f"Order {order.number} is cancelled; write a new one instead."
-        return [_fault("cancelled", message, None, number=order.number)]
+        return _fault("cancelled", f"Order {number} is cancelled; write a new one instead.", None, number=number)
     match delivery:
         case "queued" | "sending" | "waiting":
-            message = f"Order {order.number} is on its way already; wait for its result."
-            return [_fault("already_on_its_way", message, None, number=order.number)]
+            return _fault("already_on_its_way", f"Order {number} is on its way already; wait for its result.", None, number=number)
         case "received":
-            message = f"The supplier has order {order.number} as it stands; change it first to send a new revision."
-            return [_fault("already_received", message, None, number=order.number)]
+            message = f"The supplier has order {number} as it stands; change it first to send a new revision."
+            return _fault("already_received", message, None, number=number)
         case _:
-            pass
+            return None
+
+
+def against_leaving(number: str, has_card: bool, supplier_issues: Sequence[Issue] | None) -> list[Issue]:
+    """What of us and of the supplier stands in an order's way; `supplier_issues` is None when the order names none."""
     issues = []
     if not has_card:
         issues.append(_fault("company_card_missing", "Our own company card is empty; fill it in under Admin > Company.", None))
     if supplier_issues is None:
-        message = f"Order {order.number} names no supplier; choose one and export again."
-        issues.append(_fault("supplier_missing", message, "/partner", number=order.number))
-    return [*issues, *(issue for issue in supplier_issues or () if issue.blocks), *local_issues(order)]
+        message = f"Order {number} names no supplier; choose one and export again."
+        issues.append(_fault("supplier_missing", message, "/partner", number=number))
+    return [*issues, *(issue for issue in supplier_issues or () if issue.blocks)]
 
 
 def receipt_status(*, is_new: bool, hows: Collection[str]) -> ItemStatus:
@@ -713,9 +725,15 @@ _MENDING: Mapping[str, str] = {
 }
 
 
-def what_to_do(status: ItemStatus, issues: Sequence[Issue], lane: LaneTurn | None) -> str:
+def what_to_do(status: ItemStatus, issues: Sequence[Issue], lane: LaneTurn | None, *, by_mail: bool = False) -> str:
     """The next move, in one or two sentences; empty when there is none."""
     match status:
+        case "waiting" if by_mail and lane is not None and lane.state == "stopped":
+            return f"{lane.reason} The order leaves by itself then."
+        case "waiting" if by_mail:
+            return "The mail server takes no mail at the moment. Nothing to do: the order leaves by itself as soon as it does."
+        case "dead" if by_mail:
+            return "The mail server did not take it in time. Look at its settings, then send the order again."
         case "waiting" if lane is not None and lane.state == "stopped":
             return _MENDING.get(lane.code, f"{lane.reason} Somebody has to mend this; the order leaves by itself then.")
         case "sent_by_email":

@@ -8,15 +8,12 @@ from prodsys import documents, errors
 from prodsys.company.store import card as company_card
 from prodsys.connectors.prodsys import Report
 from prodsys.documents import Issue
-from prodsys.kit.clock import now
 from prodsys.kit.db import Database, Tx
 from prodsys.kit.outbound import Misconfigured
 from prodsys.kit.vault import VaultLocked
 from prodsys.logs.model import Entry
 from prodsys.logs.store import tell
-from prodsys.modules.store import is_on
-from prodsys.partners import store as partners
-from prodsys.partners.model import Supplier, ready
+from prodsys.partners.model import Supplier
 from prodsys.purchasing import mailing, model, store
 from prodsys.purchasing.abroad import Reach, said
 from prodsys.purchasing.actions import NO_CARD, partner_of
@@ -25,7 +22,7 @@ from prodsys.purchasing.model import (
     Previewed,
 )
 from prodsys.purchasing.store import Kept
-from prodsys.scopes import PRODSYS_MODULE, Caller
+from prodsys.scopes import Caller
 
 
 class _Asked(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,20 +67,16 @@ def _look(tx: Tx, ids: Sequence[str]) -> _Looked:
     if unknown:
         raise errors.Invalid(issues=unknown)
     ours = company_card(tx)
-    suppliers = partners.suppliers(tx, {row.partner for row in rows.values() if row.partner is not None})
-    module_on, at = is_on(tx, PRODSYS_MODULE), now()
-    standing = {pk: ready(supplier, module_on, at) for pk, supplier in suppliers.items()}
-    by_mail = mailing.by_mail(tx, suppliers)
-    standing |= {pk: mailing.needed(standing[pk]) for pk in by_mail}
+    ways = mailing.ways(tx, {row.partner for row in rows.values() if row.partner is not None})
     asked = []
     for order_id in ids:
         row = rows[order_id]
         order = store.read_order(row.document)
-        supplier_issues = standing.get(row.partner) if row.partner is not None else None
+        supplier_issues = ways.issues.get(row.partner) if row.partner is not None else None
         issues = model.ready_to_export(order, row.delivery, row.acceptance, has_card=ours is not None, supplier_issues=supplier_issues)
         document = model.as_document(order, row.revision, ours.card if ours else NO_CARD)
-        asked.append(_Asked(row=row, issues=issues, document=documents.write(document).decode(), goes_by_mail=row.partner in by_mail))
-    return _Looked(asked=asked, suppliers=suppliers)
+        asked.append(_Asked(row=row, issues=issues, document=documents.write(document).decode(), goes_by_mail=row.partner in ways.cards))
+    return _Looked(asked=asked, suppliers=ways.suppliers)
 
 
 async def _preview_at(reach: Reach, supplier: Supplier, some: Sequence[_Asked]) -> dict[str, Previewed]:

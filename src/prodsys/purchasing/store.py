@@ -154,7 +154,10 @@ class ItemRow(msgspec.Struct, frozen=True, kw_only=True):
     changed_at: dt.datetime
     state: str | None
     attempts: int | None
+    run_at: dt.datetime | None
     lane: str | None
+    currency: str
+    net: Decimal
 
 
 class DeliveryRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -395,11 +398,24 @@ def _line_rows(pk: int, one: Written) -> Iterable[dict[str, Any]]:
         }
 
 
+_line_counts = hot(
+    select(purchase_lines.c.order, func.count().label("count"))
+    .where(in_ints(purchase_lines.c.order, "pks"))
+    .group_by(purchase_lines.c.order)
+)
+
+
+def line_counts(tx: Tx, pks: Collection[int]) -> dict[int, int]:
+    """How many lines these orders have, by their keys."""
+    return {row.order: row.count for row in _line_counts.all(tx, {"pks": pks})} if pks else {}
+
+
 class Filter(msgspec.Struct, frozen=True, kw_only=True):
     """Which orders are asked for; `number` is how theirs begin, `partner` a public id, days are included."""
 
     delivery: str | None = None
     acceptance: str | None = None
+    fulfilment: str | None = None
     partner: str | None = None
     number: str | None = None
     from_date: dt.date | None = None
@@ -429,6 +445,15 @@ def listed(tx: Tx, wanted: Filter, after: tuple[Any, ...] | None, limit: int) ->
             asked = asked.where(purchase_orders.c.pk < after[0])
         asked = asked.order_by(purchase_orders.c.pk.desc())
     return [Kept(**row) for row in tx.execute(asked.limit(limit)).mappings()]
+
+
+def not_sent_yet(tx: Tx, wanted: Filter, states: Collection[str], limit: int) -> list[Kept]:
+    """Orders of a filter whose delivery stands so, newest first, without their documents; cancelled ones are left out."""
+    asked: Select[Any] = _filtered(select(*_LISTED).select_from(_with_partner), wanted)
+    asked = asked.where(
+        purchase_orders.c.delivery.in_(sorted(states)), purchase_orders.c.acceptance.not_in(["cancel_requested", "cancelled"])
+    )
+    return [Kept(**row) for row in tx.execute(asked.order_by(purchase_orders.c.pk.desc()).limit(limit)).mappings()]
 
 
 def place(wanted: Filter, row: Kept) -> tuple[str | int, ...]:
@@ -465,6 +490,14 @@ def _filtered(asked: Select[Any], wanted: Filter) -> Select[Any]:
         asked = asked.where(purchase_orders.c.delivery == wanted.delivery)
     if wanted.acceptance:
         asked = asked.where(purchase_orders.c.acceptance == wanted.acceptance)
+    if wanted.fulfilment:
+        # Written out, not bound: only so do the databases see that the small index of what has moved serves.
+        moved = purchase_orders.c.fulfilment == wanted.fulfilment
+        asked = (
+            asked.where(moved)
+            if wanted.fulfilment == "none"
+            else asked.where(purchase_orders.c.fulfilment != literal_column("'none'"), moved)
+        )
     if wanted.partner:
         # By number the list is sorted by it; walking the partner's orders instead would need a sort, and `+ 0` keeps SQLite from it.
         whose = purchase_orders.c.partner + 0 if wanted.number else purchase_orders.c.partner
@@ -636,7 +669,10 @@ _ITEM = (
         export_orders.c.changed_at,
         deliveries.c.state,
         deliveries.c.attempts,
+        deliveries.c.run_at,
         deliveries.c.lane,
+        purchase_orders.c.currency,
+        purchase_orders.c.net,
     )
     .join_from(export_orders, purchase_orders, purchase_orders.c.pk == export_orders.c.order)
     .outerjoin(partners, partners.c.pk == purchase_orders.c.partner)
@@ -680,6 +716,19 @@ def items_changed(tx: Tx, export: int, since: dt.datetime, limit: int) -> list[I
 def counted(tx: Tx, export: int) -> list[Any]:
     """How many orders of an export stand how: rows of status, state, lane, tried, count."""
     return _counted.all(tx, {"of": export})
+
+
+_counted_in = hot(
+    select(exports.c.id, export_orders.c.status, func.count().label("count"))
+    .join_from(exports, export_orders, export_orders.c.export == exports.c.pk)
+    .where(in_texts(exports.c.id, "ids"))
+    .group_by(exports.c.id, export_orders.c.status)
+)
+
+
+def counted_in(tx: Tx, ids: Collection[str]) -> list[Any]:
+    """How many orders of these exports stand how: rows of id, status, count."""
+    return _counted_in.all(tx, {"ids": ids}) if ids else []
 
 
 _gone = hot(
@@ -814,6 +863,16 @@ def note_mailed(tx: Tx, orders: Mapping[int, str]) -> None:
 
 
 _leased_subject = hot(select(deliveries.c.pk).where(deliveries.c.subject == bindparam("subject"), deliveries.c.state == "leased").limit(1))
+
+
+_lanes_waited_in = hot(
+    select(deliveries.c.subject, deliveries.c.lane).where(in_texts(deliveries.c.subject, "subjects"), deliveries.c.state == "ready")
+)
+
+
+def lanes_waited_in(tx: Tx, orders: Collection[str]) -> dict[str, str]:
+    """In which lane orders (by id) wait to leave: their supplier's, or the post's."""
+    return {row.subject: row.lane for row in _lanes_waited_in.all(tx, {"subjects": orders})} if orders else {}
 
 
 def is_leaving(tx: Tx, order: str) -> bool:

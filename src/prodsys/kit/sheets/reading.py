@@ -35,6 +35,8 @@ class BadRow(msgspec.Struct, frozen=True, kw_only=True):
     column: str
     code: str
     message: str
+    cells: dict[str, str] = {}
+    """What of the row could be read, by column: to tell which thing of the table it belongs to."""
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
@@ -147,11 +149,11 @@ def _table(
         if count * len(names) > MOST_CELLS:
             return BadFile(code="too_many_cells", message=f"The file holds more than {MOST_CELLS:,} cells. Split it, or leave out columns.")
         bad = list(_faults(line, names, codes))
+        filled = dict.fromkeys(table.columns, "")
+        filled.update((name, cleaned(cell)) for name, cell in zip(names, line.cells, strict=False) if name)
         if bad:
-            table.bad.extend(bad)
+            table.bad.extend(msgspec.structs.replace(one, cells=filled) for one in bad)
         else:
-            filled = dict.fromkeys(table.columns, "")
-            filled.update((name, cleaned(cell)) for name, cell in zip(names, line.cells, strict=False) if name)
             table.rows.append(Row(number=line.number, cells=filled))
     return table
 

@@ -26,11 +26,14 @@
     const every = one("input[data-pick-all]", form);
     if (every) { every.checked = picked.length > 0 && picked.length === boxes.length; every.indeterminate = picked.length > 0 && picked.length < boxes.length; }
     boxes.forEach((box) => box.closest("tr")?.classList.toggle("is-picked", box.checked));
-    const told = one("[data-picked]", form);
-    if (told) {
-      const plural = new Intl.PluralRules(document.documentElement.lang).select(picked.length);
-      told.textContent = (told.dataset[plural] ?? told.dataset.other).replace("%n", picked.length.toLocaleString(document.documentElement.lang));
-    }
+    const lang = document.documentElement.lang, plural = new Intl.PluralRules(lang).select(picked.length);
+    all("[data-picked]", form).forEach((told) => {
+      const words = picked.length === 0 && told.dataset.zero ? told.dataset.zero : told.dataset[plural] ?? told.dataset.other;
+      told.textContent = words.replace("%n", picked.length.toLocaleString(lang));
+    });
+    const sums = one("[data-sums]", form), by = new Map();
+    picked.forEach((box) => box.dataset.currency && by.set(box.dataset.currency, (by.get(box.dataset.currency) ?? 0) + Number(box.dataset.net)));
+    if (sums) sums.textContent = [...by].map(([currency, net]) => ` · ${net.toLocaleString(lang, { style: "currency", currency })}`).join("");
     all("[data-needs-pick]", form).forEach((button) => button.toggleAttribute("disabled", picked.length === 0));
   };
   document.addEventListener("change", (event) => {
@@ -58,12 +61,25 @@
     const button = event.target.closest?.("[data-add]");
     if (!button) return;
     const source = document.getElementById(button.dataset.add), place = document.getElementById(button.dataset.to);
-    const row = source.content.cloneNode(true), number = place.children.length;
+    const row = source.content.cloneNode(true), number = place.dataset.next ? place.dataset.next++ : place.children.length;
     all("[name],[id],[for],[aria-describedby]", row).forEach((part) => ["name", "id", "for", "aria-describedby"].forEach((name) => part.hasAttribute(name) && part.setAttribute(name, part.getAttribute(name).replace("__n__", number))));
     place.append(row);
     one("input,select", place.lastElementChild)?.focus();
   });
   document.addEventListener("click", (event) => { const button = event.target.closest?.("[data-drop]"); if (button) { button.closest("tr, fieldset, li").remove(); } });
+
+  // Seconds that run out: what can be taken back until then is told to be gone.
+  all("[data-seconds]").forEach((told) => {
+    const end = Date.now() + 1000 * told.dataset.seconds, left = one("[data-left]", told);
+    const tick = setInterval(() => {
+      const seconds = Math.ceil((end - Date.now()) / 1000);
+      if (seconds > 0) { left.textContent = left.textContent.replace(/\d+/, seconds); return; }
+      clearInterval(tick);
+      if (told.matches("button")) { told.hidden = true; return; }
+      told.textContent = told.dataset.over;
+      all("[data-while]").forEach((button) => { button.hidden = true; });
+    }, 250);
+  });
 
   // Keys. Single letters only while nobody is typing, and only for those who want them.
   let went = 0;

@@ -128,7 +128,12 @@ class Speech(msgspec.Struct, frozen=True, kw_only=True):
 
     def read_decimal(self, text: str) -> Decimal:
         """A figure as the reader types it. Raises ValueError for what is not one, also for a separator in the wrong place."""
-        return numbers.parse_decimal(text.strip().replace("\N{MINUS SIGN}", "-"), locale=self.locale, strict=True)
+        text = text.strip().replace("\N{MINUS SIGN}", "-")
+        group = numbers.get_group_symbol(self.locale)
+        if group.isspace():
+            # People type a plain space where their language sets a narrow or a hard one.
+            text = re.sub(r"\s", group, text)
+        return numbers.parse_decimal(text, locale=self.locale, strict=True)
 
 
 @lru_cache(64)

@@ -51,6 +51,7 @@ from prodsys.purchasing import api as purchasing_api
 from prodsys.purchasing.words import WORDS, WordKind
 from prodsys.sales import api as sales_api
 from prodsys.sales import desk as sales_desk
+from prodsys.sales import following as waiting_drafts
 from prodsys.sales.api import RawOrders
 from prodsys.sales.feed import AnswerKind
 from prodsys.scopes import Scope, allows, public
@@ -177,6 +178,7 @@ async def keep_promises(instance: Instance, courier: Courier) -> None:
     tasks["tokens"] = partial(_keep_tokens, instance)
     tasks[retention.TASK] = partial(_drop_what_is_old, instance)
     tasks[inbox.TASK] = partial(_keep_inboxes, instance)
+    tasks[waiting_drafts.TASK] = partial(_look_at_drafts, db)
     standing = {
         "tidy": TIDY,
         following.FOLLOW_UP: following.EVERY,
@@ -185,10 +187,15 @@ async def keep_promises(instance: Instance, courier: Courier) -> None:
         "tokens": LOOK_AFTER_TOKENS,
         retention.TASK: retention.every(instance.settings),
         inbox.TASK: inbox.EVERY,
+        waiting_drafts.TASK: waiting_drafts.EVERY,
     }
     async with asyncio.TaskGroup() as group:
         group.create_task(courier.run())
         group.create_task(timetable.keep(db, tasks, _owner(), alone=db.dialect == "sqlite", standing=standing))
+
+
+async def _look_at_drafts(db: Database, _: str) -> None:
+    await waiting_drafts.look(db)
 
 
 async def _tidy(db: Database, _: str) -> None:

@@ -600,6 +600,7 @@ async def _agree(r: Recorder, fjord: Company, nordlys: Company, partner: str) ->
     await act(disputed, "dispute", {"answer": 1, "reason": "We need them before Christmas."}, of_other["etag"])
     await act(cancelled, "cancel", {"reason": "The project has stopped."})
     await act(agreed, "messages", {"text": "Gate 4, please.", "line_id": "10"})
+    await act(waiting, "remind")
     await once(agreed, acceptance="agreed", is_word_on_its_way=False)
 
     parcel = {"lines": [{"line_id": "10", "quantity": "12"}], "carrier": "Posten", "tracking_number": "370722150009"}

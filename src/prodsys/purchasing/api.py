@@ -55,6 +55,7 @@ from prodsys.purchasing import (
     previewing,
     receiving,
     reconciling,
+    reminding,
     replaying,
     store,
     words,
@@ -411,6 +412,24 @@ async def say_to_supplier(
     return (await once(db, key, answered, words.say, caller, id, data.text, data.line_id)).reply()
 
 
+@post(
+    "/purchasing/orders/{id:str}/remind",
+    operation_id="remind_supplier",
+    responses=refusals(errors.WrongState, errors.PartnerNotReady, errors.TooManyMessages),
+    **allows(Scope.PURCHASE_ORDERS_WRITE),
+)
+async def remind_supplier(
+    request: Request[Any, Any, Any],
+    id: FromPath[str],
+    caller: NamedDependency[Caller],
+    db: NamedDependency[Database],
+    idempotency_key: IdempotencyKey = None,
+) -> Response[OrderMessage]:
+    """Ask the supplier for the answer that is due, or for goods that are overdue; at most once a day."""
+    key = await request_key(request, idempotency_key)
+    return (await once(db, key, answered, reminding.remind, caller, id)).reply()
+
+
 @get("/purchasing/follow-up", operation_id="list_follow_up", **allows(Scope.PURCHASE_ORDERS_READ))
 async def list_follow_up(
     db: NamedDependency[Database],
@@ -723,6 +742,7 @@ routes = [
     cancel_order,
     receive_goods,
     say_to_supplier,
+    remind_supplier,
     list_follow_up,
     count_follow_up,
     refresh_order,

@@ -54,6 +54,7 @@ from prodsys.tables import (
     articles,
     contacts,
     counters,
+    log_entries,
     partners,
     sales_answers,
     sales_changes,
@@ -504,6 +505,26 @@ def days(tx: Tx, since: dt.datetime) -> tuple[list[tuple[dt.date, int, int]], li
 
 def _day(number: int) -> dt.date:
     return dt.date(1970, 1, 1) + dt.timedelta(days=number)
+
+
+UNANSWERED = "order.unanswered"
+"""The log's word for a draft that has waited too long."""
+
+
+def untold_unanswered(tx: Tx, before: dt.datetime, limit: int) -> list[Any]:
+    """Drafts that have waited for our word since before a moment and of which the log has not told yet, the oldest first."""
+    told = select(log_entries.c.pk).where(log_entries.c.subject == sales_orders.c.id, log_entries.c.code == UNANSWERED)
+    rows = tx.execute(
+        select(
+            *(sales_orders.c[name] for name in ("id", "number", "partner", "trace_id", "received_at")),
+            partners.c.name.label("partner_name"),
+        )
+        .join(partners, partners.c.pk == sales_orders.c.partner)
+        .where(_is_waiting, sales_orders.c.received_at < before, ~exists(told))
+        .order_by(sales_orders.c.pk)
+        .limit(limit)
+    )
+    return list(rows.all())
 
 
 def summary(row: Any) -> DraftSummary:

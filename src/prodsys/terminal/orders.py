@@ -308,6 +308,21 @@ def message(order: str, text: str, line: str) -> None:
     say.answer(said, lambda: [f"Said to the supplier about {order}{f', line {line}' if line else ''}; it leaves with the next delivery."])
 
 
+@order.command(epilog="Example: prodsys order remind PO-1042")
+@click.argument("order", metavar="ORDER")
+@say.as_json
+def remind(order: str) -> None:
+    """Ask the supplier for an answer that is due, or for goods that are overdue; at most once a day."""
+    from prodsys.purchasing import reminding
+    from prodsys.scopes import CONSOLE
+
+    async def story(instance: "Instance") -> Any:
+        return await instance.db.write(lambda tx: reminding.remind(tx, CONSOLE, _ids(tx, [order])[0]))
+
+    said = guest.visit(story)
+    say.answer(said, lambda: [f"The supplier is asked: {said.text}"])
+
+
 @order.command(
     epilog="Examples: prodsys order receive PO-1042 --despatch D-1007 · prodsys order receive PO-1042 --line 10 40 --line 20 3.5"
 )

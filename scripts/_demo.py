@@ -124,10 +124,11 @@ class Company(NamedTuple):
 
 
 class Tokens(NamedTuple):
-    """A token of each house, with every scope."""
+    """What opens each house: a token with every scope, and the password its people share in this demo."""
 
     supplier: str
     buyer: str
+    password: str
 
 
 DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -174,7 +175,7 @@ def play(folder: Path, *, once: bool, keep: bool) -> int:
             known.touch(mode=0o600)
             known.write_text(json.dumps({"supplier_port": supplier.port, "buyer_port": buyer.port, **tokens._asdict()}))
         else:
-            tokens = Tokens(before["supplier"], before["buyer"])
+            tokens = Tokens(before["supplier"], before["buyer"], before["password"])
             servers.start(supplier)
             servers.start(buyer)
         trace = show(supplier, buyer)
@@ -188,26 +189,29 @@ def play(folder: Path, *, once: bool, keep: bool) -> int:
 
 def begin(supplier: Company, buyer: Company, servers: "Servers") -> Tokens:
     """The guide's steps, as README tells them."""
+    password = secrets.token_urlsafe(12)
     say(f"1. The supplier, {supplier.name}, begins its instance and lets the buyer in")
-    initialise(supplier, "999999999", "admin@fjord.example", ["--email", "ordre@fjord.example", "--city", "Bergen"])
+    initialise(supplier, "999999999", "admin@fjord.example", password, ["--email", "ordre@fjord.example", "--city", "Bergen"])
     supplier.run("module", "on", "prodsys-to-prodsys")
     supplier.run("articles", "import", file(supplier, "articles.csv", THEIR_ARTICLES), shown="articles import articles.csv")
     supplier.run("contacts", "import", file(supplier, "contacts.csv", THEIR_CONTACTS), shown="contacts import contacts.csv")
     scopes = [word for scope in ("PurchaseOrders:Create", "Articles:Read", "Contacts:ReadWrite") for word in ("--scope", scope)]
     new = ["--new-partner", buyer.name, "--partner-organisation-number", "987654325"]
     bundle = json.loads(supplier.run("token", "create", *new, *scopes, "--expires", "90d", "--json"))["bundle"]
+    take_in(supplier, "selger@fjord.example", "Ola Fjord", "seller", password)
     of_supplier = house_token(supplier)
     servers.start(supplier)
 
     say(f"\n2. The buyer, {buyer.name}, begins its own and connects with the bundle it was given")
     address = ["--street", "Verkstedveien", "--house-number", "1", "--postcode", "4020", "--city", "Stavanger"]
-    initialise(buyer, "987654325", "admin@nordlys.example", ["--email", "innkjop@nordlys.example", *address])
+    initialise(buyer, "987654325", "admin@nordlys.example", password, ["--email", "innkjop@nordlys.example", *address])
     buyer.run("module", "on", "prodsys-to-prodsys")
     buyer.run("partner", "add", "--bundle", "-", stdin=bundle, shown="partner add --bundle - < bundle.txt")
     buyer.run("articles", "import", file(buyer, "articles.csv", OUR_ARTICLES), shown="articles import articles.csv")
     buyer.run("contacts", "import", file(buyer, "contacts.csv", OUR_CONTACTS), shown="contacts import contacts.csv")
     for line in buyer.run("partner", "test", supplier.name).splitlines():
         say(f"    {line}")
+    take_in(buyer, "innkjoper@nordlys.example", "Kari Nordmann", "buyer", password)
     of_buyer = house_token(buyer)
     servers.start(buyer)
 
@@ -215,16 +219,19 @@ def begin(supplier: Company, buyer: Company, servers: "Servers") -> Tokens:
     buyer.run("order", "import", file(buyer, "orders.csv", ORDERS), shown="order import orders.csv")
     for line in buyer.run("export", TRADE[0], "--watch").splitlines():
         say(f"    {line}")
-    return Tokens(of_supplier, of_buyer)
+    return Tokens(of_supplier, of_buyer, password)
 
 
-def initialise(company: Company, number: str, admin: str, more: list[str]) -> None:
-    """An instance with its company card and its first admin, whose password lies beside it."""
+def initialise(company: Company, number: str, admin: str, password: str, more: list[str]) -> None:
+    """An instance with its company card and its first admin."""
     company.home.mkdir(parents=True, mode=0o700)
-    password = secrets.token_urlsafe(12)
-    file(company, "admin-password.txt", f"{password}\n")
     card = ["--name", company.name, "--organisation-number", number, "--country", "NO", "--admin", admin]
     company.run("init", *card, *more, "--password-stdin", stdin=password)
+
+
+def take_in(company: Company, email: str, name: str, role: str, password: str) -> None:
+    """Somebody who signs in at the pages."""
+    company.run("user", "create", email, "--name", name, "--role", role, "--password-stdin", stdin=password)
 
 
 def house_token(company: Company) -> str:
@@ -267,10 +274,12 @@ def tell_next(supplier: Company, buyer: Company, tokens: Tokens, trace: str) -> 
     draft = supplier.ask(f"/api/v1/sales/drafts?number={TRADE[0]}", tokens.supplier)["items"][0]
     orders = {one["number"]: one["id"] for one in buyer.ask("/api/v1/purchasing/orders", tokens.buyer)["items"]}
     lines = f"""
-   supplier  {supplier.name:<22} {supplier.url}   contract {supplier.url}/api/openapi.json
-   buyer     {buyer.name:<22} {buyer.url}   contract {buyer.url}/api/openapi.json
+Open in a browser, each in a window of its own; the password of all four people is {tokens.password}
+   supplier  {supplier.name:<22} {supplier.url}   sign in as selger@fjord.example (seller) or admin@fjord.example
+   buyer     {buyer.name:<22} {buyer.url}   sign in as innkjoper@nordlys.example (buyer) or admin@nordlys.example
+   The API to read and try: {supplier.url}/api/docs
 
-Paste these first: addresses, and a token of each house with every scope
+Or at a terminal. Paste these first: addresses, and a token of each house with every scope
 SUPPLIER={supplier.url}/api/v1
 BUYER={buyer.url}/api/v1
 SUPPLIER_TOKEN={tokens.supplier}

@@ -69,6 +69,12 @@ class SignInFailed(Refusal):
     code, status = "sign_in_failed", 401
 
 
+class SignInNeeded(Refusal):
+    """Sign in to see this page."""
+
+    code, status = "sign_in_needed", 401
+
+
 class SignatureInvalid(Refusal):
     """This message is not signed as was agreed, or it is older than five minutes."""
 
@@ -79,6 +85,12 @@ class InsufficientScope(Refusal):
     """The token is valid but does not carry the scope this door asks for."""
 
     code, status = "insufficient_scope", 403
+
+
+class ForeignForm(Refusal):
+    """This form was not written by this page of ours, or your sign-in has changed since; open the page again."""
+
+    code, status = "foreign_form", 403
 
 
 class ModuleOff(Refusal):

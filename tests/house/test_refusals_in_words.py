@@ -6,7 +6,6 @@ import pytest
 
 from prodsys import errors
 from prodsys.documents import Issue
-from prodsys.pages import door  # noqa: F401  it has refusals of its own
 from prodsys.pages.refusals import REFUSALS, REMARKS, sentence, told
 from prodsys.pages.speech import speech
 

@@ -33,18 +33,6 @@ def cookie_of(settings: Settings) -> str:
     return f"__Host-prodsys-{ours}" if settings.public_url.startswith("https:") else f"prodsys-{ours}"
 
 
-class SignInNeeded(errors.Refusal):
-    """Sign in to see this page."""
-
-    code, status = "sign_in_needed", 401
-
-
-class ForeignForm(errors.Refusal):
-    """This form was not written by this page of ours, or your sign-in has changed since. Nothing was done; open the page again."""
-
-    code, status = "foreign_form", 403
-
-
 class PageDoor:
     """Lets a person to a page, with a `Visitor` in `scope["visitor"]`; one for each app, in the guards of the pages' router."""
 
@@ -65,14 +53,14 @@ class PageDoor:
             return
         known = await self._known(request)
         if known is None:
-            raise SignInNeeded
+            raise errors.SignInNeeded
         visitor = self.visitor(request, known)
         scope = cast("dict[str, Any]", request.scope)
         scope["visitor"], scope["caller"] = visitor, visitor.caller
         if request.scope["method"] not in _SAFE:
             form = await form_of(request, visitor.speech)
             if not visitor.is_mine(request.headers.get("x-csrf") or form.text(CSRF_FIELD)):
-                raise ForeignForm
+                raise errors.ForeignForm
             scope["form"] = form
         wanted = route.opt["scope"]
         if wanted is not AnyToken.ANY and not visitor.caller.may(wanted):
@@ -112,19 +100,19 @@ class PageDoor:
         origin = request.headers.get("origin")
         if origin is None:
             if request.headers.get("sec-fetch-site", "same-origin") not in {"same-origin", "none"}:
-                raise ForeignForm
+                raise errors.ForeignForm
             return
         ours = {f"{request.scope['scheme']}://{request.headers.get('host', '')}"}
         if self._settings.public_url:
             parts = urlsplit(self._settings.public_url)
             ours.add(f"{parts.scheme}://{parts.netloc}")
         if origin not in ours:
-            raise ForeignForm
+            raise errors.ForeignForm
 
 
 def refused(request: Request[Any, Any, Any], refusal: errors.Refusal) -> Response[Any]:
     """A refusal as a page: to sign-in where that helps, else what is true and what to do."""
-    if isinstance(refusal, SignInNeeded):
+    if isinstance(refusal, errors.SignInNeeded):
         back = request.scope["path"]
         query = request.scope["query_string"].decode("latin-1")
         if request.scope["method"] in _SAFE:

@@ -54,7 +54,7 @@ def _routes() -> Iterator[ControllerRouterHandler]:
 def _visitor(request: Request[Any, Any, Any]) -> Visitor:
     visitor = cast("dict[str, Any]", request.scope).get("visitor")
     if not isinstance(visitor, Visitor):
-        raise door.SignInNeeded
+        raise errors.SignInNeeded
     return visitor
 
 

@@ -94,6 +94,18 @@ class LaneTurn(msgspec.Struct, frozen=True, kw_only=True):
     waiting_since: dt.datetime | None = None
 
 
+class Waiting(msgspec.Struct, frozen=True, kw_only=True):
+    """How a lane stands: whether it flows, since when, when it is looked at again, and how much waits in it."""
+
+    lane: str
+    state: str
+    code: str
+    reason: str
+    since: dt.datetime
+    probe_at: dt.datetime | None
+    waiting: int
+
+
 _promise = hot(insert_or_ignore(deliveries))
 _open_lane = hot(insert_or_ignore(lanes))
 
@@ -363,6 +375,21 @@ def lane_states(tx: Tx, names: Sequence[str]) -> dict[str, LaneTurn]:
     """How these lanes stand; a lane nothing was ever promised to is left out."""
     rows = tx.execute(select(lanes).where(in_texts(lanes.c.lane, "names")), {"names": list(names)}).all()
     return {row.lane: LaneTurn(lane=row.lane, state=row.state, code=row.code, reason=row.reason, waiting_since=row.since) for row in rows}
+
+
+def closed_or_waiting(tx: Tx, *, most: int = 1_000, limit: int = 200) -> list[Waiting]:
+    """The lanes that are closed, or in which something waits, counted no further than `most` each; those that are closed first."""
+    ready = deliveries.alias("ready")
+    waits = (ready.c.state == "ready", ready.c.lane == lanes.c.lane)
+    few = select(ready.c.pk).where(*waits).limit(most).correlate(lanes).subquery()
+    query = (
+        select(lanes, select(func.count()).select_from(few).scalar_subquery().label("waiting"))
+        .where((lanes.c.state != "open") | exists().where(*waits))
+        .order_by(lanes.c.state == "open", lanes.c.since)
+        .limit(limit)
+    )
+    names = Waiting.__struct_fields__
+    return [Waiting(**{name: row[name] for name in names}) for row in tx.execute(query).mappings()]
 
 
 def overdue(tx: Tx, limit: int = 200) -> list[Claimed]:

@@ -1,6 +1,7 @@
 """What a log entry says: what happened, to what, with whom, and what to do about it."""
 
 import datetime as dt
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -29,6 +30,19 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     issues: list[Issue] = []
     request: str | None = None
     response: str | None = None
+
+
+_LIGHT = frozenset({"price_differs", "contact_differs", "contact_created", "lead_time_short", "requested_date_passed"})
+"""What a person may look at, but which is hardly ever why something waits."""
+
+
+def weightiest(issues: Sequence[Issue]) -> Issue | None:
+    """The reason that weighs most: the first that blocks, else the first that is no mere difference, else the first."""
+    return (
+        next((issue for issue in issues if issue.blocks), None)
+        or next((issue for issue in issues if issue.code not in _LIGHT), None)
+        or next(iter(issues), None)
+    )
 
 
 class Logged(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

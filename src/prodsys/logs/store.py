@@ -1,19 +1,19 @@
 """The rows of the integration logs."""
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import ScalarSelect, func, insert, select
+from sqlalchemy import ColumnElement, ScalarSelect, bindparam, func, insert, select
 
 from prodsys import documents
 from prodsys.documents import Issue
 from prodsys.kit.clock import now
-from prodsys.kit.db import Tx, hot
+from prodsys.kit.db import Hot, Tx, hot
 from prodsys.kit.ids import new_id
 from prodsys.kit.telemetry import current_trace, cut, redact
-from prodsys.logs.model import MAX_BODY, Changed, ChangedKind, Entry, Logged
+from prodsys.logs.model import MAX_BODY, Changed, ChangedKind, Entry, Logged, weightiest
 from prodsys.tables import changes, log_entries, partners
 
 _tell = hot(insert(log_entries))
@@ -87,6 +87,7 @@ def page(
     partner: str | None = None,
     number: str | None = None,
     subject: str | None = None,
+    direction: str | None = None,
     since: dt.datetime | None = None,
     until: dt.datetime | None = None,
 ) -> list[tuple[int, Logged]]:
@@ -95,6 +96,8 @@ def page(
     for column, wanted in (("trace_id", trace_id), ("level", level), ("code", code), ("number", number), ("subject", subject)):
         if wanted is not None:
             query = query.where(log_entries.c[column] == wanted)
+    if direction is not None:
+        query = query.where(log_entries.c.direction == direction)
     if partner is not None:
         # With a word that finds a few rows, walking the partner's many would be the worse index; `+ 0` keeps SQLite from it.
         whose = log_entries.c.partner + 0 if (trace_id or number or subject) else log_entries.c.partner
@@ -107,6 +110,77 @@ def page(
         query = query.where(log_entries.c.pk < before)
     rows = tx.execute(query.order_by(log_entries.c.pk.desc()).limit(limit)).all()
     return [(row.pk, _logged(row)) for row in rows]
+
+
+class Span(msgspec.Struct, frozen=True, kw_only=True):
+    """How many entries were written from one moment to the next, and how many of them are warnings and errors."""
+
+    begin: dt.datetime
+    end: dt.datetime
+    count: int
+    warnings: int
+    errors: int
+
+
+_first_from = hot(
+    select(log_entries.c.pk).where(log_entries.c.at >= bindparam("moment")).order_by(log_entries.c.at, log_entries.c.pk).limit(1)
+)
+_between = (log_entries.c.pk >= bindparam("first"), log_entries.c.pk < bindparam("end"))
+
+
+def _counted(*where: ColumnElement[bool]) -> Hot[Any]:
+    some = select(log_entries.c.pk).where(*_between, *where).limit(bindparam("most")).subquery()
+    return hot(select(func.count().label("count")).select_from(some))
+
+
+_level, _whose = log_entries.c.level == bindparam("level"), log_entries.c.partner == bindparam("whose")
+_of_level, _of_partner, _of_both = _counted(_level), _counted(_whose), _counted(_whose, _level)
+
+
+def spans(tx: Tx, edges: Sequence[dt.datetime], *, partner: int | None = None, most: int = 2_000) -> list[Span]:
+    """How many entries lie between each two of these moments, counted no further than `most` each, so that it costs the same in any log.
+
+    All entries together are not counted but measured by their keys, which follow the time: rolled back ones count along.
+    """
+    found = [row.pk if (row := _first_from.first(tx, {"moment": edge})) else None for edge in edges]
+    behind = int(tx.execute(select(func.max(log_entries.c.pk))).scalar() or 0) + 1
+    keys = [behind if key is None else int(key) for key in found]
+    told = []
+    for begin, end, first, last in zip(edges, edges[1:], keys, keys[1:], strict=False):
+        at = {"first": first, "end": last, "most": most, "whose": partner}
+        count = last - first if partner is None else _how_many(tx, _of_partner, at)
+        by_level = _of_level if partner is None else _of_both
+        warnings, errors = (_how_many(tx, by_level, at | {"level": level}) if count else 0 for level in ("warning", "error"))
+        told.append(Span(begin=begin, end=end, count=count, warnings=warnings, errors=errors))
+    return told
+
+
+def _how_many(tx: Tx, counted: Hot[Any], at: Mapping[str, Any]) -> int:
+    row = counted.first(tx, at)
+    return 0 if row is None else int(row.count)
+
+
+class Trouble(msgspec.Struct, frozen=True, kw_only=True):
+    """Entries with the same cause: as often as they were seen, and the newest of them."""
+
+    newest: Logged
+    issue: Issue | None
+    """The newest one's weightiest reason, whose code all of them share; None when they name none."""
+    times: int
+
+
+def troubles(tx: Tx, *, since: dt.datetime, level: str, partner: str | None = None, most: int = 1_000) -> list[Trouble]:
+    """The newest entries of a level, those of one cause together: the same word, partner and weightiest reason. Most frequent first."""
+    rows = page(tx, before=None, limit=most, level=level, since=since, partner=partner)
+    found: dict[tuple[Any, ...], Trouble] = {}
+    for _, entry in rows:
+        if "." not in entry.code:  # a detail of another entry, where it is counted
+            continue
+        issue = weightiest(entry.issues)
+        key = (entry.code, entry.partner, issue and issue.code)
+        known = found.get(key)
+        found[key] = Trouble(newest=entry, issue=issue, times=1) if known is None else msgspec.structs.replace(known, times=known.times + 1)
+    return sorted(found.values(), key=lambda trouble: -trouble.times)
 
 
 def one(tx: Tx, entry_id: str) -> Logged | None:

@@ -6,6 +6,8 @@ import msgspec
 from markupsafe import Markup
 
 _WIDTH, _HEIGHT = 120, 36
+_LABEL = 30
+"""Pixels a label takes; the last bar has none where it would not fit."""
 
 
 class Bar(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,11 +37,11 @@ def spark(values: Sequence[float], title: str) -> Markup:
     ).format(title, line, line)
 
 
-def bars(rows: Sequence[Bar], classes: Sequence[str], title: str, every: int = 1) -> Markup:
+def bars(rows: Sequence[Bar], classes: Sequence[str], title: str, every: int = 1, width: int = 704) -> Markup:
     """Bars side by side, each kind in its own class, every so many with a label. A bar with an address is a link."""
     if not rows:
         return Markup("")
-    width, height, foot = 704, 120, 20
+    height, foot = 120, 20
     top = max(1, *(sum(row.counts) for row in rows))
     step = width / len(rows)
     drawn = Markup("")
@@ -55,7 +57,7 @@ def bars(rows: Sequence[Bar], classes: Sequence[str], title: str, every: int = 1
                 )
         stack = Markup("<g><title>{}</title>{}</g>").format(row.title, stack)
         drawn += Markup('<a href="{}" aria-label="{}">{}</a>').format(row.href, row.title, stack) if row.href else stack
-        if at % every == 0:
+        if at % every == 0 and (len(rows) - at) * step > _LABEL:
             drawn += Markup('<text x="{:.1f}" y="{}">{}</text>').format(x, height + 14, row.label)
     lines = Markup("").join(
         Markup('<line class="grid" x1="0" x2="{}" y1="{}" y2="{}"/>').format(width, y, y) for y in (height, height // 2, 6)

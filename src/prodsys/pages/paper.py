@@ -46,7 +46,7 @@ def environment() -> jinja2.Environment:
     )
     made.install_gettext_callables(_gettext, _ngettext, newstyle=True, pgettext=_pgettext, npgettext=_npgettext)  # type: ignore[attr-defined]
     made.filters.update(
-        {name: _spoken(name) for name in ("number", "money", "price", "percent", "day", "weekday", "moment", "exact", "span", "size")}
+        {name: _spoken(name) for name in ("number", "money", "price", "percent", "day", "weekday", "moment", "clock", "exact", "span", "size")}
     )
     made.filters.update(
         {"at": fields.anchor, "so_long": _spoken("for_so_long"), "country": _spoken("country"), "listed": _spoken("listed")}

@@ -81,6 +81,12 @@ class Speech(msgspec.Struct, frozen=True, kw_only=True):
             return clock
         return f"{dates.format_date(local, 'medium', locale=self.locale)} {clock}"
 
+    def clock(self, at: dt.datetime) -> str:
+        """An instant in the reader's zone to the second, for logs: the time alone when it is today's, else the day before it."""
+        local = at.astimezone(self.zone)
+        told = dates.format_time(local, "medium", locale=self.locale)
+        return told if local.date() == self.today() else f"{dates.format_date(local, 'medium', locale=self.locale)} {told}"
+
     def exact(self, at: dt.datetime | None) -> str:
         """An instant to the second, with its zone."""
         if at is None:

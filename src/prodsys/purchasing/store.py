@@ -16,9 +16,11 @@ from sqlalchemy import (
     delete,
     func,
     insert,
+    literal,
     literal_column,
     null,
     select,
+    tuple_,
     type_coerce,
     union_all,
     update,
@@ -1403,6 +1405,17 @@ def deliveries_below(
         # Written out, not bound: only so do the databases see that the index of troubled deliveries serves.
         asked = asked.where(deliveries.c.state.in_(["refused", "dead"]), deliveries.c.state == literal_column(f"'{state}'"))
     return [DeliveryRow(**row) for row in tx.execute(asked.order_by(deliveries.c.pk.desc()).limit(limit)).mappings()]
+
+
+def deliveries_waiting(tx: Tx, after: tuple[str, dt.datetime, int] | None, limit: int, *, lane: str | None = None) -> list[DeliveryRow]:
+    """Rows of the ledger that have not left yet, lane by lane, the next to leave first."""
+    d = deliveries.c
+    asked = select(*_DELIVERY, d.document.is_not(None).label("has_document")).where(d.state == "ready")
+    if lane is not None:
+        asked = asked.where(d.lane == lane)
+    if after is not None:
+        asked = asked.where(tuple_(d.lane, d.run_at, d.pk) > tuple_(literal(after[0]), literal(after[1], Instant()), literal(after[2])))
+    return [DeliveryRow(**row) for row in tx.execute(asked.order_by(d.lane, d.run_at, d.pk).limit(limit)).mappings()]
 
 
 def delivery(tx: Tx, id: str) -> DeliveryRow | None:

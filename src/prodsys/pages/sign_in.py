@@ -8,6 +8,8 @@ from litestar.di import NamedDependency
 
 from prodsys import errors
 from prodsys.company import store as company
+from prodsys.company.actions import begin as begin_company
+from prodsys.documents import Party
 from prodsys.kit.db import Database, Tx
 from prodsys.pages import menu, paper, speech
 from prodsys.pages.door import LANGUAGE_COOKIE, THEME_COOKIE, PageDoor
@@ -138,7 +140,7 @@ async def first_admin_form(request: Request[Any, Any, Any], db: NamedDependency[
     """The first page of a new instance: the code that was printed at the start makes its first administrator."""
     if not await db.read(actions.wants_first_admin):
         return go("/sign-in")
-    return await _gate(request, db, "first_admin.html", code=query_of(request).get("code", ""), email="", name="")
+    return await _gate(request, db, "first_admin.html", code=query_of(request)["code"], email="", name="", company="")
 
 
 @post("/first-admin", include_in_schema=False, **public())
@@ -152,15 +154,16 @@ async def first_admin(
 ) -> Response[Any]:
     """Make the first administrator and sign him in."""
     form = await form_of(request, _speech(request))
-    code, email, name = form.text("code"), form.text("email"), form.text("name")
+    code, email, name, ours = form.text("code"), form.text("email"), form.text("name"), form.text("company")
     try:
         sign_in_attempts.code(request.scope, _address(request))
         # Before a password is hashed, which costs 150 ms of somebody who may only be guessing.
         await db.read(actions.must_know_first_admin_code, code)
         hashed = await passwords.hash(form.secret("password"))
-        person = await db.write(actions.first_admin, code, email=email, name=name, password=hashed, language=_speech(request).language)
+        person = await db.write(_begin, code, ours, email=email, name=name, password=hashed, language=_speech(request).language)
     except errors.Refusal as refusal:
-        return await _gate(request, db, "first_admin.html", refusal=refusal, status=_shown(refusal), code=code, email=email, name=name)
+        facts = {"code": code, "email": email, "name": name, "company": ours}
+        return await _gate(request, db, "first_admin.html", refusal=refusal, status=_shown(refusal), **facts)
     return await opened(request, page_door, browsers, person, "/")
 
 
@@ -233,6 +236,14 @@ async def _gate(
     headers = {"Retry-After": refusal.headers["Retry-After"]} if refusal and "Retry-After" in refusal.headers else None
     accepts_packed = "gzip" in request.headers.get("accept-encoding", "")
     return paper.answer(paper.written(template, told | facts), accepts_packed=accepts_packed, status=status, headers=headers)
+
+
+def _begin(tx: Tx, code: str, name_of_company: str, **person: str) -> Person:
+    """Unit: the first admin, and the company's card where there is none yet."""
+    made = actions.first_admin(tx, code, **person)
+    if company.card(tx) is None:
+        begin_company(tx, Party(name=name_of_company))
+    return made
 
 
 def _our_name(tx: Tx) -> str:

@@ -134,6 +134,31 @@ async def test_an_address_the_mail_server_refuses_is_told_at_the_order(nordlys: 
     assert "550" in item["issues"][0]["message"]
 
 
+@pytest.mark.parametrize(
+    ("says", "to_do"),
+    [("451 Try again later", "as soon as it does"), ("530 Sign in first", "set PRODSYS_SMTP_USER")],
+)
+async def test_an_order_that_waits_for_the_mail_server_says_so(
+    nordlys: Company, supplier: str, box: Mailbox, says: str, to_do: str
+) -> None:
+    box.says_to_sender = says
+    order = await an_order(nordlys, supplier)
+    made = await nordlys.call("POST", "/exports", json={"orders": [order["id"]]})
+
+    async def waits() -> Any:
+        [item] = (await nordlys.call("GET", f"/exports/{made['id']}"))["items"]
+        return item if item["status"] == "waiting" and item["attempts"] else None
+
+    item = await nordlys.in_time(waits, 30)
+
+    [listed] = (await nordlys.call("GET", "/purchasing/orders"))["items"]
+    shown = await nordlys.call("GET", f"/purchasing/orders/{order['id']}")
+    assert to_do in item["what_to_do"]
+    assert "supplier" not in item["what_to_do"].casefold()
+    assert (listed["delivery"], shown["delivery"]) == ("waiting", "waiting")
+    assert box.mails == []
+
+
 async def test_a_changed_order_goes_out_again_as_its_next_revision(nordlys: Company, supplier: str, box: Mailbox) -> None:
     order = await mailed(nordlys, supplier)
     lines = [a_line("10", quantity="7")]

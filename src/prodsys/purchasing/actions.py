@@ -321,7 +321,14 @@ def _travelled(tx: Tx, row: Kept) -> model.Travelled:
         return row.delivery  # type: ignore[return-value]  # the column holds nothing else
     if store.is_leaving(tx, row.id):
         return "sending"
-    return "waiting" if closed_lanes(tx, [row.partner_id]) else "queued"
+    return "waiting" if _waiting(tx, [row.id]) else "queued"
+
+
+def _waiting(tx: Tx, orders: Sequence[str]) -> set[str]:
+    """Those of these orders whose way is closed at the moment: to their supplier, or to the mail server."""
+    lanes = store.lanes_waited_in(tx, orders)
+    closed = closed_lanes(tx, list(lanes.values()))
+    return {order for order, lane in lanes.items() if lane in closed}
 
 
 def closed_lanes(tx: Tx, names: Sequence[str | None]) -> dict[str, outbox.LaneTurn]:
@@ -338,12 +345,12 @@ def listed(tx: Tx, wanted: Filter, after: tuple[Any, ...] | None, limit: int) ->
 
 def summaries(tx: Tx, rows: Sequence[Kept]) -> list[PurchaseSummary]:
     """Orders as rows of a list."""
-    closed = closed_lanes(tx, [row.partner_id for row in rows if row.delivery == "queued"])
-    return [_summary(row, closed) for row in rows]
+    waiting = _waiting(tx, [row.id for row in rows if row.delivery == "queued"])
+    return [_summary(row, row.id in waiting) for row in rows]
 
 
-def _summary(row: Kept, closed: Mapping[str, outbox.LaneTurn]) -> PurchaseSummary:
-    delivery: Any = "waiting" if row.delivery == "queued" and row.partner_id in closed else row.delivery
+def _summary(row: Kept, is_waiting: bool) -> PurchaseSummary:
+    delivery: Any = "waiting" if is_waiting else row.delivery
     if delivery == "received" and row.mailed_to:
         delivery = "sent_by_email"
     return PurchaseSummary(

@@ -178,6 +178,14 @@ def names_beginning(tx: Tx, partner: int, key: str, after: tuple[str, int], limi
     return _names_beginning.all(tx, given) if key else []
 
 
+_offered = hot(_article.where(_a.partner == bindparam("of"), in_texts(_a.number, "numbers"), _a.is_active), _listed)
+
+
+def offered(tx: Tx, partner: int, numbers: Collection[str]) -> dict[str, SupplierArticle]:
+    """What a supplier sells under these numbers, as we last read it."""
+    return {row.shown.number: row.shown for row in _offered.all(tx, {"of": partner, "numbers": numbers})} if numbers else {}
+
+
 _known = (_a.partner == bindparam("partner"), in_texts(_a.number, "numbers"))
 _by_number = hot(select(_a.number, _a.is_active).where(*_known))
 

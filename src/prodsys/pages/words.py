@@ -97,6 +97,21 @@ STATES: dict[str, dict[str, Word]] = {
         "expired": _word("bad", "off", N_("Expired")),
         "revoked": _word("bad", "off", N_("Revoked")),
     },
+    "action": {
+        "1": _word("warn", "plus", N_("Added")),
+        "3": _word("warn", "warn", N_("Changed")),
+        "5": _word("ok", "ok", N_("Accepted")),
+        "7": _word("bad", "bad", N_("Not accepted")),
+        "42": _word("ok", "truck", N_("Already delivered")),
+    },
+    "reason": {
+        "out_of_stock": _word("idle", "open", N_("Out of stock")),
+        "discontinued": _word("idle", "open", N_("No longer sold")),
+        "price": _word("idle", "open", N_("Another price")),
+        "quantity": _word("idle", "open", N_("Another quantity")),
+        "date": _word("idle", "open", N_("Another date")),
+        "other": _word("idle", "open", N_("Another reason")),
+    },
     "level": {
         "info": _word("ok", "ok", N_("Done")),
         "warning": _word("warn", "warn", N_("Needs a look")),

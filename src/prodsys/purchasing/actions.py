@@ -90,6 +90,14 @@ def change(tx: Tx, caller: Caller, id: str, changed: ChangedOrder, if_match: str
 
 def copy(tx: Tx, caller: Caller, id: str) -> PurchaseOrder:
     """Write down a new order that says the same under the next number, dated today."""
+    content = msgspec.structs.replace(content_of(tx, id), date=None)
+    made = store.insert_orders(tx, [_written(tx, store.next_number(tx), 1, content)], caller.name)
+    _name_files(tx, made[0], content.attachments)
+    return shown(tx, made[0])
+
+
+def content_of(tx: Tx, id: str) -> ChangedOrder:
+    """What an order says, as somebody would write it down once more. Raises NotFound."""
     row = kept(tx, id)
     order = store.read_order(row.document)
     ours = store.line_articles(tx, row.pk)
@@ -99,11 +107,8 @@ def copy(tx: Tx, caller: Caller, id: str) -> PurchaseOrder:
         )
         for line in order.lines
     ]
-    same = {field: getattr(order, field) for field in ChangedOrder.__struct_fields__ if field not in ("partner", "date", "lines")}
-    content = ChangedOrder(**same, partner=row.partner_id or "", lines=lines)
-    made = store.insert_orders(tx, [_written(tx, store.next_number(tx), 1, content)], caller.name)
-    _name_files(tx, made[0], content.attachments)
-    return shown(tx, made[0])
+    same = {field: getattr(order, field) for field in ChangedOrder.__struct_fields__ if field not in ("partner", "lines")}
+    return ChangedOrder(**same, partner=row.partner_id or "", lines=lines)
 
 
 def delete(tx: Tx, caller: Caller, id: str, if_match: str | None) -> None:

@@ -9,7 +9,7 @@ from prodsys.company.store import card as company_card
 from prodsys.documents import Issue
 from prodsys.kit.db import Tx
 from prodsys.purchasing import mailing, model, store
-from prodsys.purchasing.actions import summaries
+from prodsys.purchasing.actions import kept, summaries
 from prodsys.purchasing.model import PurchaseSummary
 from prodsys.purchasing.store import Filter, Kept
 
@@ -45,6 +45,12 @@ def matching(tx: Tx, wanted: Filter, most: int) -> list[str]:
     rows = store.not_sent_yet(tx, wanted, states, most)
     against = _against(tx, rows)
     return [row.id for row in rows if not against[row.pk]]
+
+
+def against(tx: Tx, id: str) -> list[Issue]:
+    """Why one order cannot be exported now; empty when it can. Raises NotFound."""
+    row = kept(tx, id)
+    return _against(tx, [row])[row.pk]
 
 
 def _against(tx: Tx, rows: Sequence[Kept]) -> dict[int, list[Issue]]:

@@ -60,6 +60,7 @@
   document.addEventListener("click", (event) => {
     const button = event.target.closest?.("[data-add]");
     if (!button) return;
+    event.preventDefault();
     const source = document.getElementById(button.dataset.add), place = document.getElementById(button.dataset.to);
     const row = source.content.cloneNode(true), number = place.dataset.next ? place.dataset.next++ : place.children.length;
     all("[name],[id],[for],[aria-describedby]", row).forEach((part) => ["name", "id", "for", "aria-describedby"].forEach((name) => part.hasAttribute(name) && part.setAttribute(name, part.getAttribute(name).replace("__n__", number))));

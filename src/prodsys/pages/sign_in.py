@@ -238,9 +238,9 @@ async def _gate(
     return paper.answer(paper.written(template, told | facts), accepts_packed=accepts_packed, status=status, headers=headers)
 
 
-def _begin(tx: Tx, code: str, name_of_company: str, **person: str) -> Person:
+def _begin(tx: Tx, code: str, name_of_company: str, *, email: str, name: str, password: str, language: str) -> Person:
     """Unit: the first admin, and the company's card where there is none yet."""
-    made = actions.first_admin(tx, code, **person)
+    made = actions.first_admin(tx, code, email=email, name=name, password=password, language=language)
     if company.card(tx) is None:
         begin_company(tx, Party(name=name_of_company))
     return made

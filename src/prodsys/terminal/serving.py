@@ -282,13 +282,16 @@ def _listen(host: str, port: int) -> socket.socket:
 
 
 async def _introduce(instance: Any, listening: socket.socket, *, is_tls: bool) -> None:
-    from prodsys import __version__
+    from prodsys import __version__, errors
     from prodsys.company import store as company
     from prodsys.users import actions as users
     from prodsys.users import model
 
     ours = await instance.db.read(company.card)
-    code = await instance.db.write(users.first_admin_code)
+    try:
+        code = await instance.db.write(users.first_admin_code)
+    except errors.StorageUnavailable:
+        code = None  # a full disk keeps nobody from starting; the next start prints one
     host, port = listening.getsockname()[:2]
     address = f"{'https' if is_tls else 'http'}://{f'[{host}]' if ':' in host else host}:{port}"
     public, home = instance.settings.public_url, instance.db.path.parent if instance.db.dialect == "sqlite" else "its server"

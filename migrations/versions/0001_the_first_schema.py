@@ -1412,6 +1412,7 @@ def upgrade() -> None:
         sa.UniqueConstraint("id", name=op.f("uq_run_records_id")),
     )
     with op.batch_alter_table("run_records", schema=None) as batch_op:
+        batch_op.create_index("run_records_number", ["number"], unique=False)
         batch_op.create_index("run_records_run", ["run", "pk"], unique=False)
 
     op.create_table(
@@ -1430,6 +1431,7 @@ def downgrade() -> None:
     op.drop_table("purchase_receipt_lines")
     with op.batch_alter_table("run_records", schema=None) as batch_op:
         batch_op.drop_index("run_records_run")
+        batch_op.drop_index("run_records_number")
 
     op.drop_table("run_records")
     with op.batch_alter_table("purchase_receipts", schema=None) as batch_op:

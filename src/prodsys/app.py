@@ -27,6 +27,11 @@ from prodsys.catalogue import actions as catalogue
 from prodsys.catalogue import api as catalogue_api
 from prodsys.company import api as company_api
 from prodsys.company import store as company_store
+from prodsys.connections import actions as connections
+from prodsys.connections import api as connections_api
+from prodsys.connections import flows
+from prodsys.connections.flows import FlowKind, Flows
+from prodsys.connections.reaching import Systems
 from prodsys.contacts import actions as contacts
 from prodsys.contacts import api as contacts_api
 from prodsys.exchange import outbox, timetable
@@ -46,12 +51,13 @@ from prodsys.pages.site import pages
 from prodsys.partners import actions as partners
 from prodsys.partners import api as partners_api
 from prodsys.partners import store as partner_store
-from prodsys.purchasing import abroad, by_the_clock, carrying, following, mailing
+from prodsys.purchasing import abroad, by_the_clock, carrying, following, mailing, taking_over
 from prodsys.purchasing import api as purchasing_api
 from prodsys.purchasing.words import WORDS, WordKind
 from prodsys.sales import api as sales_api
 from prodsys.sales import desk as sales_desk
 from prodsys.sales import following as waiting_drafts
+from prodsys.sales import handing_over
 from prodsys.sales.api import RawOrders
 from prodsys.sales.feed import AnswerKind
 from prodsys.scopes import Scope, allows, public
@@ -94,7 +100,8 @@ def create_app(instance: Instance) -> Litestar:
     metrics = new_metrics()
     passwords, letters = Passwords(), letters_of(instance)
     browsers = Browsers(db, idle=dt.timedelta(minutes=settings.session_idle_minutes), lifetime=dt.timedelta(hours=settings.session_hours))
-    courier = courier_of(instance, metrics)
+    systems = systems_of(instance)
+    courier = courier_of(instance, metrics, systems)
 
     api = Router(
         "/api/v1",
@@ -115,6 +122,7 @@ def create_app(instance: Instance) -> Litestar:
             *upkeep_api.routes,
             *attachments_api.routes,
             *webhooks_api.routes,
+            *connections_api.routes,
         ],
     )
     known = {
@@ -128,6 +136,8 @@ def create_app(instance: Instance) -> Litestar:
         "passwords": passwords,
         "browsers": browsers,
         "letters": letters,
+        "systems": systems,
+        "flows": flows_of(instance, systems),
         "sessions": sessions(),
         "sign_in_attempts": users_api.new_sign_in_attempts(),
         "claim_attempts": tokens_api.new_claim_attempts(),
@@ -143,7 +153,7 @@ def create_app(instance: Instance) -> Litestar:
         guards=[guard],
         plugins=[RawOrders()],
         dependencies={name: _always(value) for name, value in known.items()},
-        lifespan=[_running(instance, switchboard, guard, passwords, browsers, letters, courier)],
+        lifespan=[_running(instance, switchboard, guard, passwords, browsers, letters, courier, systems)],
     )
 
 
@@ -156,22 +166,35 @@ def _examples() -> dict[str, Any]:
     return found
 
 
-def courier_of(instance: Instance, metrics: Metrics | None = None) -> Courier:
+def systems_of(instance: Instance) -> Systems:
+    """Every system this company is connected to."""
+    return Systems(instance.db, instance.outbound, instance.vault, instance.settings)
+
+
+def flows_of(instance: Instance, systems: Systems) -> Flows:
+    """Who carries documents between our books and those systems; sales and purchasing keep books of their own."""
+    return Flows(instance.db, systems, {"orders": handing_over.book(), "purchase_orders": taking_over.book()})
+
+
+def courier_of(instance: Instance, metrics: Metrics | None = None, systems: Systems | None = None) -> Courier:
     """Who carries what this company has promised, each kind to the room that knows how it ends."""
-    kinds: dict[str, Kind] = {"order": carrying.OrderKind(instance.db, _reach(instance), metrics), "answer": AnswerKind()}
+    kinds: dict[str, Kind] = {"order": carrying.OrderKind(instance.db, _reach(instance), metrics)}
+    kinds["answer"] = handing_over.HandingOver(AnswerKind())
     kinds["mail"] = mail.MailKind(instance.settings)
     kinds[mailing.KIND] = mailing.OrderMailKind(instance.settings)
     kinds[sending.KIND] = sending.HookKind(instance.db, instance.outbound, instance.vault)
+    kinds[flows.FLOW] = FlowKind(instance.db, systems or systems_of(instance))
     kinds |= dict.fromkeys(WORDS, WordKind(instance.db, _reach(instance)))
     return Courier(instance.db, kinds, _owner(), _tell_lane, alone=instance.db.dialect == "sqlite")
 
 
-async def keep_promises(instance: Instance, courier: Courier) -> None:
+async def keep_promises(instance: Instance, courier: Courier, systems: Systems | None = None) -> None:
     """Deliver what is promised and do what stands on the timetable, until cancelled: in a server, in a worker, or for one command."""
     db = instance.db
     tasks = by_the_clock.tasks(db, _reach(instance), answers_every=instance.settings.answers_every_seconds)
     way = _way(instance)
     tasks |= partners.tasks(db, way) | catalogue.tasks(db, way)
+    tasks |= connections.tasks(flows_of(instance, systems or systems_of(instance)))
     tasks["suppliers"] = partial(_plan_suppliers, instance)
     tasks["tidy"] = partial(_tidy, db)
     tasks["alerts"] = partial(_tell_people, instance)
@@ -249,6 +272,9 @@ def _tell_lane(tx: Tx, turn: LaneTurn) -> None:
     if turn.lane.startswith(sending.LANES):
         sending.tell_lane(tx, turn)
         return
+    if turn.lane.startswith(flows.LANES):
+        flows.tell_lane(tx, turn)
+        return
     (alerts if turn.lane == MAIL_LANE else partners).tell_lane(tx, turn)
 
 
@@ -268,6 +294,7 @@ def _running(
     browsers: Browsers,
     letters: Letters,
     courier: Courier,
+    systems: Systems,
 ) -> Callable[[Litestar], contextlib.AbstractAsyncContextManager[None]]:
     @contextlib.asynccontextmanager
     async def running(_: Litestar) -> AsyncIterator[None]:
@@ -275,7 +302,7 @@ def _running(
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(guard.keep_last_use()), group.create_task(browsers.keep_last_use())]
             if instance.settings.run_courier:
-                tasks.append(group.create_task(keep_promises(instance, courier)))
+                tasks.append(group.create_task(keep_promises(instance, courier, systems)))
             log.info("started", version=prodsys.__version__, database=instance.db.dialect)
             yield
             await letters.close()

@@ -27,6 +27,8 @@ class Scope(StrEnum):
     COMPANY_WRITE = "Company:Write"
     PARTNERS_READ = "Partners:Read"
     PARTNERS_WRITE = "Partners:Write"
+    CONNECTIONS_READ = "Connections:Read"
+    CONNECTIONS_WRITE = "Connections:Write"
     TOKENS_READ = "Tokens:Read"
     TOKENS_WRITE = "Tokens:Write"
     USERS_READ = "Users:Read"

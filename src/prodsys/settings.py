@@ -22,6 +22,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     public_url: Annotated[str, Meta(description="How partners reach this instance; https, except on loopback.")] = ""
     vault_key_file: Annotated[str, Meta(description="The vault's key kept outside `home`, as by a systemd credential.")] = ""
     allowed_networks: Annotated[str, Meta(description="Comma-separated networks an admin's address may lie in although private.")] = ""
+    erp_folders: Annotated[str, Meta(description="Comma-separated folders in which connections of kind files may read and write.")] = ""
     trusted_proxies: Annotated[str, Meta(description="Comma-separated addresses whose X-Forwarded-* are believed.")] = ""
     ca_file: Annotated[str, Meta(description="More certificate authorities to trust for outgoing calls, PEM.")] = ""
     run_courier: Annotated[bool, Meta(description="Whether this process delivers what is promised.")] = True

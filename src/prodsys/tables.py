@@ -1142,6 +1142,7 @@ run_records = Table(
     Column("source", Code, comment="what was to be taken, cut; null once dropped"),
     Column("settled_at", Instant),
     Index("run_records_run", "run", "pk"),
+    Index("run_records_number", "number"),
 )
 
 links = Table(

@@ -57,6 +57,7 @@ class EAccountingSim(Simulator):
         self.tokens_given = 0
         self.seconds = 3600
         self.page_size = 500
+        self.made = 0
         self.rows: dict[str, dict[str, dict[str, Any]]] = {
             name: {} for name in (*_REQUIRED, "termsofpayments", "articleaccountcodings", "units")
         }
@@ -237,7 +238,9 @@ class EAccountingSim(Simulator):
 
     def add(self, name: str, row: dict[str, Any]) -> str:
         """Put a row into a list; its id."""
-        made = str(uuid.uuid4())
+        # One after the other, so that an example is the same each time.
+        self.made += 1
+        made = str(uuid.UUID(int=1000 + self.made))
         at = now().strftime("%Y-%m-%dT%H:%M:%SZ")
         stamp = {"ModifiedUtc": at} if name in ("orders", "customerinvoicedrafts") else {"ChangedUtc": at}
         self.rows[name][made] = {"Id": made, **stamp, **row}

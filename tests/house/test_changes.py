@@ -21,6 +21,12 @@ _OF_TRADE = "part of an order's own history, which tells who did it and when"
 _ASKS = "asks, and sets nothing"
 
 NEEDS_NONE = {
+    "authorize_connection": "the sign-in's end is kept with the connection that is saved with it",
+    "bring_in_records": "what comes in is told record by record; the flow that is set up for it is a change of its own",
+    "preview_mapping": _ASKS,
+    "run_flow": "runs what is set up already; the run tells how it went",
+    "test_configuration": _ASKS,
+    "test_connection": _ASKS,
     "erase_person": "what is taken out is told to nobody; that it was done stands in the integration logs",
     "export_person": _ASKS,
     "accept_answer": _OF_TRADE,

@@ -23,6 +23,12 @@ WHOLE = {
     "list_supplier_numbers": "of one article, one per supplier, at most 500 are taken in",
     "list_duplicate_contacts": "the hundred likeliest groups",
     "list_catalogue_readings": "one per supplier that is read from",
+    "list_choices": "one of the other system's own lists, as long as it is there",
+    "list_connectors": "the handful this version and the installed packages have",
+    "list_field_mapping_versions": "of one mapping, the newest 500",
+    "list_flows_of_connection": "a few for each kind of document",
+    "list_list_mappings": "one per list that can be mapped",
+    "list_systems_of_record": "one per connection that knows the record",
 }
 """Lists that are answered whole, and why they cannot grow."""
 
@@ -34,17 +40,27 @@ SAFE_TO_REPEAT = {
     "resend_delivery": "a delivery is sent again only while it is dead",
     "ask_for_cancellation": "asking again changes nothing",
     "say_about_purchase_order": "a message carries an id of the buyer's own making",
+    "authorize_connection": "a sign-in nobody ends is nothing but a row that is tidied away",
+    "bring_in_records": "what is there already is recognised",
+    "run_flow": "what is there already is recognised",
     "pull_catalogue": "reading on from where one was takes nothing twice",
 }
 """POSTs that make or send something and need no Idempotency-Key, and why."""
 
-ASKS_FOR: dict[str, dict[str, Any]] = {"list_follow_up": {"filter": "overdue"}}
+ASKS_FOR: dict[str, dict[str, Any]] = {
+    "list_follow_up": {"filter": "overdue"},
+    "list_links": {"kind": "contacts"},
+    "list_systems_of_record": {"kind": "contacts", "ours": NOWHERE},
+}
 """Lists that must be told which one is meant."""
 
 SHORTER = {"list_catalogue_mismatches": 100}
 """Lists of which fewer are answered at once: each row brings suggestions that are looked up for it alone."""
 
-LIVING = {"get_partner": "how his lane stands changes without a new version, so there is no 304"}
+LIVING = {
+    "get_flow": "its newest run changes without a new version, so there is no 304",
+    "get_partner": "how his lane stands changes without a new version, so there is no 304",
+}
 
 
 class Door(NamedTuple):

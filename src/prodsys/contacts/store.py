@@ -564,3 +564,22 @@ def _link(row: Any) -> Link:
         identifiers=tuple(row.identifiers.split()),
         lets_through=frozenset(row.lets_through.split()),
     )
+
+
+def by_ids(tx: Tx, ids: Iterable[str]) -> dict[str, Stored]:
+    """Many contacts by their public ids."""
+    return {row.id: _stored(row) for row in tx.execute(_whole.where(in_texts(_c.id, "ids")), {"ids": list(ids)})}
+
+
+def by_emails(tx: Tx, emails: Iterable[str]) -> list[Known]:
+    """Every contact in force with one of these e-mail addresses, as `model.email_key` makes them."""
+    statement = _with_partner.where(_in_force, in_texts(_c.email_key, "emails"))
+    return [_known(row, row.partner) for row in tx.execute(statement, {"emails": sorted(set(emails) - {""})})]
+
+
+def changed_since(tx: Tx, since: dt.datetime | None, after: int, limit: int) -> list[Stored]:
+    """Contacts in force that were changed since a moment, in the order of their keys."""
+    query = _whole.where(_in_force, _c.pk > after).order_by(_c.pk).limit(limit)
+    if since is not None:
+        query = query.where(_c.changed_at >= since)
+    return [_stored(row) for row in tx.execute(query)]

@@ -237,6 +237,16 @@ def translate(document: Mapping[str, Any], fields: Mapping[str, Sequence[str]], 
     return made
 
 
+def holds(expression: str, source: Mapping[str, Any]) -> bool:
+    """Whether a condition is true of a record; a member that is missing makes it false."""
+    return _holds(expression, _Context(source, None, None, lambda _, __: None))
+
+
+def condition_fault(expression: str) -> str:
+    """Why a condition cannot be used; empty when it can."""
+    return _condition_fault(expression)
+
+
 def get(tree: Any, path: str) -> Value:
     """A member by its path; None where there is none. A number in a path is a place in a list."""
     for name in path.split("."):

@@ -28,9 +28,10 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     due_at: dt.datetime
 
 
-def plan(tx: Tx, name: str, *, kind: str, subject: str, every: dt.timedelta) -> None:
-    """Put a task on the timetable, or change how often it runs; it runs for the first time now."""
-    row = {"name": name, "kind": kind, "subject": subject, "every_seconds": int(every.total_seconds()), "run_at": now()}
+def plan(tx: Tx, name: str, *, kind: str, subject: str, every: dt.timedelta, at_once: bool = True) -> None:
+    """Put a task on the timetable, or change how often it runs; it runs for the first time now, unless it is to wait for its hour."""
+    first = now() if at_once else now() + every
+    row = {"name": name, "kind": kind, "subject": subject, "every_seconds": int(every.total_seconds()), "run_at": first}
     if not insert_new(tx, timetable, row):
         tx.execute(update(timetable).where(timetable.c.name == name).values(every_seconds=row["every_seconds"]))
     signal(tx, "timetable")

@@ -67,6 +67,7 @@ class Logged(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 ChangedKind = Literal[
     "token",
     "partner",
+    "connection",
     "module",
     "user",
     "contact",

@@ -19,6 +19,8 @@ MEANINGS: dict[Scope, str] = {
     Scope.COMPANY_WRITE: N_("Change our company card"),
     Scope.PARTNERS_READ: N_("Read partners and their rules"),
     Scope.PARTNERS_WRITE: N_("Connect partners and change their rules"),
+    Scope.CONNECTIONS_READ: N_("Read ERP connections, flows and their runs"),
+    Scope.CONNECTIONS_WRITE: N_("Connect ERP systems and set up flows"),
     Scope.TOKENS_READ: N_("Read the list of tokens"),
     Scope.TOKENS_WRITE: N_("Create, rotate and revoke tokens"),
     Scope.USERS_READ: N_("Read users and groups"),

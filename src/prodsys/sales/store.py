@@ -127,7 +127,8 @@ _next_position = hot(
     .returning(partners.c.feed_position)
 )
 
-_WAITING = ("open", "disputed", "cancel_requested")
+WAITING_WORDS = ("open", "disputed", "cancel_requested")
+"""Acceptances in which an order waits for our word."""
 _SUMMARY = (
     sales_orders.c.pk,
     sales_orders.c.id,
@@ -418,7 +419,7 @@ def approved(
 def _of_tab(query: Select[Any], wish: Wish) -> Select[Any]:
     match wish.tab:
         case "answered":
-            return query.where(sales_orders.c.answered_at.is_not(None), sales_orders.c.acceptance.not_in(_WAITING))
+            return query.where(sales_orders.c.answered_at.is_not(None), sales_orders.c.acceptance.not_in(WAITING_WORDS))
         case "attention":
             return query.where(_is_waiting, text("sales_orders.verdict <> 'clean'"))
         case "clean" | "price":
@@ -477,7 +478,7 @@ def _numbered(start: str) -> Select[Any]:
 
 def waiting(tx: Tx, most: int, *, only_clean: bool = False) -> int:
     """How many orders wait for our word, counted so far and no further; `only_clean`: of those there is nothing to say against."""
-    those = select(sales_orders.c.pk).where(sales_orders.c.acceptance.in_(_WAITING), sales_orders.c.is_newest)
+    those = select(sales_orders.c.pk).where(sales_orders.c.acceptance.in_(WAITING_WORDS), sales_orders.c.is_newest)
     if only_clean:
         those = those.where(sales_orders.c.validation == "clean")
     return tx.execute(select(func.count()).select_from(those.limit(most).subquery())).scalar_one()
@@ -847,3 +848,22 @@ def digests_between(tx: Tx, partner: int, after: str, through: str | None, since
         query = query.where(sales_orders.c.number <= through)
     rows = tx.execute(query.order_by(sales_orders.c.number, sales_orders.c.revision).limit(limit)).mappings()
     return [Digest(**row) for row in rows]
+
+
+def agreed_after(tx: Tx, after: int, limit: int) -> list[Any]:
+    """Orders both companies stand by, with everything `draft` says of them, from behind a key."""
+    return list(tx.execute(_whole_agreed().where(sales_orders.c.pk > after).order_by(sales_orders.c.pk).limit(limit)))
+
+
+def by_order_number(tx: Tx, number: str) -> Any | None:
+    """The newest order both companies stand by under one of our order numbers."""
+    return tx.execute(_whole_agreed().where(sales_orders.c.order_number == number).order_by(sales_orders.c.pk.desc()).limit(1)).first()
+
+
+def _whole_agreed() -> Any:
+    return (
+        select(sales_orders, partners.c.id.label("partner_id"), partners.c.name.label("partner_name"), contacts.c.id.label("contact_id"))
+        .join(partners, partners.c.pk == sales_orders.c.partner)
+        .join(contacts, contacts.c.pk == sales_orders.c.contact, isouter=True)
+        .where(sales_orders.c.order_number.is_not(None), sales_orders.c.acceptance.in_(["approved", "agreed"]))
+    )

@@ -1,0 +1,1 @@
+"""A configured system and its flows: what goes where, when, and how."""

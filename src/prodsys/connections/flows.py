@@ -1,0 +1,722 @@
+"""Carry documents between systems, page by page: read there, shaped, mapped, placed here or elsewhere, and told."""
+
+import asyncio
+import contextlib
+import datetime as dt
+import hashlib
+from collections import Counter
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from prodsys import documents, errors
+from prodsys.connections import abroad, books, shaping, store
+from prodsys.connections.abroad import Abroad, Going
+from prodsys.connections.books import Book, Coming
+from prodsys.connections.model import FlowSettings
+from prodsys.connections.reaching import Systems
+from prodsys.connections.store import Kept, KeptFlow
+from prodsys.connectors._base import KINDS, Connector, Record, Records, builtins
+from prodsys.documents import Issue, read_exact
+from prodsys.exchange import engine, links, mapping, outbox
+from prodsys.exchange.engine import Outcome, Placed, Refused
+from prodsys.exchange.links import Cursor
+from prodsys.exchange.mapping import Adjustments
+from prodsys.exchange.outbox import Claimed, Dead, LaneTurn, Promise
+from prodsys.kit.clock import now
+from prodsys.kit.db import Database, Tx
+from prodsys.kit.ids import new_id
+from prodsys.kit.journal import log
+from prodsys.kit.outbound import Later, Misconfigured, plain
+from prodsys.kit.telemetry import Trace, current_trace, new_trace
+from prodsys.logs.model import Entry
+from prodsys.logs.store import tell
+from prodsys.modules.model import ERP_MODULE
+from prodsys.modules.store import is_on
+
+FLOW = "flow"
+"""The kind of task that runs a flow by the clock, and of promise that carries an event."""
+LANES = "connection:"
+LEASE = dt.timedelta(seconds=60)
+RENEW = 20.0
+CHUNK = 100
+MOST_TOLD = 200
+"""How many records of one kind a run tells of in the logs; the rest stands in its counts."""
+
+_write_json = msgspec.json.Encoder(decimal_format="number").encode
+
+
+class Prepared(msgspec.Struct, frozen=True, kw_only=True):
+    """A record that was read: our document of it, or why there is none."""
+
+    id: str
+    number: str
+    document: Any
+    issues: list[Issue]
+    theirs: Any
+    digest: str
+
+
+class Ends(msgspec.Struct, frozen=True, kw_only=True):
+    """A flow with what its ends are made of: the connection and connector at each end that is not our own books."""
+
+    flow: KeptFlow
+    connection: Kept
+    connector: Connector
+    other: Kept | None
+    far: Connector | None
+    reading: Adjustments
+    """The mapping of what comes in from the source, where that is a system."""
+    coming_look: Callable[[str, str], str | None]
+    manner: abroad.Manner | None
+    """How the target is written to, where that is a system."""
+
+    @property
+    def source(self) -> tuple[Kept, Connector] | None:
+        """The system that is read; None when that is our own books."""
+        return (self.connection, self.connector) if self.flow.direction == "in" else None
+
+    @property
+    def target(self) -> tuple[Kept, Connector] | None:
+        """The system that is written to; None when that is our own books."""
+        if self.flow.direction == "out":
+            return self.connection, self.connector
+        return (self.other, self.far) if self.other is not None and self.far is not None else None
+
+
+class Tally:
+    """What has come of a run so far."""
+
+    def __init__(self, run: int, trace: Trace) -> None:
+        self.run = run
+        self.trace = trace
+        self.counts: Counter[str] = Counter()
+        self.told: Counter[str] = Counter()
+
+    @property
+    def effect(self) -> int:
+        """How many records something was done about."""
+        return self.counts["created"] + self.counts["updated"] + self.counts["refused"] + self.counts["unknown"]
+
+
+class Busy:
+    """A run of the flow is under way, or was when its process died."""
+
+
+class Stopped(Exception):
+    """A run cannot go on now; nothing of what it did is undone."""
+
+    def __init__(self, state: str, code: str, reason: str) -> None:
+        super().__init__(reason)
+        self.state, self.code, self.reason = state, code, reason
+
+
+class Flows:
+    """Runs flows; one for each app. `more` are the books upper rooms keep, by kind."""
+
+    def __init__(self, db: Database, systems: Systems, more: Mapping[str, Book], owner: str = "") -> None:
+        self._db = db
+        self._systems = systems
+        self._books = books.our_books(more)
+        self._owner = owner or new_id("ow")
+
+    @property
+    def books(self) -> Mapping[str, Book]:
+        """Our own books, by kind."""
+        return self._books
+
+    async def run(self, id: str, *, actor: str = "timetable") -> "str | type[Busy] | None":
+        """Run a flow once; the id of the run, Busy while one is under way, None when nothing may run now. Raises NotFound."""
+        ends = await self._db.read(self._ends, id)
+        if isinstance(ends, str):
+            return None
+        trigger = ends.flow.trigger
+        trace = new_trace()
+        owner = f"{self._owner}:{new_id('rn')[-8:]}"
+        run = await self._db.write(
+            store.begin_run, ends.flow.pk, owner=owner, until=now() + LEASE, trigger=trigger, actor=actor, trace_id=trace.trace_id
+        )
+        if run is None:
+            return Busy
+        tally = Tally(run, trace)
+        token = current_trace.set(trace)
+        holding = asyncio.create_task(self._hold(ends.flow.pk, owner))
+        state, code, reason = "failed", "internal", "Something went wrong on our side; the log of the process says more."
+        try:
+            await self._carry(ends, tally)
+            state, code, reason = "done", "", ""
+        except Stopped as stopped:
+            state, code, reason = stopped.state, stopped.code, stopped.reason
+        except errors.StorageUnavailable as full:
+            state, code, reason = "waiting", "storage_unavailable", str(full)
+        except asyncio.CancelledError:
+            state, code, reason = "waiting", "stopped", "The process was stopped in the middle of it; the next run takes it up."
+            raise
+        except Exception:  # noqa: BLE001  # one flow's bug must not stop the others; it stands in the run, and whole on stderr
+            log.exception("flow.stumbled", flow=id)
+        finally:
+            holding.cancel()
+            current_trace.reset(token)
+            with contextlib.suppress(errors.StorageUnavailable):
+                await asyncio.shield(self._db.write(self._end, ends, tally, owner, state, code, reason, actor))
+        found = await self._db.read(store.runs_of, ends.flow.pk, before=run + 1, limit=1)
+        return found[0][1].id
+
+    async def _hold(self, flow: int, owner: str) -> None:
+        while True:
+            await asyncio.sleep(RENEW)
+            with contextlib.suppress(errors.StorageUnavailable):
+                await self._db.write(store.renew_run, flow, owner, now() + LEASE)
+
+    def _ends(self, tx: Tx, id: str) -> Ends | str:
+        flow = store.flow(tx, id)
+        connection = store.by_key(tx, flow.connection)
+        other = store.by_key(tx, flow.other) if flow.other is not None else None
+        if not is_on(tx, ERP_MODULE):
+            return "The module ERP connections is switched off."
+        if not flow.is_on:
+            return "The flow is switched off."
+        for one in (connection, other):
+            if one is not None and not one.is_active:
+                return f"The connection {one.name} is not active."
+        connector = self._systems.connect(connection)
+        far = self._systems.connect(other) if other is not None else None
+        for made in (connector, far):
+            if isinstance(made, Misconfigured):
+                return made.detail
+        assert isinstance(connector, Connector)  # noqa: S101  # Misconfigured has left above
+        target = other if flow.direction == "in" else connection
+        reading = store.adjustments(tx, connection.pk, flow.kind, "in") if flow.direction == "in" else Adjustments()
+        return Ends(
+            flow=flow,
+            connection=connection,
+            connector=connector,
+            other=other,
+            far=far if isinstance(far, Connector) else None,
+            reading=reading,
+            coming_look=shaping.look_in(store.entries(tx, connection.pk), "in"),
+            manner=manner_of(tx, target, flow.kind, flow.settings) if target is not None else None,
+        )
+
+    async def _carry(self, ends: Ends, tally: Tally) -> None:
+        if ends.source is None:
+            await self._carry_out(ends, tally)
+            return
+        began, cursor = now(), await self._db.read(links.cursor, ends.flow.pk)
+        since = cursor.since - links.OVERLAP if cursor.since is not None else _from(ends.flow.settings)
+        read_at: dt.datetime | None = None
+        is_whole = True
+        target = self._abroad(ends)
+        pages = ends.connector.pages(ends.flow.kind, since=since, where=ends.flow.settings.where)
+        async with contextlib.aclosing(_closable(pages)) as reading:
+            async for page in reading:
+                if not isinstance(page, Records):
+                    raise _stopped(page)
+                # Their clock at the first page: what changes while we read is read again.
+                read_at = read_at or page.read_at or began
+                for records in _pieces(page.records, CHUNK if target is not None else 1000):
+                    is_whole = await self._take(ends, tally, records, target) and is_whole
+                if 0 < ends.flow.settings.amount <= tally.effect:
+                    # The cursor stays: the next run reads the same, knows it again, and goes on behind it.
+                    return
+        if is_whole and read_at is not None:
+            await self._db.write(links.move, ends.flow.pk, Cursor(since=read_at))
+
+    async def _take(self, ends: Ends, tally: Tally, records: Sequence[Record], target: Abroad | None) -> bool:
+        """Bring a few records in; False when some of them have to be read again."""
+        prepared = [self._prepared(ends, record) for record in records]
+        wanted = [one for one in prepared if one is not None]
+        tally.counts["skipped"] += len(prepared) - len(wanted)
+        room = ends.flow.settings.amount - tally.effect if ends.flow.settings.amount else len(wanted)
+        if target is None:
+            counted = await self._db.write(self._take_in, ends, tally, wanted, max(room, 0), len(records))
+            tally.counts += counted
+            return True
+        going, documents_of = [], {}
+        for one in wanted:
+            ours = f"{ends.connection.id}:{one.id}"
+            documents_of[ours] = one
+            if not one.issues:
+                going.append(Going(ours=ours, document=self._shaped(ends, one.document)))
+        outcomes = await self._placed(target, going, max(room, 0))
+        refused = [(one, Refused(code=one.issues[0].code, title=one.issues[0].message, issues=one.issues)) for one in wanted if one.issues]
+        ended = [(documents_of[one.ours], outcome) for one, outcome in zip(going, outcomes, strict=False)]
+        await self._db.write(self._tell_ended, ends, tally, [*ended, *refused], target, {one.ours: one for one in going}, len(records))
+        return _go_on(outcomes) and len(outcomes) == len(going)
+
+    async def _carry_out(self, ends: Ends, tally: Tally) -> None:
+        book = self._books[ends.flow.kind]
+        target = self._abroad(ends)
+        if book.read is None or target is None:
+            raise Stopped("failed", "not_offered", f"Our own books do not hold {ends.flow.kind.replace('_', ' ')}.")
+        position = (await self._db.read(links.cursor, ends.flow.pk)).position
+        while True:
+            stretch = await self._db.read(book.read, position, CHUNK)
+            wanted, left_out = [], 0
+            for one in stretch.leaving:
+                if shaping.is_wanted(ends.flow.settings, builtins(one.document), one.document, {}):
+                    wanted.append(Going(ours=one.ours, document=self._shaped(ends, one.document)))
+                else:
+                    left_out += 1
+            tally.counts["skipped"] += left_out
+            room = max(ends.flow.settings.amount - tally.effect, 0) if ends.flow.settings.amount else len(wanted)
+            outcomes = await self._placed(target, wanted, room)
+            ended = [(_as_prepared(one), outcome) for one, outcome in zip(wanted, outcomes, strict=False)]
+            await self._db.write(self._tell_ended, ends, tally, ended, target, {one.ours: one for one in wanted}, len(stretch.leaving))
+            if not _go_on(outcomes) or len(outcomes) < len(wanted):
+                return
+            await self._db.write(links.move, ends.flow.pk, Cursor(position=stretch.position))
+            position = stretch.position
+            if stretch.is_last or 0 < ends.flow.settings.amount <= tally.effect:
+                return
+
+    async def _placed(self, target: Abroad, going: Sequence[Going], room: int) -> list[Outcome]:
+        """Place as many as there is room for: those that need nothing done take none."""
+        outcomes: list[Outcome] = []
+        for piece in _pieces(going, max(room, 1)) if room < len(going) else [going]:
+            effect = sum(target.done.get(one.ours) is not None and target.done[one.ours].did in _EFFECT for one in going[: len(outcomes)])
+            if effect >= room and going:
+                return outcomes
+            outcomes += await engine.place_abroad(piece, target)
+        return outcomes
+
+    def _abroad(self, ends: Ends) -> Abroad | None:
+        if ends.target is None or ends.manner is None:
+            return None
+        kept, connector = ends.target
+        return Abroad(self._db, kept.pk, connector, ends.flow.kind, ends.manner)
+
+    def _shaped(self, ends: Ends, document: Any) -> Any:
+        look = ends.manner.look if ends.manner is not None else _no_look
+        return shaping.translated(ends.flow.kind, shaping.shaped(document, ends.flow.settings, look), look)
+
+    def _prepared(self, ends: Ends, record: Record) -> Prepared | None:
+        return prepared(ends.connector, ends.flow.kind, record, ends.flow.settings, ends.reading, ends.coming_look)
+
+    def _take_in(self, tx: Tx, ends: Ends, tally: Tally, listed: Sequence[Prepared], room: int, read: int) -> Counter[str]:
+        """Place records in our own books, in one unit with their links, counts and log."""
+        flow, connection = ends.flow, ends.connection
+        counted: Counter[str] = Counter(read=read)
+        known = links.of_theirs(tx, connection.pk, flow.kind, [one.id for one in listed])
+        fresh = [one for one in listed if one.id not in known or known[one.id].digest != one.digest]
+        counted["unchanged"] += len(listed) - len(fresh)
+        fresh = fresh[:room] if flow.settings.amount else fresh
+        # The same record twice in one piece (a page that moved while we read): the later reading counts.
+        sound = list({one.id: one for one in fresh if not one.issues}.values())
+        ours = _OurBooks(tx, self._books[flow.kind], ends, known)
+        outcomes = engine.place(sound, ours)
+        linked = [
+            (outcome.id, one.id, one.digest)
+            for one, outcome in zip(sound, outcomes, strict=True)
+            if isinstance(outcome, Placed) and outcome.id
+        ]
+        taken = set(links.link(tx, connection.pk, flow.kind, linked))
+        ended: list[tuple[Prepared, Outcome]] = []
+        for one, outcome in zip(sound, outcomes, strict=True):
+            if isinstance(outcome, Placed) and outcome.id in taken:
+                message = f"{outcome.id} is linked to another record there."
+                ended.append((one, books.refusal("linked_twice", message, number=outcome.id)))
+            else:
+                ended.append((one, outcome))
+        ended += [(one, Refused(code=one.issues[0].code, title=one.issues[0].message, issues=one.issues)) for one in fresh if one.issues]
+        dids = {one.id: _did(outcome) for one, outcome in ended}
+        self._note(tx, ends, tally, ended, dids, {}, counted)
+        store.count_run(tx, tally.run, counted)
+        return counted
+
+    def _tell_ended(
+        self,
+        tx: Tx,
+        ends: Ends,
+        tally: Tally,
+        ended: Sequence[tuple[Prepared, Outcome]],
+        target: Abroad,
+        going: Mapping[str, Going],
+        read: int,
+    ) -> None:
+        counted: Counter[str] = Counter(read=read)
+        dids = {}
+        bodies = {}
+        for one, outcome in ended:
+            ours = one.id if one.id in going else f"{ends.connection.id}:{one.id}"
+            done = target.done.pop(ours, None)
+            dids[one.id] = done.did if done is not None and isinstance(outcome, Placed) else _did(outcome, is_lost=done is not None)
+            if done is not None:
+                bodies[one.id] = (done.sent, done.said)
+        self._note(tx, ends, tally, ended, dids, bodies, counted)
+        store.count_run(tx, tally.run, counted)
+        tally.counts += counted
+
+    def _note(
+        self,
+        tx: Tx,
+        ends: Ends,
+        tally: Tally,
+        ended: Sequence[tuple[Prepared, Outcome]],
+        dids: Mapping[str, str],
+        bodies: Mapping[str, tuple[bytes, bytes]],
+        counted: Counter[str],
+    ) -> None:
+        entries: list[Entry] = []
+        records: list[dict[str, Any]] = []
+        told_before = store.refused_before(tx, ends.flow.pk, [one.number for one, outcome in ended if isinstance(outcome, Refused)])
+        for one, outcome in ended:
+            did = dids[one.id]
+            counted[did] += 1
+            if isinstance(outcome, Refused):
+                record = {"number": one.number, "outcome": "unknown" if did == "unknown" else "refused", "issues": outcome.issues,
+                          "source": _source(one)}  # fmt: skip
+                # What was refused in the same words before is counted, and told once.
+                if told_before.get(one.number) != [issue.code for issue in outcome.issues]:
+                    records.append(record)
+                    entries += self._entry(ends, tally, one, did, outcome, bodies.get(one.id))
+            elif did in ("created", "updated"):
+                entries += self._entry(ends, tally, one, did, outcome, bodies.get(one.id))
+        store.put_records(tx, tally.run, records)
+        if entries:
+            tell(tx, *entries)
+
+    def _entry(
+        self, ends: Ends, tally: Tally, one: Prepared, did: str, outcome: Outcome, bodies: tuple[bytes, bytes] | None
+    ) -> list[Entry]:
+        tally.told[did] += 1
+        if tally.told[did] > MOST_TOLD:
+            return []
+        flow, is_in = ends.flow, ends.flow.direction == "in"
+        what = flow.kind.replace("_", " ")
+        there = ends.other.name if ends.other is not None else "our books"
+        way = f"from {ends.connection.name} to {there}" if is_in else f"to {ends.connection.name}"
+        issues = outcome.issues if isinstance(outcome, Refused) else []
+        reason = f": {outcome.title}" if isinstance(outcome, Refused) else "."
+        sent, said = bodies or (b"", b"")
+        return [
+            Entry(
+                code=f"flow.{did}",
+                message=f"{what.capitalize()} {one.number}, {way}: {did}{reason}",
+                level="error" if issues else "info",
+                direction="in" if is_in else "out",
+                subject=flow.id,
+                number=one.number,
+                actor="flow",
+                issues=list(issues),
+                request=sent.decode() if sent else _source(one),
+                response=said.decode("utf-8", "replace") if said else None,
+            )
+        ]
+
+    def _end(self, tx: Tx, ends: Ends, tally: Tally, owner: str, state: str, code: str, reason: str, actor: str) -> None:
+        left = tally.counts["skipped"]
+        store.count_run(tx, tally.run, {"skipped": left} if left else {})
+        store.end_run(tx, ends.flow.pk, tally.run, owner, state=state, code=code, reason=reason)
+        counts = ", ".join(f"{many} {name}" for name in store.COUNTS if (many := tally.counts[name]))
+        if state == "done" and tally.effect:
+            message = f"The flow of {ends.flow.kind.replace('_', ' ')} with {ends.connection.name} ran: {counts}."
+            level: Any = "warning" if tally.counts["refused"] + tally.counts["unknown"] else "info"
+            tell(tx, Entry(code="flow.done", message=message, level=level, subject=ends.flow.id, actor=actor))
+        elif state in ("failed", "waiting"):
+            told = store.last_runs_but(tx, ends.flow.pk, tally.run)
+            # The same trouble run after run is told once; alerts follow the log.
+            if told is None or (told.state, told.code) != (state, code):
+                message = f"The flow of {ends.flow.kind.replace('_', ' ')} with {ends.connection.name} cannot go on: {reason}"
+                level = "error" if state == "failed" else "warning"
+                issue = Issue(code=code, message=reason, blocks=True)
+                tell(tx, Entry(code=f"flow.{state}", message=message, level=level, subject=ends.flow.id, actor=actor, issues=[issue]))
+
+
+class _OurBooks:
+    """Our own books as a target of the engine, inside one unit of work."""
+
+    def __init__(self, tx: Tx, book: Book, ends: Ends, known: Mapping[str, links.Link]) -> None:
+        self._tx = tx
+        self._book = book
+        self._known = known
+        settings, kept = ends.flow.settings, {setting.field.partition(".")[0] for setting in ends.reading.fields if not setting.update}
+        self._manner = books.Manner(
+            connection=ends.connection.pk,
+            actor=f"flow {ends.flow.id}",
+            create=settings.create,
+            update=settings.update,
+            kept=frozenset(kept),
+        )
+
+    def find(self, listed: Sequence[Prepared], /) -> list[Outcome | None]:
+        """Whatever has not changed has been left out already; the rest is to be placed."""
+        return [None for _ in listed]
+
+    def match(self, listed: Sequence[Prepared], /) -> list[list[Issue]]:
+        """What the reading found."""
+        return [list(one.issues) for one in listed]
+
+    def create(self, listed: Sequence[Prepared], issues: Sequence[list[Issue]], /) -> list[Outcome]:
+        """Make or change them, all at once."""
+        if self._book.place is None:
+            return [books.refusal("not_offered", "Our own books do not take this.") for _ in listed]
+        coming = [Coming(document=one.document, ours=self._known[one.id].ours if one.id in self._known else None) for one in listed]
+        return self._book.place(self._tx, self._manner, coming)
+
+
+class FlowKind:
+    """Promises of kind `flow`: a document of ours that leaves for a system because something happened to it."""
+
+    def __init__(self, db: Database, systems: Systems) -> None:
+        self._db = db
+        self._systems = systems
+
+    async def deliver(self, promises: Sequence[Claimed]) -> list[Outcome]:
+        """Bring them there, each once, however often it is tried."""
+        met: dict[str, Outcome] = {}
+        for flow, claimed in _by_flow(promises).items():
+            reached = await self._db.read(self._reached, flow)
+            if isinstance(reached, Misconfigured):
+                met |= {one.id: reached for one in claimed}
+                continue
+            kept, target, shape = reached
+            going = []
+            for one in claimed:
+                parcel = _read_parcel(one.document)
+                document = msgspec.convert(parcel.document, KINDS[kept.kind], dec_hook=read_exact)
+                going.append(Going(ours=parcel.ours, document=shape(document)))
+            outcomes = await engine.place_abroad(going, target)
+            for one, parcel_out, outcome in zip(claimed, going, outcomes, strict=True):
+                done = target.done.get(parcel_out.ours)
+                said = (
+                    _write_json({"did": done.did, "sent": done.sent.decode(), "said": done.said.decode("utf-8", "replace")})
+                    if done
+                    else b""
+                )
+                met[one.id] = msgspec.structs.replace(outcome, answer=said) if isinstance(outcome, Placed | Refused) else outcome
+        return [met[one.id] for one in promises]
+
+    def settle(self, tx: Tx, ended: Sequence[tuple[Claimed, Outcome | Dead]]) -> None:
+        """Tell how it ended, in the run history of the flow and in the log."""
+        for flow, listed in _by_flow([one for one, _ in ended]).items():
+            outcomes = [(one, outcome) for one, outcome in ended if one in listed and not isinstance(outcome, Later | Misconfigured)]
+            if outcomes:
+                _tell_event(tx, flow, outcomes)
+
+    def _reached(self, tx: Tx, id: str) -> tuple[KeptFlow, Abroad, Callable[[Any], Any]] | Misconfigured:
+        try:
+            flow = store.flow(tx, id)
+        except errors.NotFound:
+            return Misconfigured(reason="flow_gone", detail="The flow is not there any more.")
+        connection = store.by_key(tx, flow.connection)
+        if not is_on(tx, ERP_MODULE):
+            return Misconfigured(reason="module_off_here", detail="The module ERP connections is switched off here.")
+        if not connection.is_active or not flow.is_on:
+            return Misconfigured(reason="not_active", detail=f"The connection {connection.name} or its flow is not active.")
+        connector = self._systems.connect(connection)
+        if isinstance(connector, Misconfigured):
+            return connector
+        manner = manner_of(tx, connection, flow.kind, flow.settings)
+
+        def shape(document: Any) -> Any:
+            return shaping.translated(flow.kind, shaping.shaped(document, flow.settings, manner.look), manner.look)
+
+        return flow, Abroad(self._db, connection.pk, connector, flow.kind, manner), shape
+
+
+class Parcel(msgspec.Struct, frozen=True, kw_only=True):
+    """A document of ours and what names it here."""
+
+    flow: str
+    ours: str
+    number: str
+    document: Any
+
+
+_read_parcel = msgspec.json.Decoder(Parcel).decode
+
+
+def happened(tx: Tx, kind: str, ours: str, document: Callable[[], Any], trace: Trace | None = None) -> int:
+    """Something happened to a document of ours: promise it to every system a flow brings it to, in this transaction; to how many.
+
+    Saying it twice promises once, unless the document has changed in between.
+    """
+    wanted = store.on_event(tx, kind)
+    if not wanted or not is_on(tx, ERP_MODULE):
+        return 0
+    whole = document()
+    if whole is None:
+        return 0
+    wanted = [flow for flow in wanted if shaping.is_wanted(flow.settings, builtins(whole), whole, {})]
+    content = documents.write(whole)
+    named = store.names(tx, [flow.connection for flow in wanted])
+    digest = hashlib.sha256(content).hexdigest()[:16]
+    for flow in wanted:
+        parcel = {"flow": flow.id, "ours": ours, "number": books.number_of(whole), "document": msgspec.Raw(content)}
+        outbox.promise(
+            tx,
+            Promise(
+                kind=FLOW, lane=lane_of(named[flow.connection][0]), chain=f"{flow.id}:{ours}", dedup=f"flow:{flow.id}:{ours}:{digest}",
+                subject=ours, document=_write_json(parcel).decode(), trace=trace or current_trace.get() or new_trace(),
+            ),
+        )  # fmt: skip
+    return len(wanted)
+
+
+def lane_of(connection: str) -> str:
+    """The lane on which everything leaves for a connection."""
+    return f"{LANES}{connection}"
+
+
+def tell_lane(tx: Tx, turn: LaneTurn) -> None:
+    """Tell once that a system cannot be reached, must be mended, or is back."""
+    with contextlib.suppress(errors.NotFound):
+        kept = store.one(tx, turn.lane.removeprefix(LANES))
+        issue = [Issue(code=turn.code or "unreachable", message=turn.reason, blocks=True)] if turn.state != "open" else []
+        sentence = {
+            "open": f"{kept.name} takes documents again.",
+            "paused": f"{kept.name} cannot be reached; what is promised waits and is tried again. {turn.reason}",
+            "stopped": f"Nothing can be sent to {kept.name} until somebody mends this: {turn.reason}",
+        }[turn.state]
+        level: Any = "info" if turn.state == "open" else "warning" if turn.state == "paused" else "error"
+        code = {"open": "connection.works", "paused": "connection.unreachable", "stopped": "connection.stopped"}[turn.state]
+        tell(tx, Entry(code=code, message=sentence, level=level, direction="out", subject=kept.id, actor="courier", issues=issue))
+
+
+def manner_of(tx: Tx, target: Kept, kind: str, settings: FlowSettings) -> abroad.Manner:
+    """How a system is written to: what its connection's mapping and lists say."""
+    kinds = {kind, "contacts"} if kind in ("orders", "invoice_drafts", "invoices", "purchase_orders") else {kind}
+    adjusted = {one: store.adjustments(tx, target.pk, one, "out") for one in kinds}
+    entries = store.entries(tx, target.pk)
+    said = msgspec.json.encode([adjusted, entries, target.config_digest], order="sorted")
+    edition = hashlib.sha256(said).hexdigest()[:16]
+    return abroad.Manner(settings=settings, adjustments=adjusted, look=shaping.look_in(entries, "out"), edition=edition)
+
+
+def prepared(
+    connector: Connector,
+    kind: str,
+    record: Record,
+    settings: FlowSettings,
+    adjustments: Adjustments,
+    look: Callable[[str, str], str | None],
+) -> Prepared | None:
+    """A record of theirs in our words, mapped and shaped; None when the flow's filters leave it out."""
+    number = plain(record.number or record.id, 200)
+    document: Any = None
+    issues: list[Issue] = []
+    try:
+        default = connector.document(kind, record)
+        if not shaping.is_wanted(settings, record.theirs, default, connector.resources[kind].where):
+            return None
+        tree = builtins(default)
+        made = mapping.adjust(adjustments, record.theirs, tree, look)
+        issues = [issue for issue in made.issues if issue.blocks]
+        document = shaping.as_document(kind, made.target) if made.target != tree else shaping.as_document(kind, tree)
+        document = shaping.shaped(shaping.translated(kind, document, look), settings, look)
+        number = books.number_of(document) or number
+    except (ValueError, TypeError, KeyError, AttributeError, ArithmeticError) as fault:
+        message = f"The record cannot be read: {plain(str(fault), 300)}"
+        issues.append(Issue(code="unreadable", message=message, params={"id": record.id}, blocks=True))
+    content = documents.write(document) if document is not None else repr(record.theirs).encode()
+    return Prepared(
+        id=record.id, number=number, document=document, issues=issues, theirs=record.theirs, digest=hashlib.sha256(content).hexdigest()
+    )
+
+
+def _tell_event(tx: Tx, flow_id: str, ended: Sequence[tuple[Claimed, Outcome | Dead]]) -> None:
+    try:
+        flow = store.flow(tx, flow_id)
+    except errors.NotFound:
+        return
+    connection = store.by_key(tx, flow.connection)
+    counted: Counter[str] = Counter(read=len(ended))
+    entries, records = [], []
+    for claimed, outcome in ended:
+        parcel = _read_parcel(claimed.document)
+        told = msgspec.json.decode(outcome.answer) if isinstance(outcome, Placed | Refused) and outcome.answer else {}
+        if isinstance(outcome, Placed):
+            did, issues, reason = told.get("did", "created"), [], "."
+        elif isinstance(outcome, Refused):
+            did, issues, reason = ("unknown" if outcome.code == "unknown_there" else "refused"), outcome.issues, f": {outcome.title}"
+        else:
+            issue = Issue(code="dead", message="The system could not be reached before the deadline.", blocks=True)
+            did, issues, reason = "refused", [issue], f": {issue.message}"
+        counted[did] += 1
+        if issues:
+            source = _write_json(parcel.document).decode()
+            records.append(
+                {"number": parcel.number, "outcome": "unknown" if did == "unknown" else "refused", "issues": issues, "source": source}
+            )
+        what = flow.kind.replace("_", " ").capitalize()
+        entries.append(
+            Entry(
+                code=f"flow.{did}", message=f"{what} {parcel.number}, to {connection.name}: {did}{reason}",
+                level="error" if issues else "info", direction="out", subject=parcel.ours, number=parcel.number, actor="flow",
+                trace_id=claimed.traceparent[3:35], issues=issues, request=told.get("sent") or None, response=told.get("said") or None,
+            )
+        )  # fmt: skip
+    run = store.event_run(tx, flow.pk, trace_id=ended[0][0].traceparent[3:35])
+    store.count_run(tx, run, counted)
+    store.put_records(tx, run, records)
+    tell(tx, *entries)
+
+
+def _by_flow(promises: Sequence[Claimed]) -> dict[str, list[Claimed]]:
+    found: dict[str, list[Claimed]] = {}
+    for one in promises:
+        found.setdefault(_read_parcel(one.document).flow, []).append(one)
+    return found
+
+
+def _as_prepared(one: Going) -> Prepared:
+    return Prepared(id=one.ours, number=books.number_of(one.document) or one.ours, document=one.document, issues=[], theirs=None, digest="")
+
+
+def _source(one: Prepared) -> str | None:
+    return _write_json(one.theirs).decode() if one.theirs is not None else documents.write(one.document).decode()
+
+
+_EFFECT = frozenset({"created", "updated"})
+
+
+def _did(outcome: Outcome, *, is_lost: bool = False) -> str:
+    match outcome:
+        case Placed(id=""):
+            return "skipped"
+        case Placed(new=new):
+            return "created" if new else "updated"
+        case Refused(code=code):
+            return "unknown" if is_lost or code == "unknown_there" else "refused"
+        case Later(sent=sent):
+            return "unknown" if sent else "skipped"
+        case Misconfigured():
+            return "skipped"
+
+
+def _go_on(outcomes: Sequence[Outcome]) -> bool:
+    """Whether all of them were settled. Raises Stopped where the system is in trouble or an admin has to mend something."""
+    for outcome in outcomes:
+        if isinstance(outcome, Misconfigured) or (isinstance(outcome, Later) and not outcome.reason.startswith("status_5")):
+            raise _stopped(outcome)
+    return not any(isinstance(outcome, Later) for outcome in outcomes)
+
+
+def _stopped(trouble: Any) -> Stopped:
+    match trouble:
+        case Later(reason=reason, detail=detail):
+            return Stopped("waiting", reason, detail)
+        case Misconfigured(reason=reason, detail=detail):
+            return Stopped("failed", reason, detail)
+        case _:
+            problem = trouble.problem
+            return Stopped("failed", problem.code or "refused_there", problem.detail or problem.title)
+
+
+def _from(settings: FlowSettings) -> dt.datetime | None:
+    return dt.datetime.combine(settings.from_date, dt.time(), dt.UTC) if settings.from_date is not None else None
+
+
+def _pieces(listed: Sequence[Any], size: int) -> list[Sequence[Any]]:
+    return [listed[at : at + size] for at in range(0, len(listed), size)]
+
+
+async def _closable(pages: AsyncIterator[Any]) -> AsyncGenerator[Any, None]:
+    async for page in pages:
+        yield page
+
+
+def _no_look(_: str, __: str) -> None:
+    return None

@@ -298,10 +298,14 @@ def change(tx: Tx, caller: Caller, id: str, rules: Rules, *, if_match: str | Non
     return shown(tx, id)
 
 
-async def test(db: Database, way: Way, id: str) -> Checklist:
+Watch = Callable[[list[Check]], None]
+
+
+async def test(db: Database, way: Way, id: str, *, watch: Watch | None = None) -> Checklist:  # noqa: PT028 - a connection's test, no pytest's
     """Ask a partner's instance everything that must be true to trade with it, and keep the answers (product.md, A2).
 
-    When nothing needed for sending is missing, what waits for him is tried at once. Raises NotFound.
+    `watch` hears the answers so far, each time there are more. When nothing needed for sending is missing, what waits for him is tried at
+    once. Raises NotFound.
     """
     row = await db.read(store.by_id, id)
     supplier = row.supplier
@@ -314,10 +318,14 @@ async def test(db: Database, way: Way, id: str) -> Checklist:
     if not isinstance(company, Company):
         return await db.write(_keep_test, supplier, model.checklist(at, model.check_unreached(company)), None)
     checks = model.check_company(company, supplier.endpoint, now())
+    if watch is not None:
+        watch(list(checks))
     ours, numbers = await db.read(_asked_about, supplier.pk)
     carried = widened(frozenset(scope for scope in Scope if scope in company.token.scopes))
     if Scope.CONTACTS_READ in carried:
         checks.append(model.check_known(await prodsys.contacts_match(ours) if ours else None))
+        if watch is not None:
+            watch(list(checks))
     if Scope.ARTICLES_READ in carried:
         checks.append(await _articles_checked(db, prodsys, supplier, numbers))
     return await db.write(_keep_test, supplier, model.checklist(at, checks), company)

@@ -18,7 +18,7 @@ from tests import postgres
 from tests.chaos.trading import VERBS, Step, play
 
 ASKED = os.environ.get("PRODSYS_AGREE_EXAMPLES")
-EXAMPLES = int(ASKED or "40")
+EXAMPLES = int(ASKED or "24")
 STEPS = st.lists(
     st.tuples(st.sampled_from([verb for verb, often in VERBS.items() for _ in range(often)]), st.integers(0, 99)), min_size=30, max_size=90
 )

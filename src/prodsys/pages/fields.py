@@ -20,7 +20,7 @@ class Form:
 
     def __init__(self, values: Mapping[str, Sequence[Any]], speech: Speech) -> None:
         self._values = values
-        self._speech = speech
+        self.speech = speech
         self.issues: list[Issue] = []
 
     def __contains__(self, name: str) -> bool:
@@ -36,9 +36,9 @@ class Form:
         value = next(iter(self._values.get(name, ())), "")
         return value if isinstance(value, str) else ""
 
-    def many(self, name: str) -> list[str]:
-        """Every value of a field that may be ticked more than once."""
-        return [value.strip() for value in self._values.get(name, ()) if isinstance(value, str)]
+    def many(self, name: str, *, as_typed: bool = False) -> list[str]:
+        """Every value of a field that may be there more than once; `as_typed` with the blanks around it."""
+        return [value if as_typed else value.strip() for value in self._values.get(name, ()) if isinstance(value, str)]
 
     def flag(self, name: str) -> bool:
         """Whether a box was ticked."""
@@ -61,9 +61,9 @@ class Form:
         if not text:
             return default
         try:
-            number = self._speech.read_decimal(text)
+            number = self.speech.read_decimal(text)
         except ValueError:
-            example = self._speech.number(Decimal("1200.5"))
+            example = self.speech.number(Decimal("1200.5"))
             self._note(
                 "number_unreadable", f"{text} is not a number; write it as {example}.", pointer or f"/{name}", text=text, example=example
             )

@@ -92,8 +92,8 @@ ROOMS = (
                 title=N_("Integrations"),
                 links=(
                     Link(key="partners", href="/partners", text="ProdSys to ProdSys", icon="exchange", scope=Scope.PARTNERS_READ),
-                    Link(key="connectors", href="/connectors", text=N_("Connectors"), icon="plug", scope=Scope.PARTNERS_READ),
-                    Link(key="connections", href="/connections", text=N_("ERP connections"), icon="module", scope=Scope.PARTNERS_READ),
+                    Link(key="connectors", href="/connectors", text=N_("Connectors"), icon="plug", scope=Scope.CONNECTIONS_READ),
+                    Link(key="connections", href="/connections", text=N_("ERP connections"), icon="module", scope=Scope.CONNECTIONS_READ),
                 ),
             ),
             Part(

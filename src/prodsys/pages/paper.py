@@ -46,7 +46,10 @@ def environment() -> jinja2.Environment:
     )
     made.install_gettext_callables(_gettext, _ngettext, newstyle=True, pgettext=_pgettext, npgettext=_npgettext)  # type: ignore[attr-defined]
     made.filters.update(
-        {name: _spoken(name) for name in ("number", "money", "price", "percent", "day", "weekday", "moment", "clock", "exact", "span", "size")}
+        {
+            name: _spoken(name)
+            for name in ("number", "money", "price", "percent", "day", "weekday", "moment", "clock", "exact", "span", "size")
+        }
     )
     made.filters.update(
         {"at": fields.anchor, "so_long": _spoken("for_so_long"), "country": _spoken("country"), "listed": _spoken("listed")}
@@ -56,6 +59,7 @@ def environment() -> jinja2.Environment:
         spark=charts.spark,
         bars=charts.bars,
         countries=places.countries,
+        zipped=lambda words: [(word, word) for word in words],
         sentences=sentences.SENTENCES,
         languages=LANGUAGES,
         **words.FOR_TEMPLATES,

@@ -146,7 +146,7 @@ REMARKS: dict[str, str] = {
     "bundle_malformed": N_("This is not a bundle. Copy it whole; it begins with prodsys1:."),
     "token_malformed": N_("This is not a token. Copy it whole; it begins with pst_."),
     "bad_address": N_("This address cannot be used."),
-    "field_missing": N_("This must be filled in."),
+    "field_missing": N_("%(field)s must be filled in."),
 }
 """What is true of one thing to look at, by its code; the values stand in `params`."""
 

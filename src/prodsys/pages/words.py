@@ -112,6 +112,12 @@ STATES: dict[str, dict[str, Word]] = {
         "date": _word("idle", "open", N_("Another date")),
         "other": _word("idle", "open", N_("Another reason")),
     },
+    "run": {
+        "running": _word("info", "clock", N_("Running")),
+        "done": _word("ok", "ok", N_("Done")),
+        "waiting": _word("warn", "clock", N_("Waiting")),
+        "failed": _word("bad", "bad", N_("Failed")),
+    },
     "level": {
         "info": _word("ok", "ok", N_("Done")),
         "warning": _word("warn", "warn", N_("Needs a look")),

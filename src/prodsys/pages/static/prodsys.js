@@ -7,6 +7,10 @@
 
   // Where a form was refused, begin at what is wrong.
   one("[data-focus]")?.focus();
+  one("[data-ready]")?.focus({ preventScroll: true });
+
+  // What opens in a window of its own is the browser's to send, not a script's.
+  document.addEventListener("submit", (event) => { if (event.submitter?.formTarget === "_blank") event.stopImmediatePropagation(); }, true);
 
   // A pressed button stays pressed: a second click sends nothing twice.
   document.addEventListener("submit", (event) => {

@@ -1,0 +1,52 @@
+"""Admin > Integrations > Connectors: every system we can speak to, what it can do, and what not and why."""
+
+from typing import Any
+
+from litestar import Response, get
+from litestar.di import NamedDependency
+from litestar.params import FromPath
+
+from prodsys.connections import actions, model
+from prodsys.connections.model import ConnectorShown
+from prodsys.connections.reaching import connector_of
+from prodsys.connectors._base import KINDS, Capability
+from prodsys.pages.visitor import Visitor, show
+from prodsys.pages.words import N_
+from prodsys.scopes import Scope, allows
+
+KIND_WORDS = {
+    "contacts": N_("Contacts"),
+    "articles": N_("Articles"),
+    "stock": N_("Stock"),
+    "orders": N_("Orders"),
+    "order_status": N_("Order status"),
+    "purchase_orders": N_("Purchase orders"),
+    "invoice_drafts": N_("Invoice drafts"),
+    "invoices": N_("Invoices"),
+    "vouchers": N_("Vouchers"),
+}
+"""What flows between systems, in words."""
+
+
+@get("/connectors", include_in_schema=False, **allows(Scope.CONNECTIONS_READ, "page"))
+async def connectors(visitor: NamedDependency[Visitor]) -> Response[Any]:
+    """The table of systems and what each can do."""
+    listed = [(one, _by_kind(one)) for one in actions.listed_connectors()]
+    return await show(visitor, "connectors.html", here="connectors", connectors=listed, kinds=list(KINDS), words=KIND_WORDS)
+
+
+@get("/connectors/{name:str}", include_in_schema=False, **allows(Scope.CONNECTIONS_READ, "page"))
+async def connector(name: FromPath[str], visitor: NamedDependency[Visitor]) -> Response[Any]:
+    """One system: prerequisites, remarks, its form, and every kind with the reason where it cannot."""
+    shown = model.shown(name, connector_of(name))
+    return await show(visitor, "connector.html", here="connectors", connector=shown, kinds=_by_kind(shown), words=KIND_WORDS)
+
+
+routes = [connectors, connector]
+
+
+def _by_kind(shown: ConnectorShown) -> dict[str, dict[str, Capability]]:
+    found: dict[str, dict[str, Capability]] = {}
+    for one in shown.capabilities:
+        found.setdefault(one.kind, {})[one.direction] = one
+    return found

@@ -1,0 +1,157 @@
+"""ERP connections by page: the wizard with its refusals, a sign-in at the other system, a flow run, a field mapped, a list mapped."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from prodsys.modules import store as modules
+from prodsys.modules.model import ERP_MODULE
+from tests.connectors.sim_eaccounting import EAccountingSim
+from tests.connectors.wired import a_flow, an_eaccounting, connect
+from tests.pages.conftest import Enter
+from tests.pages.person import Person
+from tests.stories.company import Company
+
+
+@pytest.fixture
+async def books() -> AsyncIterator[EAccountingSim]:
+    """eAccounting on loopback."""
+    async with an_eaccounting() as simulator:
+        yield simulator
+
+
+@pytest.fixture
+async def admin(fjord: Company, enter: Enter) -> Person:
+    """An administrator, with the extension ERP connections switched on."""
+    await fjord.db.write(modules.set_on, ERP_MODULE, True, "test")
+    return await enter(fjord)
+
+
+async def fill_in(person: Person, simulator: EAccountingSim, **other: str) -> None:
+    """Type a configuration into the form."""
+    for name, value in (simulator.config() | other).items():
+        field = person.page.locator(f'[name="config.{name}"]')
+        if await field.count():
+            await field.fill(str(value))
+
+
+async def test_the_wizard_says_per_field_what_is_missing_and_keeps_what_was_typed(admin: Person, books: EAccountingSim) -> None:
+    page = await admin.open("/connections/new")
+    await admin.press("eAccounting")
+    assert "Connect" in await page.inner_text("h1")
+    await page.fill("#f-name", "Regnskap")
+    await admin.press("Go on")
+    assert page.url.endswith("/fields")
+    await admin.must_be_sound()
+
+    await fill_in(admin, books, client_id="")
+    await page.get_by_role("button", name="Test connection").click()
+    await page.wait_for_selector("#found")
+
+    assert "client_id must be filled in" in await page.inner_text("#result")
+    assert await page.input_value('[name="config.client_secret"]') != ""
+
+
+async def test_a_system_is_signed_in_at_tested_and_saved_and_its_secret_is_never_shown_again(
+    fjord: Company, admin: Person, books: EAccountingSim
+) -> None:
+    made = await fjord.call("POST", "/connections", json={"name": "Regnskap", "connector": "eaccounting"})
+    page = await admin.open(f"/connections/{made['id']}/fields")
+    await fill_in(admin, books)
+
+    async with admin.context.expect_page() as opened:
+        await page.get_by_role("button", name="Sign in at").click()
+    theirs = await opened.value
+    await theirs.wait_for_load_state()
+    link = await theirs.get_by_role("link", name="Go to").get_attribute("href")
+    assert link is not None
+    assert link.startswith(books.url)
+    state = link.partition("state=")[2].partition("&")[0]
+    await theirs.goto(f"{fjord.url}/api/v1/connections/authorized?code=the-code&state={state}")
+    assert "You are signed in there" in await theirs.inner_text("main")
+    await theirs.close()
+    await page.get_by_role("button", name="Test and save").click()
+    await page.wait_for_url(f"**/connections/{made['id']}?said=test_passed")
+
+    assert "The test passed" in await admin.words()
+    assert books.config()["client_secret"] not in await (await admin.open(f"/connections/{made['id']}/fields")).content()
+
+
+async def test_a_connection_is_activated_and_a_flow_brings_articles_in(fjord: Company, admin: Person, books: EAccountingSim) -> None:
+    connection = await connect(fjord, books)
+    page = await admin.open(f"/connections/{connection['id']}/flows/new")
+
+    await page.get_by_role("link", name="Articles: Books").click()
+    await page.wait_for_load_state()
+    await admin.must_be_sound()
+    await admin.press("Set up this flow")
+    assert "Saved." in await admin.words()
+    await admin.press("Run now")
+
+    async def ran() -> bool:
+        await page.reload()
+        return "Done" in await page.inner_text("tbody") if await page.locator("tbody").count() else False
+
+    await fjord.in_time(ran, 30)
+    await page.locator("tbody th a").first.click()
+    await page.wait_for_load_state()
+    assert "taken over" in await page.inner_text("h1")
+    await admin.must_be_sound()
+
+
+async def test_a_field_is_mapped_tried_on_a_real_record_and_saved_as_a_version(
+    fjord: Company, admin: Person, books: EAccountingSim
+) -> None:
+    connection = await connect(fjord, books)
+    page = await admin.open(f"/connections/{connection['id']}/mapping?way=articles.in")
+
+    await page.locator('[name="rule.field"]').first.fill("name")
+    await page.locator('[name="rule.do"]').first.select_option("join")
+    await page.locator('[name="rule.of"]').first.fill("=New:, own")
+    await page.locator('[name="rule.more"]').first.fill(" ")
+    await page.get_by_role("button", name="Try", exact=True).click()
+    await page.wait_for_selector(".seam")
+    assert "New: " in await page.locator(".seam pre").last.inner_text()
+    await admin.must_be_sound()
+    await admin.press("Save as the next version")
+
+    kept = await fjord.call("GET", f"/connections/{connection['id']}/mapping/articles/in")
+    assert kept["number"] == 1
+    assert await page.locator('[name="rule.of"]').first.input_value() == "=New:, own"
+
+
+async def test_a_list_is_mapped_with_what_the_system_offers(fjord: Company, admin: Person, books: EAccountingSim) -> None:
+    connection = await connect(fjord, books)
+    page = await admin.open(f"/connections/{connection['id']}/lists?list=units&ask=1")
+
+    await page.locator('[name="source"]').first.fill("H87")
+    await page.locator('[name="target"]').first.fill("pcs")
+    await admin.must_be_sound()
+    await admin.press("Save this list")
+
+    lists = {one["name"]: one for one in (await fjord.call("GET", f"/connections/{connection['id']}/lists"))["items"]}
+    assert [(one["source"], one["target"]) for one in lists["units"]["entries"]] == [("H87", "pcs")]
+
+
+async def test_only_those_who_are_chosen_see_a_connection(fjord: Company, admin: Person, enter: Enter, books: EAccountingSim) -> None:
+    connection = await connect(fjord, books)
+    await admin.open(f"/connections/{connection['id']}")
+    await admin.page.check('input[name=scope][value="chosen"]', force=True)
+    await admin.page.locator('.panel:has(#name) button[value="save"]').click()
+    await admin.page.wait_for_load_state()
+    other = await enter(fjord)
+
+    await other.open(f"/connections/{connection['id']}", status=404)
+    await a_flow(fjord, connection, "articles", "in")
+    assert "Articles" not in await (await other.open("/flows")).inner_text("main")
+
+
+async def test_every_connector_tells_what_it_can_do_and_why_not(fjord: Company, admin: Person) -> None:
+    page = await admin.open("/connectors")
+    names = await page.locator("tbody th a").all_inner_texts()
+
+    assert "eAccounting" in " ".join(names)
+    await admin.must_be_sound()
+    await admin.open("/connectors/eaccounting")
+    assert "documented" in await admin.words()
+    await admin.must_be_sound()

@@ -1,7 +1,7 @@
 """Orders > Export to partner: what the suppliers will say, what became of each order, and what to do about it."""
 
 import contextlib
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
@@ -52,6 +52,16 @@ MENDING = (
     N_("The supplier's address leads to something else: check it under Admin > Integrations > ProdSys to ProdSys."),
 )
 """What purchasing.model says about a lane that stopped, marked for the catalogues."""
+
+STOPPED = {
+    "token_revoked": N_("They have revoked our token. Ask them for a new one and enter it; the orders leave by themselves then."),
+    "token_expired": N_("Our token there has expired. Ask them for a new one and enter it; the orders leave by themselves then."),
+    "token_unknown": N_("They do not know our token. Ask them for a new one and enter it; the orders leave by themselves then."),
+    "scope_missing": N_("Our token may not create orders there. Ask them for one that may; the orders leave by themselves then."),
+    "insufficient_scope": N_("Our token may not create orders there. Ask them for one that may; the orders leave by themselves then."),
+    "module_off": N_("ProdSys to ProdSys is switched off there. Ask them to switch it on; the orders leave by themselves then."),
+}
+"""What somebody has to mend before anything leaves to a supplier, by the code of what stopped it."""
 
 _UNRESOLVED = frozenset({"unknown", "ambiguous", "inactive"})
 _WORDS = {"price_differs": "price", "unit_differs": "unit", "gtin_mismatch": "ambiguous"}
@@ -334,9 +344,10 @@ def _sums(orders: Iterable[SeenOrder]) -> dict[str, Decimal]:
 
 def _facts(tx: Tx, id: str, after: int = -1) -> dict[str, Any]:
     found, more = exporting.export_shown(tx, id, after, SHOWN)
+    head = _head(tx, found)
     return {
-        **_head(tx, found),
-        "rows": [(item, remedy(item)) for item in found.items],
+        **head,
+        "rows": [(item, remedy(item, head["stopped"])) for item in found.items],
         "next": None if more is None else encode_cursor("export", more),
     }
 
@@ -345,10 +356,20 @@ def _head(tx: Tx, found: Export) -> dict[str, Any]:
     waiting = {item.partner.id: item.partner.name for item in found.items if item.status == "waiting" and item.partner}
     closed = actions.closed_lanes(tx, list(waiting))
     troubles: list[tuple[str, LaneTurn, str]] = [
-        (waiting[name], lane, next(item.what_to_do for item in found.items if item.partner and item.partner.id == name and item.what_to_do))
-        for name, lane in closed.items()
+        (waiting[name], lane, STOPPED.get(lane.code) or _what_to_do(found, name)) for name, lane in closed.items()
     ]
-    return {"export": found, "done": found.size - found.counts.under_way, "tally": _export_tally(found), "troubles": troubles}
+    stopped = {name for name, lane in closed.items() if lane.state == "stopped"}
+    return {
+        "stopped": stopped,
+        "export": found,
+        "done": found.size - found.counts.under_way,
+        "tally": _export_tally(found),
+        "troubles": troubles,
+    }
+
+
+def _what_to_do(found: Export, partner: str) -> str:
+    return next((item.what_to_do for item in found.items if item.partner and item.partner.id == partner and item.what_to_do), "")
 
 
 def _export_tally(found: Export) -> list[tuple[str, int]]:
@@ -368,7 +389,8 @@ async def _news(visitor: Visitor, db: Database, id: str) -> AsyncIterator[Server
 
 def _facts_of_news(tx: Tx, id: str, items: Sequence[ExportedOrder]) -> dict[str, Any]:
     found, _ = exporting.export_shown(tx, id, -1, SHOWN)
-    return {**_head(tx, found), "rows": [(item, remedy(item)) for item in items]}
+    head = _head(tx, found)
+    return {**head, "rows": [(item, remedy(item, head["stopped"])) for item in items]}
 
 
 _TO_THE_LINES = frozenset(
@@ -382,9 +404,11 @@ _TO_THE_PARTNER = frozenset(
 )  # fmt: skip
 
 
-def remedy(item: ExportedOrder) -> tuple[str, str] | None:
+def remedy(item: ExportedOrder, stopped: Collection[str] = ()) -> tuple[str, str] | None:
     """What to press about an order that did not arrive, and where that leads; None where nothing is to be done here."""
-    if item.status not in ("refused", "dead", "waiting"):
+    if item.status == "waiting" and item.partner and item.partner.id in stopped:
+        return N_("Check the connection"), f"/partners/{item.partner.id}"
+    if item.status not in ("refused", "dead"):
         return None
     codes = {issue.code for issue in item.issues}
     if codes & _TO_THE_LINES:

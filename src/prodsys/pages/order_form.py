@@ -30,10 +30,11 @@ from prodsys.scopes import Scope, allows
 EMPTY_ROWS = 3
 """Rows that wait to be filled in a new order."""
 CURRENCIES = ("NOK", "EUR", "SEK", "DKK", "GBP", "USD", "PLN", "CHF")
+_DAYS = ("date", "requested_date")
 _ROW = re.compile(r"lines\.(\d{1,12})\.")
 _FIGURES = ("quantity", "unit_price", "price_quantity", "discount_percent")
-_TEXTS = ("line_id", "article", "article_number", "description", "unit", "note", "requested_date")
-_ROW_FIELDS = ("kind", *_TEXTS, *_FIGURES, "was")
+_TEXTS = ("line_id", "article", "article_number", "description", "unit", "note")
+_ROW_FIELDS = ("kind", *_TEXTS, "requested_date", *_FIGURES, "was")
 _FILLED = ("article_number", "description", "unit")
 """What naming an article of ours fills in."""
 _HEAD = (
@@ -158,6 +159,8 @@ def _said(form: Form, typed: Mapping[str, Any]) -> dict[str, Any]:
     lines = []
     for place, (at, row) in enumerate(_rows(form)):
         line: dict[str, Any] = {name: row[name] for name in ("kind", *_TEXTS) if row[name]}
+        if (day := form.day(f"lines.{at}.requested_date", f"/lines/{place}/requested_date")) is not None:
+            line["requested_date"] = day
         for name in _FIGURES:
             figure = form.decimal(f"lines.{at}.{name}", f"/lines/{place}/{name}")
             if figure is not None:
@@ -168,7 +171,8 @@ def _said(form: Form, typed: Mapping[str, Any]) -> dict[str, Any]:
         raise errors.Invalid(
             message, issues=[*form.issues, Issue(code="lines_missing", message=message, pointer="/lines/0/article", blocks=True)]
         )
-    told: dict[str, Any] = {name: typed[name] for name in _HEAD if typed[name]}
+    told: dict[str, Any] = {name: typed[name] for name in _HEAD if typed[name] and name not in _DAYS}
+    told |= {name: day for name in _DAYS if (day := form.day(name)) is not None}
     told["currency"] = typed["currency"].upper()
     place = typed["deliver_to"]
     if any((place["name"], place["gln"], *place["address"].values())):
@@ -181,7 +185,7 @@ def _as_typed(content: ChangedOrder, numbers: Mapping[str, str], speech: Speech)
     place = content.deliver_to
     rows = []
     for line in content.lines:
-        row: dict[str, str] = {name: str(getattr(line, name) or "") for name in ("kind", *_TEXTS)}
+        row: dict[str, str] = {name: str(getattr(line, name) or "") for name in ("kind", *_TEXTS, "requested_date")}
         row |= {name: "" if getattr(line, name) is None else speech.number(getattr(line, name)) for name in _FIGURES}
         row["discount_percent"] = speech.number(line.discount_percent) if line.discount_percent else ""
         row["price_quantity"] = speech.number(line.price_quantity) if line.price_quantity != 1 else ""

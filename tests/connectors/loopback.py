@@ -144,6 +144,10 @@ class Simulator:
         """What is answered when nothing is wrong."""
         raise NotImplementedError
 
+    def reach(self) -> dict[str, Any]:
+        """What of the house it needs beyond the network, such as folders."""
+        return {}
+
     def stumble(self, fault: Fault) -> None:
         """Let what comes stumble."""
         self.faults.append(fault)

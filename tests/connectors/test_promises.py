@@ -2,7 +2,7 @@
 
 import asyncio
 import importlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -21,6 +21,7 @@ from prodsys.connectors._base import (
     Record,
     Records,
     Refused,
+    Resource,
     Secret,
     Written,
     builtins,
@@ -73,15 +74,21 @@ def simulator_of(name: str) -> Simulator:
     return made
 
 
+def resources_of(name: str) -> Mapping[str, Resource]:
+    """What the connection to the simulator has; for most systems what its connector has."""
+    offered: Mapping[str, Resource] = known()[name].offered(simulator_of(name).config())
+    return offered
+
+
 def written_kinds(name: str) -> list[str]:
     """The kinds that can be made there and looked for afterwards."""
-    return [kind for kind, one in known()[name].resources.items() if one.write is not None and not one.is_once_only]
+    return [kind for kind, one in resources_of(name).items() if one.write is not None and not one.is_once_only]
 
 
 @pytest.fixture
 async def bench(request: pytest.FixtureRequest) -> AsyncIterator[Bench]:
     """The simulator of the connector whose name the test is parametrised by."""
-    async with serving(simulator_of(request.getfixturevalue("name"))) as simulator, reaching(simulator) as reach:
+    async with serving(simulator_of(request.getfixturevalue("name"))) as simulator, reaching(simulator, **simulator.reach()) as reach:
         yield Bench(simulator=simulator, reach=reach)
 
 
@@ -260,7 +267,7 @@ async def test_tokens_that_ended_are_renewed_once_for_all_who_wait(name, bench):
     assert bench.simulator.count()[f"POST {bench.simulator.token_path}"] == 1
 
 
-@pytest.mark.parametrize(("name", "kind"), [(name, kind) for name in FLOWING for kind, one in known()[name].resources.items() if one.read])
+@pytest.mark.parametrize(("name", "kind"), [(name, kind) for name in FLOWING for kind, one in resources_of(name).items() if one.read])
 async def test_recordings_and_whole_lists_can_be_read(name, kind, bench):
     connector = bench.connect()
     if kind in bench.simulator.examples and connector.resources[kind].write is not None:

@@ -290,7 +290,7 @@ def set_mapping(tx: Tx, caller: Caller, id: str, kind: str, direction: str, adju
     kept = allowed(tx, caller, id, lock=True)
     _must_be_one(kind, direction)
     connector = connector_of(kept.connector)
-    if issue := model.cannot(connector, kind, direction):
+    if issue := model.cannot(connector, kind, direction, _read_map(kept.config)):
         raise errors.Invalid(issue.message, issues=[issue])
     if issues := mapping.faults(adjustments):
         raise errors.Invalid("The mapping cannot be used as it is.", issues=issues)
@@ -336,7 +336,7 @@ async def preview(systems: Systems, runner: Flows, caller: Caller, id: str, aske
     """What a mapping makes of a real record, saved or not; nothing is sent or kept. Raises NotFound, Invalid, PartnerUnreachable."""
     kept = await systems.db.read(allowed, caller, id)
     connector = _connected(systems, kept)
-    if issue := model.cannot(type(connector), asked.kind, asked.direction):
+    if issue := model.cannot(type(connector), asked.kind, asked.direction, _read_map(kept.config)):
         raise errors.Invalid(issue.message, issues=[issue])
     if asked.adjustments is not None and (faults := mapping.faults(asked.adjustments)):
         raise errors.Invalid("The mapping cannot be used as it is.", issues=faults)
@@ -669,13 +669,17 @@ def task_of(flow: str) -> str:
 
 def must_be_sound(kept: Kept, other: Kept | None, new: NewFlow) -> None:
     """Raises Invalid with everything that speaks against a flow."""
-    issues = model.flow_faults(connector_of(kept.connector), connector_of(other.connector) if other is not None else None, new)
+    issues = model.flow_faults(_end(kept), _end(other) if other is not None else None, new)
     if other is not None and other.pk == kept.pk:
         issues.append(_fault("same_connection", "A flow leads from one system to another.", "/other"))
     if new.settings.condition and (why := mapping.condition_fault(new.settings.condition)):
         issues.append(_fault("condition_invalid", f"The condition cannot be used: {why}", "/settings/condition"))
     if issues:
         raise errors.Invalid("The flow cannot be set up like this.", issues=issues)
+
+
+def _end(kept: Kept) -> model.End:
+    return connector_of(kept.connector), _read_map(kept.config)
 
 
 async def _passed(systems: Systems, connector: str, given: Configuration, kept: Kept | None) -> Passed:

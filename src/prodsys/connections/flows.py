@@ -186,6 +186,9 @@ class Flows:
             if isinstance(made, Misconfigured):
                 return made.detail
         assert isinstance(connector, Connector)  # noqa: S101  # Misconfigured has left above
+        for made in (connector, far):
+            if isinstance(made, Connector) and flow.kind not in made.resources:
+                return f"{made.title} has no {flow.kind.replace('_', ' ')} any more."
         target = other if flow.direction == "in" else connection
         reading = store.adjustments(tx, connection.pk, flow.kind, "in") if flow.direction == "in" else Adjustments()
         return Ends(

@@ -409,20 +409,25 @@ def name_key(name: str) -> str:
     return " ".join(name.casefold().split())
 
 
-def cannot(connector: type[Connector], kind: str, direction: str) -> Issue | None:
-    """Why a connector cannot take a kind of document that way; None when it can."""
-    offered = next(one for one in capabilities(connector) if one.kind == kind and one.direction == direction)
+def cannot(connector: type[Connector], kind: str, direction: str, config: Mapping[str, Any] | None = None) -> Issue | None:
+    """Why a connector, or the one connection with this form, cannot take a kind of document that way; None when it can."""
+    offered = next(one for one in capabilities(connector, config) if one.kind == kind and one.direction == direction)
     if offered.is_offered:
         return None
     return Issue(code="not_offered", message=offered.reason, params={"kind": kind, "direction": direction}, pointer="/kind", blocks=True)
 
 
-def flow_faults(connector: type[Connector], other: type[Connector] | None, flow: NewFlow) -> list[Issue]:
+End = tuple[type[Connector], Mapping[str, Any]]
+"""A connector, and the form of a connection of it without its secrets."""
+
+
+def flow_faults(here: End, there: End | None, flow: NewFlow) -> list[Issue]:
     """Everything that speaks against a flow as it is set."""
     issues = []
-    if issue := cannot(connector, flow.kind, flow.direction):
+    connector, other = here[0], there[0] if there is not None else None
+    if issue := cannot(connector, flow.kind, flow.direction, here[1]):
         issues.append(issue)
-    if other is not None and (issue := cannot(other, flow.kind, "out" if flow.direction == "in" else "in")):
+    if there is not None and (issue := cannot(there[0], flow.kind, "out" if flow.direction == "in" else "in", there[1])):
         issues.append(issue)
     if flow.trigger == "schedule" and flow.every_seconds < 10:
         issues.append(_fault("interval_missing", "A flow by schedule runs at most every 10 seconds; say how often.", "/every_seconds"))
@@ -430,13 +435,14 @@ def flow_faults(connector: type[Connector], other: type[Connector] | None, flow:
         issues.append(_fault("event_not_offered", "Only our own books tell of an event; let this flow run by schedule.", "/trigger"))
     target = other if flow.direction == "in" else connector
     if flow.kind == "orders" and target is not None:
-        makes = target.resources.get("orders", Resource()).makes
+        resources = target.offered(there[1] if there is not None and flow.direction == "in" else here[1])
+        makes = resources.get("orders", Resource()).makes
         if flow.settings.makes not in makes:
             issues.append(_fault("order_type_not_offered", f"{target.title} makes of an order: {', '.join(makes)}.", "/settings/makes"))
         if flow.settings.debtor != "own" and not flow.settings.default_debtor:
             issues.append(_fault("default_debtor_missing", "Say which debtor is the default one.", "/settings/default_debtor"))
-        keys = target.resources.get("contacts", Resource()).find_by
-        if flow.settings.debtor != "default" and flow.settings.customer_key not in keys:
+        keys = resources.get("contacts", Resource()).find_by
+        if "contacts" in resources and flow.settings.debtor != "default" and flow.settings.customer_key not in keys:
             listed = ", ".join(key for key in keys if key != "reference") or "nothing"
             issues.append(_fault("customer_key_not_offered", f"{target.title} finds customers by {listed}.", "/settings/customer_key"))
     return issues

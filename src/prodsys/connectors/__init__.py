@@ -10,7 +10,14 @@ _ORDER = (
     "prodsys", "visma_net", "eaccounting", "accountview", "asperion", "buchhaltungsbutler", "ccv_salespos", "superoffice", "tryton",
     "remote_sync", "files", "rest",
 )  # fmt: skip
-CONNECTORS = tuple(name for name in _ORDER if Path(__file__).with_name(f"{name}.py").exists())
+
+
+def _is_there(name: str) -> bool:
+    file = Path(__file__).with_name(f"{name}.py")
+    return file.exists() and "\nCONNECTOR = " in file.read_text("utf-8")
+
+
+CONNECTORS = tuple(filter(_is_there, _ORDER))
 """Every connector that is built in, by the name of its file, in the order people see them."""
 
 ENTRY_POINT = "prodsys.connectors"

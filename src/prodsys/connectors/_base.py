@@ -5,6 +5,7 @@ Nothing here raises for what the network or the other side does: every call ends
 """
 
 import asyncio
+import contextlib
 import datetime as dt
 import time
 from abc import ABC, abstractmethod
@@ -291,6 +292,11 @@ class Connector(ABC):
     async def test(self) -> Tested:
         """Try the connection out, and say of each field of the form that is at fault why."""
 
+    @classmethod
+    def offered(cls, config: Mapping[str, Any]) -> Mapping[str, Resource]:  # noqa: ARG003  # for those described in their form
+        """What a connection with this form has; systems that are described in their form override it."""
+        return cls.resources
+
     def pages(
         self, kind: str, *, since: dt.datetime | None = None, where: Mapping[str, str] | None = None
     ) -> AsyncIterator[Records | Trouble]:
@@ -372,11 +378,12 @@ class Connector(ABC):
         return said
 
 
-def capabilities(connector: type[Connector]) -> list[Capability]:
-    """What a connector can do, derived from its resources: every kind, both ways, with the reason where it cannot."""
+def capabilities(connector: type[Connector], config: Mapping[str, Any] | None = None) -> list[Capability]:
+    """What a connector (with a form: this one connection) can do: every kind, both ways, with the reason where it cannot."""
     listed = []
+    resources = connector.resources if config is None else connector.offered(config)
     for kind in KINDS:
-        resource = connector.resources.get(kind, Resource())
+        resource = resources.get(kind, Resource())
         for direction in ("in", "out"):
             offered = (resource.read if direction == "in" else resource.write) is not None
             way: Direction = "in" if direction == "in" else "out"
@@ -406,6 +413,11 @@ def form(config: type[msgspec.Struct]) -> dict[str, Any]:
     found: dict[str, Any] = schema["$defs"][name] if name else schema
     for order, field in enumerate(found.get("properties", {}).values()):
         field["x-order"] = order
+        # An optional field is one that may be left empty, not one of two kinds.
+        if len(kinds := [one for one in field.get("anyOf", ()) if one != {"type": "null"}]) == 1:
+            del field["anyOf"]
+            field.pop("default", None)
+            field.update(kinds[0])
     shown: dict[str, Any] = {part: found[part] for part in ("type", "properties", "required") if part in found}
     if len(schema.get("$defs", {})) > 1:
         shown["$defs"] = {other: one for other, one in schema["$defs"].items() if other != name}
@@ -441,6 +453,10 @@ def read_config(config: type[msgspec.Struct], given: Mapping[str, Any], kept: An
             continue
         if isinstance(value, str):
             value = value.strip()
+            if getattr(field.type, "__origin__", None) in (dict, list):
+                # A form of plain fields sends a table as JSON.
+                with contextlib.suppress(msgspec.DecodeError):
+                    value = msgspec.json.decode(value)
         try:
             filled[name] = msgspec.convert(value, field.type, strict=False, dec_hook=read_secret)
         except (msgspec.ValidationError, ValueError) as fault:

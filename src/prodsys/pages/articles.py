@@ -11,10 +11,12 @@ from prodsys import errors
 from prodsys.articles import actions, model, store
 from prodsys.articles.api import ArticleForm
 from prodsys.articles.model import Draft, Known
+from prodsys.connections.model import SystemTab
 from prodsys.documents import Issue
 from prodsys.kit.db import Database, Tx
 from prodsys.kit.states import etag, must_match
 from prodsys.kit.web import encode_cursor
+from prodsys.pages.contacts import said_by_systems
 from prodsys.pages.fields import Form, document
 from prodsys.pages.visitor import Visitor, go, show
 from prodsys.partners import store as partners
@@ -75,7 +77,8 @@ async def import_articles(visitor: NamedDependency[Visitor], form: NamedDependen
 async def article(id: FromPath[str], visitor: NamedDependency[Visitor], db: NamedDependency[Database]) -> Response[Any]:
     """One article with its numbers at suppliers."""
     found, numbers, suppliers = await db.read(_whole, id)
-    return await _article(visitor, found, msgspec.structs.asdict(found), numbers, suppliers)
+    systems = await db.read(said_by_systems, visitor, "articles", found.number)
+    return await _article(visitor, found, msgspec.structs.asdict(found), numbers, suppliers, systems)
 
 
 @post("/articles/{id:str}", include_in_schema=False, **allows(Scope.ARTICLES_WRITE, "page"))
@@ -156,7 +159,7 @@ def _draft(typed: dict[str, Any], form: Form) -> Draft:
 
 async def _form(visitor: Visitor, typed: dict[str, Any], refusal: errors.Refusal | None = None) -> Response[Any]:
     return await show(
-        visitor, "article.html", here="articles", article=None, typed=typed, numbers={}, suppliers=[], etag="", refusal=refusal,
+        visitor, "article.html", here="articles", article=None, typed=typed, numbers={}, suppliers=[], systems=[], etag="", refusal=refusal,
         status=refusal.status if refusal else 200,
     )  # fmt: skip
 
@@ -167,11 +170,12 @@ async def _article(
     typed: dict[str, Any],
     numbers: dict[str, str],
     suppliers: list[Supplier],
+    systems: list[SystemTab] | None = None,
     *,
     refusal: errors.Refusal | None = None,
     tag: str = "",
 ) -> Response[Any]:
     return await show(
-        visitor, "article.html", here="articles", article=found, typed=typed, numbers=numbers, suppliers=suppliers,
+        visitor, "article.html", here="articles", article=found, typed=typed, numbers=numbers, suppliers=suppliers, systems=systems or [],
         etag=tag or etag(found.id, found.version), refusal=refusal, status=refusal.status if refusal else 200,
     )  # fmt: skip

@@ -9,6 +9,8 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath
 
 from prodsys import errors
+from prodsys.connections.actions import tabs
+from prodsys.connections.model import Kind, OurRecord, SystemTab
 from prodsys.contacts import actions, model, store
 from prodsys.contacts.model import ContactForm, Merge, Proposal
 from prodsys.contacts.store import Role, Stored
@@ -242,6 +244,7 @@ async def _card(
     visitor: Visitor, db: Database, found: Stored, card: Any, *, refusal: errors.Refusal | None = None, etag: str = ""
 ) -> Response[Any]:
     similar = await db.read(actions.similar, found.id) if found.merged_into is None else []
+    systems = await db.read(said_by_systems, visitor, "contacts", found.id)
     return await show(
         visitor,
         "contact.html",
@@ -249,10 +252,16 @@ async def _card(
         contact=found,
         card=card,
         similar=similar,
+        systems=systems,
         etag=etag or actions.tag(found),
         refusal=refusal,
         status=refusal.status if refusal else 200,
     )
+
+
+def said_by_systems(tx: Tx, visitor: Visitor, kind: Kind, ours: str) -> list[SystemTab]:
+    """Unit: the ERP tab, what each connected system says of a record of ours (product.md, B4)."""
+    return tabs(tx, visitor.caller, OurRecord(kind=kind, ours=ours)) if visitor.caller.may(Scope.CONNECTIONS_READ) else []
 
 
 def _members(found: Stored) -> dict[str, Any]:

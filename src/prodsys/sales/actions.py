@@ -14,6 +14,7 @@ from prodsys.documents import (
     Order,
     OrderLine,
     Party,
+    Quantity,
     UnitPrice,
     plain,
 )
@@ -180,7 +181,9 @@ def _line(sent: OrderLine, kept: Any) -> DraftLine:
         article_name=kept.our_name or "",
         article_unit=kept.our_unit or "",
         expected_price=None if expected is None else UnitPrice(expected.price),
+        expected_price_quantity=None if expected is None else Quantity(expected.price_quantity),
         expected_price_from=None if expected is None else expected.origin,
         price_difference=None if difference is None else Exact(difference),
         price_difference_percent=None if percent is None else Exact(percent),
+        despatched=Exact(kept.despatched) if kept.despatched else None,
     )

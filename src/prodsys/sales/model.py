@@ -97,10 +97,12 @@ class DraftLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     article_name: str = ""
     article_unit: str = ""
     expected_price: UnitPrice | None = None
+    expected_price_quantity: Annotated[Quantity | None, Meta(description="The number of units that price is for.")] = None
     expected_price_from: Literal["agreed", "list"] | None = None
     price_difference: Exact | None = None
     price_difference_percent: Exact | None = None
     suggestions: list[Suggestion] = []
+    despatched: Annotated[Exact | None, Meta(description="How much of it is on its way; null before anything is.")] = None
 
 
 Verdict = Literal["clean", "price", "look", "blocked"]

@@ -464,7 +464,7 @@ def _has_words(tx: Tx, wish: Wish) -> ColumnElement[bool]:
         .join(newest, newest.c.pk == sales_lines.c.order)
         .where(or_(sales_lines.c.article_number == wish.words, sales_lines.c.article.in_(ours)))
     )
-    named = [pk for pk, name in tx.execute(select(partners.c.pk, partners.c.name).limit(5_000)).tuples() if words in name.casefold()]
+    named = [pk for pk, name in tx.execute(select(partners.c.pk, partners.c.name).limit(5_000)) if words in name.casefold()]
     # People type numbers as they read them, and most are in capitals.
     numbered = {pk for start in {wish.words, wish.words.upper()} for pk in tx.execute(_numbered(start)).scalars()}
     found = numbered | set(tx.execute(of_article).scalars())
@@ -800,7 +800,7 @@ def messages(tx: Tx, order: int) -> list[Message]:
 def said(tx: Tx, order: int) -> list[tuple[bool, Message]]:
     """What was said about an order, oldest first, and whether it was said by us."""
     query = select(sales_messages.c.is_ours, sales_messages.c.document).where(sales_messages.c.order == order).order_by(sales_messages.c.pk)
-    return [(is_ours, _read_message(document)) for is_ours, document in tx.execute(query).tuples()]
+    return [(is_ours, _read_message(document)) for is_ours, document in tx.execute(query)]
 
 
 def own(tx: Tx, partner: int, order_id: str) -> Any | None:

@@ -207,6 +207,15 @@ def listed(tx: Tx, *, limit: int, after: int | None = None, words: str = "", is_
     return [(row.pk, user) for row, user in zip(rows, _users(tx, rows), strict=True)]
 
 
+def names_of(tx: Tx, emails: Iterable[str]) -> dict[str, str]:
+    """What the people with these e-mail addresses are called."""
+    wanted = {email.casefold() for email in emails if "@" in email}
+    if not wanted:
+        return {}
+    found = tx.execute(select(users.c.email, users.c.name).where(users.c.email.in_(sorted(wanted)[:500])))
+    return {row.email: row.name for row in found}
+
+
 def shown(tx: Tx, key: int) -> User | None:
     """One person as an admin sees it."""
     found = _users(tx, tx.execute(select(users).where(users.c.pk == key)).all())

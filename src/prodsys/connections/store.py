@@ -493,18 +493,25 @@ def _record(row: Any) -> RunRecord:
     return RunRecord(id=row.id, number=row.number, outcome=row.outcome, issues=issues, source=row.source, settled_at=row.settled_at)
 
 
-def drop_sources(tx: Tx, before: dt.datetime) -> int:
-    """Forget what was to be taken over in runs that ended before; the reasons stay."""
-    old = select(_r.pk).where(_r.started_at < before)
-    return tx.execute(update(run_records).where(run_records.c.run.in_(old), run_records.c.source.is_not(None)).values(source=None)).rowcount
+def drop_sources(tx: Tx, before: dt.datetime, limit: int) -> int:
+    """Forget what was to be taken over in runs that began before; the reasons stay."""
+    p = run_records.c
+    old = select(p.pk).join(flow_runs, _r.pk == p.run).where(_r.started_at < before, p.source.is_not(None)).limit(limit)
+    return tx.execute(update(run_records).where(p.pk.in_(old)).values(source=None)).rowcount
 
 
-def drop_runs(tx: Tx, before: dt.datetime) -> int:
+def drop_runs(tx: Tx, before: dt.datetime, limit: int) -> int:
     """Forget runs that ended before, and what they did not take over; the newest of each flow stays."""
     newest = select(func.max(_r.pk)).group_by(_r.flow)
-    old = select(_r.pk).where(_r.ended_at < before, _r.pk.not_in(newest))
+    old = [row.pk for row in tx.execute(select(_r.pk).where(_r.ended_at < before, _r.pk.not_in(newest)).limit(limit))]
     tx.execute(delete(run_records).where(run_records.c.run.in_(old)))
-    return tx.execute(delete(flow_runs).where(_r.ended_at < before, _r.pk.not_in(newest))).rowcount
+    return tx.execute(delete(flow_runs).where(_r.pk.in_(old))).rowcount
+
+
+def drop_sign_ins(tx: Tx) -> int:
+    """Forget sign-ins at other systems that nobody ended."""
+    unused = grants.c.pk.not_in(select(_c.grant).where(_c.grant.is_not(None)))
+    return tx.execute(delete(grants).where(grants.c.expires_at < now(), grants.c.sealed.is_(None), unused)).rowcount
 
 
 def shelved(tx: Tx, connection: int, kind: str, numbers: Collection[str]) -> dict[str, Shelved]:

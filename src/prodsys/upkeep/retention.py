@@ -7,6 +7,7 @@ from collections.abc import Callable
 import msgspec
 
 from prodsys.attachments import store as attachments
+from prodsys.connections import store as connections
 from prodsys.kit.clock import now
 from prodsys.kit.db import Database, Tx
 from prodsys.kit.journal import log
@@ -35,13 +36,15 @@ PAUSE = 0.02
 
 
 class Dropped(msgspec.Struct, frozen=True, kw_only=True):
-    """What was dropped: rows of the logs, documents in the logs, documents in the ledger, news in feeds, files; and pages given back."""
+    """What was dropped: rows of logs and runs, documents in them and in the ledger, news in feeds, files; and pages given back."""
 
     log_entries: int = 0
     log_bodies: int = 0
     delivered: int = 0
     changes: int = 0
     attachments: int = 0
+    runs: int = 0
+    run_sources: int = 0
     pages: int = 0
 
 
@@ -65,7 +68,10 @@ async def run(db: Database, settings: Settings) -> Dropped:
         delivered=await _until_done(db, lambda tx: store.drop_delivered(tx, ledger, at - LEDGER, CHUNK)),
         changes=await _drop_changes(db, at - FEED),
         attachments=await _until_done(db, lambda tx: attachments.drop_unused(tx, at - UNUSED_FILES, FILES), FILES),
+        run_sources=await _until_done(db, lambda tx: connections.drop_sources(tx, bodies, CHUNK)),
+        runs=await _until_done(db, lambda tx: connections.drop_runs(tx, logs, CHUNK)),
     )
+    await db.write(connections.drop_sign_ins)
     dropped = msgspec.structs.replace(dropped, pages=await _shrink(db))
     log.info("retention.done", **msgspec.structs.asdict(dropped))
     return dropped

@@ -23,6 +23,11 @@ PAGES = [
     "/prices/import",
     "/mappings",
     "/catalogue",
+    "/orders",
+    "/orders/new",
+    "/orders/import",
+    "/exports",
+    "/follow-up",
 ]
 
 

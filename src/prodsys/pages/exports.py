@@ -25,7 +25,7 @@ from prodsys.pages.downloads import Rows, taken_away
 from prodsys.pages.fields import Form
 from prodsys.pages.orders import filter_of
 from prodsys.pages.pressing import pressed
-from prodsys.pages.refusals import sentence
+from prodsys.pages.refusals import of_them
 from prodsys.pages.speech import Speech
 from prodsys.pages.visitor import Visitor, go, part_text, show
 from prodsys.pages.words import N_, STATES, Word, of_language
@@ -433,7 +433,7 @@ async def _pages(db: Database, id: str, speech: Speech) -> AsyncIterator[Rows]:
                 item.currency,
                 item.net,
                 of_language(speech, "delivery", item.status),
-                " ".join(sentence(speech, issue) for issue in item.issues),
+                " ".join(of_them(speech, issue) for issue in item.issues),
                 item.trace_id,
                 item.changed_at,
             ]

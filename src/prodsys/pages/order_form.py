@@ -169,7 +169,7 @@ def _said(form: Form, typed: Mapping[str, Any]) -> dict[str, Any]:
     if not lines:
         message = "An order needs at least one line."
         raise errors.Invalid(
-            message, issues=[*form.issues, Issue(code="lines_missing", message=message, pointer="/lines/0/article", blocks=True)]
+            message, issues=[*form.issues, Issue(code="order_empty", message=message, pointer="/lines/0/article", blocks=True)]
         )
     told: dict[str, Any] = {name: typed[name] for name in _HEAD if typed[name] and name not in _DAYS}
     told |= {name: day for name in _DAYS if (day := form.day(name)) is not None}

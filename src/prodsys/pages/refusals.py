@@ -97,6 +97,7 @@ REMARKS: dict[str, str] = {
     "token_expiring": N_("The token %(partner)s gave us ends on %(date)s."),
     "article_missing": N_("Line %(line)s has no article number of the supplier's."),
     "order_unknown": N_("There is no order %(order)s."),
+    "order_empty": N_("An order needs at least one line."),
     # an order at the supplier
     "article_unknown": N_("No article has the number %(number)s."),
     "article_ambiguous": N_("Several articles may be meant by %(number)s."),
@@ -169,6 +170,40 @@ SHORT: dict[str, str] = {
     "currency_unknown": N_("Currency %(currency)s is not known"),
 }
 """The same in a few words, for the row of a list."""
+
+
+THEIRS: dict[str, str] = {
+    "article_unknown": N_("They have no article %(number)s."),
+    "article_inactive": N_("They no longer sell article %(number)s."),
+    "article_ambiguous": N_("More than one of their articles may be meant."),
+    "gtin_mismatch": N_("Number and GTIN are two different articles there. Correct one."),
+    "gtin_differs": N_("They have another GTIN for this number."),
+    "unit_differs": N_("They sell it by %(sold)s."),
+    "currency_differs": N_("Their price is in %(ours)s."),
+    "lead_time_short": N_("They need %(days)s days, and it is wanted on %(date)s."),
+    "minimum_not_met": N_("They sell at least %(minimum)s."),
+    "multiple_not_met": N_("They sell it in multiples of %(multiple)s."),
+    "order_conflict": N_("They have this number and revision with other content. Change the order, so that it becomes the next revision."),
+    "revision_superseded": N_("They have a newer revision. Change the order, so that it becomes the next one."),
+    "buyer_is_us": N_("They take us for their own company. Check whose token we hold."),
+    "buyer_mismatch": N_("Our card contradicts what they have on file of us. Compare the cards."),
+    "contact_ambiguous": N_("They know more than one company that could be us. Ask them to choose one."),
+    "contact_belongs_to_other": N_("They have our data under another partner. Ask them to put it right."),
+    "contact_blocked": N_("They have blocked us as a customer. Ask their order desk."),
+    "contact_created": N_("They did not know us, so a contact is made for us there."),
+    "contact_differs": N_("Their record of us differs from our card."),
+    "contact_incomplete": N_("Our card lacks %(missing)s."),
+}
+"""What a supplier found about an order of ours, as its buyer reads it."""
+
+
+def of_them(speech: Speech, issue: Issue) -> str:
+    """What a supplier found, in the buyer's words, with the line it is about."""
+    try:
+        text = speech.say(THEIRS[issue.code]) % issue.params
+    except (KeyError, ValueError, TypeError):
+        return sentence(speech, issue)
+    return f"{speech.say(N_('Line %(line)s:'), line=issue.params['line'])} {text}" if "line" in issue.params else text
 
 
 def shortly(speech: Speech, issue: Issue) -> str:

@@ -177,6 +177,11 @@ def _said(context: Context, issue: Issue) -> str:
 
 
 @jinja2.pass_context
+def _said_there(context: Context, issue: Issue) -> str:
+    return refusals.of_them(context["speech"], issue)
+
+
+@jinja2.pass_context
 def _shortly(context: Context, issue: Issue) -> str:
     return refusals.shortly(context["speech"], issue)
 
@@ -209,6 +214,7 @@ FOR_TEMPLATES: dict[str, Callable[..., Any]] = {
     "state": _state,
     "word": _word_only,
     "said": _said,
+    "said_there": _said_there,
     "shortly": _shortly,
     "unit_of": _unit_of,
     "refused": _refused,

@@ -90,8 +90,12 @@ def page(
     direction: str | None = None,
     since: dt.datetime | None = None,
     until: dt.datetime | None = None,
+    down_to: int | None = None,
 ) -> list[tuple[int, Logged]]:
-    """Entries newest first, with their keys for the cursor. Rows are written in the order of time, so a time is a place in the keys."""
+    """Entries newest first, with their keys for the cursor. Rows are written in the order of time, so a time is a place in the keys.
+
+    `down_to` is the lowest key looked at, for words no index knows.
+    """
     query = select(*_HEAD).join(partners, partners.c.pk == log_entries.c.partner, isouter=True)
     for column, wanted in (("trace_id", trace_id), ("level", level), ("code", code), ("number", number), ("subject", subject)):
         if wanted is not None:
@@ -108,8 +112,15 @@ def page(
         query = query.where(log_entries.c.pk < func.coalesce(_first_at(until), _NEVER))
     if before is not None:
         query = query.where(log_entries.c.pk < before)
+    if down_to is not None:
+        query = query.where(log_entries.c.pk >= down_to)
     rows = tx.execute(query.order_by(log_entries.c.pk.desc()).limit(limit)).all()
     return [(row.pk, _logged(row)) for row in rows]
+
+
+def newest(tx: Tx) -> int:
+    """The key of the newest entry; 0 for an empty log."""
+    return int(tx.execute(select(func.max(log_entries.c.pk))).scalar() or 0)
 
 
 class Span(msgspec.Struct, frozen=True, kw_only=True):
@@ -143,7 +154,7 @@ def spans(tx: Tx, edges: Sequence[dt.datetime], *, partner: int | None = None, m
     All entries together are not counted but measured by their keys, which follow the time: rolled back ones count along.
     """
     found = [row.pk if (row := _first_from.first(tx, {"moment": edge})) else None for edge in edges]
-    behind = int(tx.execute(select(func.max(log_entries.c.pk))).scalar() or 0) + 1
+    behind = newest(tx) + 1
     keys = [behind if key is None else int(key) for key in found]
     told = []
     for begin, end, first, last in zip(edges, edges[1:], keys, keys[1:], strict=False):
@@ -169,7 +180,7 @@ class Trouble(msgspec.Struct, frozen=True, kw_only=True):
     times: int
 
 
-def troubles(tx: Tx, *, since: dt.datetime, level: str, partner: str | None = None, most: int = 1_000) -> list[Trouble]:
+def troubles(tx: Tx, *, since: dt.datetime, level: str, partner: str | None = None, most: int = 500) -> list[Trouble]:
     """The newest entries of a level, those of one cause together: the same word, partner and weightiest reason. Most frequent first."""
     rows = page(tx, before=None, limit=most, level=level, since=since, partner=partner)
     found: dict[tuple[Any, ...], Trouble] = {}

@@ -34,6 +34,9 @@ RELATED = 100
 """Entries of one trace that are shown."""
 MOST_COUNTED = 2_000
 """Entries an hour that are counted where they have to be looked at; the chart says when there are more."""
+LOOKED_AT = 50_000
+"""Entries looked at for one page where only the direction is asked for, which no index knows; the page says how far it has looked."""
+CAUSES = 50
 A_DAY = dt.timedelta(hours=24)
 TROUBLED = dt.timedelta(days=7)
 """How far back grouped errors go unless said."""
@@ -87,9 +90,13 @@ async def logs(visitor: NamedDependency[Visitor], db: NamedDependency[Database],
     edges = _edges(wanted, visitor)
 
     def read(tx: Tx) -> dict[str, Any]:
+        before = place[0] if place else None
+        low = None
+        if wanted.direction and not (wanted.number or wanted.trace or wanted.subject):
+            low = max((before or store.newest(tx) + 1) - LOOKED_AT, 1)
         rows = store.page(
             tx,
-            before=place[0] if place else None,
+            before=before,
             limit=SHOWN + 1,
             trace_id=wanted.trace,
             level=wanted.level,
@@ -100,13 +107,16 @@ async def logs(visitor: NamedDependency[Visitor], db: NamedDependency[Database],
             direction=wanted.direction,
             since=wanted.since,
             until=wanted.until,
+            down_to=low,
         )
+        last = rows[SHOWN - 1][0] if len(rows) > SHOWN else low if low and low > 1 else None
         names = _names(tx)
         key = _key_of(tx, wanted.partner)
         has_chart = wanted.is_whole and place is None and not (wanted.partner and key is None)
         return {
             "rows": [entry for _, entry in rows[:SHOWN]],
-            "next": encode_cursor("logs", rows[SHOWN - 1][0]) if len(rows) > SHOWN else None,
+            "next": None if last is None else encode_cursor("logs", last),
+            "is_cut": last is not None and len(rows) <= SHOWN,
             "names": names,
             "spans": store.spans(tx, edges, partner=key, most=MOST_COUNTED) if has_chart else [],
         }
@@ -166,7 +176,11 @@ async def _causes(visitor: Visitor, db: Database, settings: Settings, wanted: Wa
 
     def read(tx: Tx) -> dict[str, Any]:
         found = [trouble for level in levels for trouble in store.troubles(tx, since=since, level=level, partner=wanted.partner)]
-        return {"troubles": [(trouble, mending.advice(trouble.newest)) for trouble in found], "names": _names(tx)}
+        return {
+            "troubles": [(trouble, mending.advice(trouble.newest)) for trouble in found[:CAUSES]],
+            "more": len(found) > CAUSES,
+            "names": _names(tx),
+        }
 
     return await show(
         visitor,

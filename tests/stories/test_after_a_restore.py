@@ -1,5 +1,6 @@
 """After a restore neither company is without an order the other has, and nothing is there twice."""
 
+import asyncio
 import datetime as dt
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -14,7 +15,9 @@ from prodsys.kit.db import Tx
 from prodsys.settings import Settings
 from prodsys.tables import purchase_orders, sales_orders
 from prodsys.upkeep import backup, upgrade
+from tests.rooms.makers import wire_order
 from tests.stories.company import FJORD, NORDLYS, Company, running
+from tests.stories.terminal import Shell
 from tests.stories.test_an_order_arrives import a_line, an_order, export
 
 
@@ -238,3 +241,25 @@ async def test_another_buyers_orders_are_never_told(fjord: Company, nordlys: Com
     assert answer.json() == {
         "missing": [{"number": "PO-100001", "revision": 1}], "differs": [], "behind": [], "others": [], "through": None,
     }  # fmt: skip
+
+
+async def test_at_a_terminal_books_are_compared_and_what_was_lost_is_taken_over(tmp_path: Path, fjord: Company) -> None:
+    handed = await fjord.hand_over("Nordlys Mekaniske AS", "987654325")
+    shell = Shell(tmp_path / "terminal", public_url="http://127.0.0.1:9", allowed_networks="127.0.0.0/8")
+
+    def at_the_terminal(*words: str, stdin: str = "") -> Any:
+        return shell.done(*words, "--json", stdin=stdin).json
+
+    await asyncio.to_thread(shell.begin, "Nordlys Mekaniske AS", "987654325")
+    await asyncio.to_thread(at_the_terminal, "partner", "add", "--bundle", "-", stdin=handed["token"]["bundle"])
+    async with fjord.as_(handed["token"]["token"]) as partner:
+        lost = await partner.post("/purchase-orders", json=wire_order(buyer={"name": "Nordlys", "organisation_number": "987654325"}))
+
+    found = (await asyncio.to_thread(at_the_terminal, "partner", "reconcile", "Fjord Lager AS"))["found"]
+    taken = (await asyncio.to_thread(at_the_terminal, "partner", "take-over", "Fjord Lager AS"))["found"]
+
+    assert lost.status_code == 201, lost.text
+    assert [one["their_id"] for one in found["lost_here"]] == [lost.json()["id"]]
+    assert (taken["recovered"], taken["lost_here"]) == ([lost.json()["number"]], [])
+    shown = await asyncio.to_thread(at_the_terminal, "order", "show", lost.json()["number"])
+    assert (shown["delivery"], shown["acceptance"]) == ("received", "open")

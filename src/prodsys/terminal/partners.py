@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @click.group()
 def partner() -> None:
-    """Connect with a supplier, test the connection, see all partners."""
+    """Connect with a supplier, test the connection, see all partners, compare books."""
 
 
 @partner.command(
@@ -77,6 +77,65 @@ def test(partner: str) -> None:
         say.end(say.UNREACHABLE if is_away else say.REFUSED)
 
 
+@partner.command(epilog="Example: prodsys partner reconcile 'Fjord Lager AS'")
+@click.argument("partner", metavar="PARTNER")
+@say.as_json
+def reconcile(partner: str) -> None:
+    """Compare our orders of 90 days with a supplier's books, after a restore of either side; what he lost is sent again."""
+    from prodsys.purchasing import reconciling
+    from prodsys.scopes import CONSOLE
+
+    async def story(instance: "Instance") -> Any:
+        wanted = await instance.db.read(meant, partner)
+        every = instance.settings.answers_every_seconds
+        await instance.db.write(reconciling.ask, CONSOLE, wanted, answers_every=every)
+        fault = await reconciling.hear(instance.db, _reach(instance), wanted)
+        return fault, await instance.db.read(reconciling.shown, wanted)
+
+    fault, standing = guest.visit(story)
+    _tell_reconciliation(standing)
+    if fault:
+        say.note(fault)
+        say.end(say.UNREACHABLE)
+
+
+@partner.command("take-over", epilog="Example: prodsys partner take-over 'Fjord Lager AS' sd_01KANQ0000000000000000000A")
+@click.argument("partner", metavar="PARTNER")
+@click.argument("orders", metavar="[THEIR_ID]...", nargs=-1)
+@say.as_json
+def take_over(partner: str, orders: tuple[str, ...]) -> None:
+    """Write orders that `partner reconcile` found to be lost here down again, as the supplier holds them; all of them unless named."""
+    from prodsys.purchasing import reconciling
+    from prodsys.scopes import CONSOLE
+
+    async def story(instance: "Instance") -> Any:
+        wanted = await instance.db.read(meant, partner)
+        chosen = reconciling.OrdersToTakeOver(orders=list(orders))
+        return await reconciling.take_over(instance.db, _reach(instance), CONSOLE, wanted, chosen)
+
+    _tell_reconciliation(guest.visit(story))
+
+
+def _tell_reconciliation(standing: Any) -> None:
+    def words() -> list[str]:
+        found = standing.found
+        if found is None:
+            return [standing.fault or "Nothing has been compared yet."]
+        told = {
+            "sent again": found.promised_again,
+            "missing there and left to you": found.kept_back,
+            "different there": [one.number for one in found.differs],
+            "with lost answers": found.answers_lost,
+            "found there": found.found_there,
+            "written down again here": found.recovered,
+            "lost here; take over what is ours": [f"{one.number} ({one.their_id})" for one in found.lost_here],
+        }
+        lines = [f"{what}: {', '.join(numbers)}" for what, numbers in told.items() if numbers]
+        return [f"{found.compared} orders compared.", *(lines or ["Nothing is missing."])]
+
+    say.answer(standing, words)
+
+
 @partner.command("list", epilog="Example: prodsys partner list --json")
 @say.as_json
 def list_partners() -> None:
@@ -128,6 +187,12 @@ def meant(tx: "Tx", word: str) -> str:
     if len(found) > 1:
         raise errors.WrongState(f"More than one partner is called {word}; name one by its id: {', '.join(found)}.")
     return found[0]
+
+
+def _reach(instance: "Instance") -> Any:
+    from prodsys.purchasing import abroad
+
+    return abroad.reach_by(instance.outbound, instance.vault, instance.settings)
 
 
 def _way(instance: "Instance") -> "Way":

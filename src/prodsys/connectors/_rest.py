@@ -22,6 +22,7 @@ from prodsys.connectors._base import (
     Check,
     Connector,
     Grant,
+    Lookup,
     Reach,
     Record,
     Records,
@@ -95,12 +96,24 @@ class InOneGo(Paging):
 
 
 class Numbered(Paging):
-    """Pages by number (OData `$page`, `pageNumber`) or by offset (`start`): `step` is 1, or the page's size. A short page is the last."""
+    """Pages by number (OData `$page`, `pageNumber`) or by offset (`start`). A short page is the last, unless `pages` says how many
+    there are; `clock` is where they tell their time.
+    """
 
     def __init__(
-        self, number: str, size: str, *, of: int, rows: str = "", first: int = 1, by_offset: bool = False, pages: str = ""
+        self,
+        number: str,
+        size: str,
+        *,
+        of: int,
+        rows: str = "",
+        first: int = 1,
+        by_offset: bool = False,
+        pages: str = "",
+        clock: str = "",
     ) -> None:
-        self.number, self.size, self.of, self.rows, self.begin, self.by_offset, self.pages = number, size, of, rows, first, by_offset, pages
+        self.number, self.size, self.of, self.rows, self.begin = number, size, of, rows, first
+        self.by_offset, self.pages, self.clock = by_offset, pages, clock
 
     def first(self) -> Mapping[str, str]:
         return {self.number: str(self.begin), self.size: str(self.of)}
@@ -111,9 +124,10 @@ class Numbered(Paging):
         # Some lower the size in silence, so what they say of the number of pages counts for more than a short page.
         pages = at(answer.body, self.pages) if self.pages else None
         is_last = here - self.begin + 1 >= int(pages) if pages is not None else len(rows) < self.of
+        read_at = moment(at(answer.body, self.clock)) if self.clock else None
         if is_last or not rows:
-            return Page(rows=rows)
-        return Page(rows=rows, query={self.number: str(here + (len(rows) if self.by_offset else 1))})
+            return Page(rows=rows, read_at=read_at)
+        return Page(rows=rows, read_at=read_at, query={self.number: str(here + (len(rows) if self.by_offset else 1))})
 
 
 class Linked(Paging):
@@ -717,6 +731,27 @@ def _not_answered(outcome: Unreachable | Forbidden) -> Trouble:
     if outcome.sent and outcome.reason != "redirected":
         return Later(reason=outcome.reason, detail=outcome.detail, sent=True)
     return Misconfigured(reason=outcome.reason, detail=outcome.detail)
+
+
+def odata_equal(member: str) -> Lookup:
+    """Look a record up by an OData filter; quotes in the value are doubled, so that it stays a value."""
+
+    def query(value: str) -> Mapping[str, str]:
+        quoted = value.replace("'", "''")
+        return {"$filter": f"{member} eq '{quoted}'"}
+
+    return Lookup(query, member)
+
+
+def odata_since(member: str) -> Callable[[dt.datetime], Mapping[str, str]]:
+    """What has changed since a moment, as an OData filter."""
+    return lambda moment: {"$filter": f"{member} ge {moment.astimezone(dt.UTC):%Y-%m-%dT%H:%M:%SZ}"}
+
+
+def odata_filters(parts: Sequence[Mapping[str, str]]) -> Mapping[str, str]:
+    """Several OData filters as one."""
+    filters = [part["$filter"] for part in parts if "$filter" in part]
+    return {"$filter": " and ".join(filters)} if filters else {}
 
 
 def parsed_query(uri: str) -> dict[str, str]:

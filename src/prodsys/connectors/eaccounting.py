@@ -11,8 +11,8 @@ import msgspec
 from msgspec import Meta
 
 from prodsys.codes import streets
-from prodsys.connectors._base import Choice, Grant, Known, Limit, Lookup, Resource, Secret, Trouble, day, exact, text
-from prodsys.connectors._rest import Answer, Auth, Numbered, OAuth, Page, Paging, RestConnector
+from prodsys.connectors._base import Choice, Grant, Known, Limit, Record, Resource, Secret, Trouble, Written, day, exact, text
+from prodsys.connectors._rest import Answer, Auth, Numbered, OAuth, Paging, RestConnector, odata_equal, odata_filters, odata_since
 from prodsys.documents import (
     Address,
     ArticleCard,
@@ -29,7 +29,7 @@ from prodsys.documents import (
     TradeLine,
     UnitPrice,
     rounded,
-)
+)  # fmt: skip
 from prodsys.kit.outbound import Answered, Later
 
 SCOPES = "ea:api offline_access ea:sales"
@@ -163,136 +163,87 @@ def read_customer(theirs: Customer) -> ContactCard:
     contact = text(theirs.contact_person_name, 200)
     persons = [Person(name=contact, email=text(theirs.contact_person_email, 120), phone=text(theirs.contact_person_phone, 80))]
     return ContactCard(
-        number=text(theirs.customer_number, 80),
-        kind="person" if theirs.is_private_person else "company",
-        name=text(theirs.name, 200) or "?",
-        is_active=theirs.is_active,
-        organisation_number=text(theirs.corporate_identity_number, 80),
-        vat_number=text(theirs.vat_number, 80),
-        gln=text(theirs.edi_gln_number, 80),
-        email=text(theirs.email_address, 120),
+        number=text(theirs.customer_number, 80), kind="person" if theirs.is_private_person else "company",
+        name=text(theirs.name, 200) or "?", is_active=theirs.is_active, organisation_number=text(theirs.corporate_identity_number, 80),
+        vat_number=text(theirs.vat_number, 80), gln=text(theirs.edi_gln_number, 80), email=text(theirs.email_address, 120),
         phone=text(theirs.telephone, 80),
         address=_address(theirs.invoice_address1, theirs.invoice_postal_code, theirs.invoice_city, country, theirs.invoice_address2),
-        deliver_to=_place(theirs),
-        persons=persons if contact else [],
-        currency=text(theirs.currency_code, 3),
-        payment_terms=text(theirs.terms_of_payment_id, 80),
-        note=text(theirs.note, 4000),
-    )
+        deliver_to=_place(theirs), persons=persons if contact else [], currency=text(theirs.currency_code, 3),
+        payment_terms=text(theirs.terms_of_payment_id, 80), note=text(theirs.note, 4000),
+    )  # fmt: skip
 
 
 def write_customer(ours: ContactCard, known: Known) -> Customer:
     """A customer in their words; a company's first person is its contact person."""
-    there, person = ours.deliver_to, ours.persons[0] if ours.persons else None
+    person = ours.persons[0] if ours.persons and ours.kind == "company" else None
     return Customer(
-        customer_number=ours.number or None,
-        name=ours.name,
-        is_private_person=ours.kind == "person",
-        is_active=ours.is_active,
-        corporate_identity_number=ours.organisation_number or None,
-        vat_number=ours.vat_number or None,
-        edi_gln_number=ours.gln or None,
-        email_address=ours.email or None,
-        telephone=ours.phone or None,
-        invoice_address1=_line(ours.address),
-        invoice_address2=ours.address.street2 or None,
-        invoice_postal_code=ours.address.postcode,
-        invoice_city=ours.address.city,
-        invoice_country_code=ours.address.country or None,
-        delivery_customer_name=there.name if there else None,
-        delivery_address1=_line(there.address) if there else None,
-        delivery_postal_code=(there.address.postcode or None) if there else None,
-        delivery_city=(there.address.city or None) if there else None,
-        delivery_country_code=(there.address.country or None) if there else None,
-        contact_person_name=person.name if person and ours.kind == "company" else None,
-        contact_person_email=person.email or None if person and ours.kind == "company" else None,
-        contact_person_phone=person.phone or None if person and ours.kind == "company" else None,
-        currency_code=ours.currency or None,
-        terms_of_payment_id=ours.payment_terms or known.config.terms_of_payment or None,
-        note=ours.note or None,
-    )
+        customer_number=ours.number or None, name=ours.name, is_private_person=ours.kind == "person", is_active=ours.is_active,
+        corporate_identity_number=ours.organisation_number or None, vat_number=ours.vat_number or None, edi_gln_number=ours.gln or None,
+        email_address=ours.email or None, telephone=ours.phone or None, invoice_address1=_line(ours.address),
+        invoice_address2=ours.address.street2 or None, invoice_postal_code=ours.address.postcode, invoice_city=ours.address.city,
+        invoice_country_code=ours.address.country or None, contact_person_name=person.name if person else None,
+        contact_person_email=person.email or None if person else None, contact_person_phone=person.phone or None if person else None,
+        currency_code=ours.currency or None, terms_of_payment_id=ours.payment_terms or known.config.terms_of_payment or None,
+        note=ours.note or None, **_delivery(ours.deliver_to),
+    )  # fmt: skip
 
 
 def read_article(theirs: Article) -> ArticleCard:
     """An article in our words; their five labels come as features."""
-    labels = enumerate((theirs.article_labels or [])[:5], 1)
+    codes = [one.barcode for one in theirs.barcodes or () if one.barcode.isdigit() and len(one.barcode) in (8, 12, 13, 14)]
     return ArticleCard(
-        number=text(theirs.number, 80),
-        kind="virtual" if theirs.is_service_article else "simple",
-        name=text(theirs.name),
-        unit=text(theirs.unit_abbreviation, 20),
-        gtin=next(
-            (text(one.barcode, 14) for one in theirs.barcodes or () if one.barcode.isdigit() and len(one.barcode) in (8, 12, 13, 14)), ""
-        ),
-        supplier_article_number=text(theirs.supplier_article_number, 80),
-        price=exact(UnitPrice, theirs.net_price or None),
-        price_with_tax=exact(UnitPrice, theirs.gross_price or None),
-        quantity=exact(Exact, theirs.stock_balance),
-        is_active=theirs.is_active,
-        features={f"label_{at}": text(label.get("Name")) for at, label in labels},
-    )
+        number=text(theirs.number, 80), kind="virtual" if theirs.is_service_article else "simple", name=text(theirs.name),
+        unit=text(theirs.unit_abbreviation, 20), gtin=codes[0] if codes else "", is_active=theirs.is_active,
+        supplier_article_number=text(theirs.supplier_article_number, 80), price=exact(UnitPrice, theirs.net_price or None),
+        price_with_tax=exact(UnitPrice, theirs.gross_price or None), quantity=exact(Exact, theirs.stock_balance),
+        features={f"label_{at}": text(label.get("Name")) for at, label in enumerate((theirs.article_labels or [])[:5], 1)},
+    )  # fmt: skip
 
 
 def write_article(ours: ArticleCard, known: Known) -> Article:
     """An article in their words. VAT follows the coding, so a tax code of ours is mapped to one of their codings."""
     config: Config = known.config
     return Article(
-        number=ours.number,
-        name=ours.name,
-        is_active=ours.is_active,
-        coding_id=ours.tax_code or config.coding or None,
-        unit_id=config.unit or None,
-        net_price=rounded(ours.price / ours.price_quantity) if ours.price is not None else None,
+        number=ours.number, name=ours.name, is_active=ours.is_active, coding_id=ours.tax_code or config.coding or None,
+        unit_id=config.unit or None, net_price=rounded(ours.price / ours.price_quantity) if ours.price is not None else None,
         gross_price=rounded(ours.price_with_tax / ours.price_quantity) if ours.price_with_tax is not None else None,
-        supplier_article_number=ours.supplier_article_number or None,
-        is_service_article=True if ours.kind == "virtual" else None,
+        supplier_article_number=ours.supplier_article_number or None, is_service_article=True if ours.kind == "virtual" else None,
         barcodes=[Barcode(barcode=ours.gtin)] if ours.gtin else None,
-    )
+    )  # fmt: skip
 
 
 def read_stock(theirs: Article) -> Stock:
     """An article's stock; what they call available is what is on hand without what is reserved."""
     return Stock(
-        article_number=text(theirs.number, 80),
-        on_hand=exact(Exact, theirs.stock_balance),
-        reserved=exact(Exact, theirs.stock_balance_reserved),
-        available=exact(Exact, theirs.stock_balance_available),
-        is_managed=theirs.is_stock,
-    )
+        article_number=text(theirs.number, 80), on_hand=exact(Exact, theirs.stock_balance), is_managed=theirs.is_stock,
+        reserved=exact(Exact, theirs.stock_balance_reserved), available=exact(Exact, theirs.stock_balance_available),
+    )  # fmt: skip
 
 
 def read_order(theirs: Order) -> SalesOrder:
     """An order in our words; the buyer's own number is the one it is found again by, theirs where he gave none."""
     return SalesOrder(
-        number=text(theirs.buyers_order_reference, 80) or str(theirs.number or "") or text(theirs.id, 80),
-        is_draft=theirs.status == 1,
-        date=day(theirs.order_date) or dt.date(1970, 1, 1),
-        currency=text(theirs.currency_code, 3),
+        number=text(theirs.buyers_order_reference, 80) or str(theirs.number or "") or text(theirs.id, 80), is_draft=theirs.status == 1,
+        date=day(theirs.order_date) or dt.date(1970, 1, 1), currency=text(theirs.currency_code, 3),
         customer=ContactCard(number=text(theirs.customer_number, 80), name=text(theirs.customer_name, 200) or "?"),
-        deliver_to=_place(theirs),
-        requested_date=day(theirs.delivery_date),
-        customer_reference=text(theirs.your_reference, 80),
-        status=_STATUS.get(theirs.status or 0, ("unknown", ""))[1],
-        payment_terms=text(theirs.terms_of_payment_id, 80),
-        delivery_terms=text(theirs.delivery_term_code, 80),
-        shipping_method=text(theirs.delivery_method_code, 80),
-        prices_include_tax=theirs.includes_vat is True,
-        lines=[_read_row(row) for row in theirs.rows or []],
-    )
+        deliver_to=_place(theirs), requested_date=day(theirs.delivery_date), customer_reference=text(theirs.your_reference, 80),
+        status=_STATUS.get(theirs.status or 0, ("unknown", ""))[1], payment_terms=text(theirs.terms_of_payment_id, 80),
+        delivery_terms=text(theirs.delivery_term_code, 80), shipping_method=text(theirs.delivery_method_code, 80),
+        prices_include_tax=theirs.includes_vat is True, lines=[_read_row(row) for row in theirs.rows or []],
+    )  # fmt: skip
 
 
 def write_order(ours: SalesOrder, known: Known) -> Order:
-    """An order in their words, Draft (1) or Ongoing (2)."""
+    """An order in their words, Draft (1) or Ongoing (2); where an invoice is to be made of it, the draft of one."""
+    if ours.kind != "order":
+        rows = [_row(at, line, known, ours.discount_percent, is_order=False) for at, line in enumerate(ours.lines)]
+        return Order(**_head(ours, known), invoice_date=ours.date.isoformat(), is_credit_invoice=False, rows=rows)
     return Order(
-        **_head(ours, known, ours.deliver_to),
-        status=1 if ours.is_draft else 2,
-        order_date=ours.date.isoformat(),
-        delivery_date=ours.requested_date.isoformat() if ours.requested_date else None,
-        delivery_method_code=ours.shipping_method or None,
-        delivery_term_code=ours.delivery_terms or None,
-        reverse_charge_on_construction_services=False,
+        **_head(ours, known), **_delivery(ours.deliver_to), status=1 if ours.is_draft else 2, order_date=ours.date.isoformat(),
+        delivery_date=ours.requested_date.isoformat() if ours.requested_date else None, delivery_method_code=ours.shipping_method or None,
+        delivery_term_code=ours.delivery_terms or None, reverse_charge_on_construction_services=False,
         rows=[_row(at, line, known, ours.discount_percent, is_order=True) for at, line in enumerate(ours.lines)],
-    )
+    )  # fmt: skip
 
 
 def read_status(theirs: Order) -> OrderStatus:
@@ -305,43 +256,31 @@ def read_status(theirs: Order) -> OrderStatus:
 def read_invoice_draft(theirs: Order) -> InvoiceDraft:
     """An invoice draft in our words."""
     return InvoiceDraft(
-        number=text(theirs.buyers_order_reference, 80) or text(theirs.id, 80),
-        date=day(theirs.invoice_date) or dt.date(1970, 1, 1),
+        number=text(theirs.buyers_order_reference, 80) or text(theirs.id, 80), date=day(theirs.invoice_date) or dt.date(1970, 1, 1),
         currency=text(theirs.currency_code, 3) or "XXX",
         customer=ContactCard(number=text(theirs.customer_number, 80), name=text(theirs.customer_name, 200) or "?"),
-        customer_reference=text(theirs.your_reference, 80),
-        is_credit=theirs.is_credit_invoice is True,
+        customer_reference=text(theirs.your_reference, 80), is_credit=theirs.is_credit_invoice is True,
         lines=[_read_row(row) for row in theirs.rows or []],
-    )
+    )  # fmt: skip
 
 
 def write_invoice_draft(ours: InvoiceDraft, known: Known) -> Order:
     """An invoice draft in their words."""
-    return Order(
-        **_head(ours, known, None),
-        invoice_date=ours.date.isoformat(),
-        is_credit_invoice=ours.is_credit,
-        rows=[_row(at, line, known, Decimal(0), is_order=False) for at, line in enumerate(ours.lines)],
-    )
+    rows = [_row(at, line, known, Decimal(0), is_order=False) for at, line in enumerate(ours.lines)]
+    return Order(**_head(ours, known), invoice_date=ours.date.isoformat(), is_credit_invoice=ours.is_credit, rows=rows)
 
 
-def _head(ours: SalesOrder | InvoiceDraft, known: Known, there: DeliveryPlace | None) -> dict[str, Any]:
-    head: dict[str, Any] = {
-        "customer_id": known.customer,
-        "currency_code": ours.currency,
-        "buyers_order_reference": ours.number,
-        "your_reference": ours.customer_reference or ours.number,
-        "terms_of_payment_id": ours.payment_terms or None,
-    }
-    if there is not None:
-        head |= {
-            "delivery_customer_name": there.name or None,
-            "delivery_address1": _line(there.address),
-            "delivery_postal_code": there.address.postcode or None,
-            "delivery_city": there.address.city or None,
-            "delivery_country_code": there.address.country or None,
-        }
-    return head
+def _head(ours: SalesOrder | InvoiceDraft, known: Known) -> dict[str, Any]:
+    return {"customer_id": known.customer, "currency_code": ours.currency, "buyers_order_reference": ours.number,
+            "your_reference": ours.customer_reference or ours.number, "terms_of_payment_id": ours.payment_terms or None}  # fmt: skip
+
+
+def _delivery(there: DeliveryPlace | None) -> dict[str, Any]:
+    if there is None:
+        return {}
+    return {"delivery_customer_name": there.name or None, "delivery_address1": _line(there.address),
+            "delivery_postal_code": there.address.postcode or None, "delivery_city": there.address.city or None,
+            "delivery_country_code": there.address.country or None}  # fmt: skip
 
 
 def _row(at: int, line: TradeLine, known: Known, discount: Decimal, *, is_order: bool) -> Row:
@@ -368,13 +307,10 @@ def _read_row(row: Row) -> TradeLine:
     if row.is_text_row:
         return TradeLine(line_id=str(row.line_number), kind="text", description=text(row.text, 4000))
     return TradeLine(
-        line_id=str(row.line_number),
-        article_number=text(row.article_number, 80),
-        description=text(row.text, 4000),
-        quantity=exact(Exact, row.quantity),
-        unit_price=exact(Exact, row.unit_price),
+        line_id=str(row.line_number), article_number=text(row.article_number, 80), description=text(row.text, 4000),
+        quantity=exact(Exact, row.quantity), unit_price=exact(Exact, row.unit_price),
         discount_percent=exact(Percent, 100 * (row.discount_percentage or 0)) or Percent(0),
-    )
+    )  # fmt: skip
 
 
 _STATUS: Mapping[int, tuple[Progress, str]] = {
@@ -398,27 +334,6 @@ def _place(theirs: Customer | Order) -> DeliveryPlace | None:
     address = _address(theirs.delivery_address1, theirs.delivery_postal_code, theirs.delivery_city, country)
     place = DeliveryPlace(name=text(theirs.delivery_customer_name), address=address)
     return None if place == DeliveryPlace() else place
-
-
-def odata(value: str) -> str:
-    """A text as OData writes it."""
-    return "'" + value.replace("'", "''") + "'"
-
-
-def _equal(member: str) -> Lookup:
-    return Lookup(lambda value: {"$filter": f"{member} eq {odata(value)}"}, member)
-
-
-def _since(member: str) -> Any:
-    return lambda moment: {"$filter": f"{member} ge {moment.astimezone(dt.UTC):%Y-%m-%dT%H:%M:%SZ}"}
-
-
-class _Pages(Numbered):
-    def page(self, answer: Answer, asked: Mapping[str, str]) -> Page:
-        from prodsys.connectors._base import at, moment
-
-        page = super().page(answer, asked)
-        return msgspec.structs.replace(page, read_at=moment(at(answer.body, "Meta.ServerTimeUtc")))
 
 
 class EAccounting(RestConnector):
@@ -445,9 +360,9 @@ class EAccounting(RestConnector):
     resources: ClassVar[Mapping[str, Resource]] = {
         "contacts": Resource(
             path="/customers", wire=Customer, key="Id", number="CustomerNumber", read=read_customer, write=write_customer,
-            find_by={"email": _equal("EmailAddress"), "number": _equal("CustomerNumber"), "name": _equal("Name"),
-                     "organisation_number": _equal("CorporateIdentityNumber"), "reference": _equal("CustomerNumber")},
-            since=_since("ChangedUtc"), changed="ChangedUtc", update="put",
+            find_by={"email": odata_equal("EmailAddress"), "number": odata_equal("CustomerNumber"), "name": odata_equal("Name"),
+                     "organisation_number": odata_equal("CorporateIdentityNumber"), "reference": odata_equal("CustomerNumber")},
+            since=odata_since("ChangedUtc"), changed="ChangedUtc", update="put",
             limits=(
                 Limit(field="name", longest=50, is_required=True), Limit(field="address.city", longest=50, is_required=True),
                 Limit(field="address.postcode", longest=10, is_required=True), Limit(field="number", longest=16),
@@ -458,36 +373,36 @@ class EAccounting(RestConnector):
         ),
         "articles": Resource(
             path="/articles", wire=Article, key="Id", number="Number", read=read_article, write=write_article,
-            find_by={"number": _equal("Number"), "reference": _equal("Number")},
-            since=_since("ChangedUtc"), changed="ChangedUtc", update="put",
+            find_by={"number": odata_equal("Number"), "reference": odata_equal("Number")},
+            since=odata_since("ChangedUtc"), changed="ChangedUtc", update="put",
             limits=(Limit(field="number", longest=40, is_required=True), Limit(field="name", longest=50, is_required=True),
                     Limit(field="supplier_article_number", longest=16), Limit(field="price", decimals=2)),
             provenance={"number, name, prices, unit, coding, barcodes": "documented"},
             note="Attributes and features travel in the five labels an article may have.",
         ),
         "stock": Resource(
-            path="/articles", wire=Article, key="Id", number="Number", read=read_stock, since=_since("ChangedUtc"), changed="ChangedUtc",
-            find_by={"number": _equal("Number")},
+            path="/articles", wire=Article, key="Id", number="Number", read=read_stock, since=odata_since("ChangedUtc"),
+            changed="ChangedUtc", find_by={"number": odata_equal("Number")},
             provenance={"on hand, reserved, available": "documented"},
             no={"out": "With its stock module eAccounting keeps count itself; the interface takes no balance."},
         ),
         "orders": Resource(
             path="/orders", wire=Order, key="Id", number="BuyersOrderReference", read=read_order, write=write_order,
-            find_by={"reference": _equal("BuyersOrderReference")},
-            since=_since("ModifiedUtc"), changed="ModifiedUtc", where={"status": lambda value: {"$filter": f"Status eq {int(value)}"}},
-            drafts="Draft (status 1)", makes=("order", "invoice"),
+            find_by={"reference": odata_equal("BuyersOrderReference")},
+            since=odata_since("ModifiedUtc"), changed="ModifiedUtc", where={"status": lambda value: {"$filter": f"Status eq {int(value)}"}},
+            drafts="Draft (status 1)", makes=("order", "sales_invoice", "invoice"),
             limits=(Limit(field="number", longest=35, is_required=True), Limit(field="customer_reference", longest=100),
                     Limit(field="lines[].description", longest=2000), Limit(field="lines[].article_number", longest=40)),
             provenance={"head, rows, draft": "documented", "look-up by buyer's reference": "assumed"},
         ),
         "order_status": Resource(
-            path="/orders", wire=Order, key="Id", number="BuyersOrderReference", read=read_status, since=_since("ModifiedUtc"),
-            changed="ModifiedUtc", find_by={"reference": _equal("BuyersOrderReference")}, provenance={"status": "documented"},
+            path="/orders", wire=Order, key="Id", number="BuyersOrderReference", read=read_status, since=odata_since("ModifiedUtc"),
+            changed="ModifiedUtc", find_by={"reference": odata_equal("BuyersOrderReference")}, provenance={"status": "documented"},
             no={"out": "An order's status follows from what is done with it there."},
         ),
         "invoice_drafts": Resource(
             path="/customerinvoicedrafts", wire=Order, key="Id", number="BuyersOrderReference", read=read_invoice_draft,
-            write=write_invoice_draft, find_by={"reference": _equal("BuyersOrderReference")}, drafts="Invoice draft",
+            write=write_invoice_draft, find_by={"reference": odata_equal("BuyersOrderReference")}, drafts="Invoice draft",
             limits=(Limit(field="number", longest=35, is_required=True),),
             provenance={"head, rows": "documented", "look-up by buyer's reference": "assumed"},
         ),
@@ -503,11 +418,10 @@ class EAccounting(RestConnector):
         return self._sign_in()
 
     def paging(self, kind: str) -> Paging:
-        return _Pages("$page", "$pagesize", of=500, rows="Data", pages="Meta.TotalNumberOfPages")
+        return Numbered("$page", "$pagesize", of=500, rows="Data", pages="Meta.TotalNumberOfPages", clock="Meta.ServerTimeUtc")
 
     def joined(self, parts: Sequence[Mapping[str, str]]) -> Mapping[str, str]:
-        filters = [part["$filter"] for part in parts if "$filter" in part]
-        return {"$filter": " and ".join(filters)} if filters else {}
+        return odata_filters(parts)
 
     def trouble_in(self, answer: Answered, body: Any) -> Trouble | None:
         if not isinstance(body, dict) or answer.status != 429:
@@ -515,6 +429,14 @@ class EAccounting(RestConnector):
         # The seconds stand in the sentence only.
         found = _AGAIN_IN.search(str(body.get("DeveloperErrorMessage", "")))
         return Later(reason="status_429", detail="eAccounting asks us to call less often.", retry_after=float(found[1]) if found else None)
+
+    async def create(self, kind: str, words: Any) -> Written | Trouble:
+        # What has an invoice date is the draft of an invoice, whichever kind it was made of.
+        return await super().create("invoice_drafts" if "InvoiceDate" in words else kind, words)
+
+    async def find(self, kind: str, by: str, value: str) -> Sequence[Record] | Trouble:
+        found = await super().find(kind, by, value)
+        return found if found or kind != "orders" else await super().find("invoice_drafts", by, value)
 
     async def choices(self, name: str) -> Sequence[Choice] | Trouble:
         path = {"payment_terms": "/termsofpayments", "tax_codes": "/articleaccountcodings", "units": "/units",

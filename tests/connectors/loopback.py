@@ -99,6 +99,8 @@ class Simulator:
     """By kind, members of the example that the system does not give back as they were."""
     recordings: ClassVar[Mapping[str, list[dict[str, Any]]]] = {}
     """By kind, records in their words, as real as we have them."""
+    only_changed: ClassVar[tuple[str, ...]] = ()
+    """Kinds that belong to a record of another kind and are only ever changed there, such as the stock of an article."""
 
     def __init__(self) -> None:
         self.url = ""

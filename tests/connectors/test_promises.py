@@ -82,7 +82,8 @@ def resources_of(name: str) -> Mapping[str, Resource]:
 
 def written_kinds(name: str) -> list[str]:
     """The kinds that can be made there and looked for afterwards."""
-    return [kind for kind, one in resources_of(name).items() if one.write is not None and not one.is_once_only]
+    changed = simulator_of(name).only_changed
+    return [kind for kind, one in resources_of(name).items() if one.write is not None and not one.is_once_only and kind not in changed]
 
 
 @pytest.fixture

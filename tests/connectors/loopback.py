@@ -93,6 +93,8 @@ class Simulator:
     """The connector's name."""
     token_path = ""
     """Where a token is asked for; such requests meet no fault but those that name the path."""
+    patience: ClassVar[float] = 0.25
+    """Seconds after which a test gives an answer up; longer where a real system answers."""
     examples: ClassVar[Mapping[str, Any]] = {}
     """By kind, a document of ours that may be written and is then read back the same."""
     not_mapped: ClassVar[Mapping[str, tuple[str, ...]]] = {}
@@ -226,12 +228,12 @@ class Simulator:
 @contextlib.asynccontextmanager
 async def serving(simulator: Simulator) -> AsyncIterator[Simulator]:
     """Let a simulator answer on loopback."""
-    meetings: set[asyncio.Task[None]] = set()
+    meetings: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
 
     def on_connection(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         meeting = asyncio.ensure_future(simulator.meet(reader, writer))
-        meetings.add(meeting)
-        meeting.add_done_callback(meetings.discard)
+        meetings[meeting] = writer
+        meeting.add_done_callback(meetings.pop)
 
     server = await asyncio.start_server(on_connection, "127.0.0.1", 0, limit=2**22)
     simulator.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
@@ -240,9 +242,15 @@ async def serving(simulator: Simulator) -> AsyncIterator[Simulator]:
     finally:
         simulator.released.set()
         server.close()
-        for meeting in list(meetings):
+        left = dict(meetings)
+        for meeting in left:
             meeting.cancel()
-        await asyncio.gather(*meetings, return_exceptions=True)
+        await asyncio.gather(*left, return_exceptions=True)
+        # A meeting that was cancelled before it began has closed nothing itself.
+        for writer in left.values():
+            writer.transport.abort()
+            with contextlib.suppress(OSError):
+                await writer.wait_closed()
 
 
 @contextlib.asynccontextmanager

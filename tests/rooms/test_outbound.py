@@ -308,6 +308,14 @@ async def test_a_compressed_answer_is_never_unpacked(status: str) -> None:
         assert answer.reason == "answer_encoded"
 
 
+async def test_an_answer_that_only_says_it_is_compressed_is_read_as_it_stands() -> None:
+    async with elsewhere(b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 4\r\n\r\ntrue") as there:
+        answer = await ask(there.url())
+
+    assert isinstance(answer, Answered)
+    assert answer.content == b"true"
+
+
 async def test_an_answer_that_never_ends_its_body_is_given_up_in_time() -> None:
     async def slow(writer: asyncio.StreamWriter) -> None:
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n{")

@@ -66,8 +66,8 @@ async def run_under_fire(fjord: Killable, flow: str, moments: list[float]) -> No
     await fjord.insist("POST", f"/flows/{flow}/runs")
 
     def ended() -> Any:
-        last = "SELECT state FROM flow_runs ORDER BY pk DESC LIMIT 1"
-        return fjord.one(last) == "done" and not fjord.one("SELECT COUNT(*) FROM flows WHERE run_lease_until IS NOT NULL")
+        last = fjord.rows("SELECT state FROM flow_runs ORDER BY pk DESC LIMIT 1")
+        return last == [("done",)] and not fjord.one("SELECT COUNT(*) FROM flows WHERE run_lease_until IS NOT NULL")
 
     await in_time(60, ended, what="the flow has run to its end")
 

@@ -82,6 +82,22 @@ async def test_filters_stand_in_the_address_and_a_bar_leads_to_its_hour(fjord: C
     assert await page.locator("tbody tr").count() > 1
 
 
+async def test_the_log_and_the_changes_are_taken_away_with_their_filter(fjord: Company, enter: Enter) -> None:
+    admin = await enter(fjord)
+    page = await admin.open("/logs?code=articles.imported")
+
+    async with page.expect_download() as log:
+        await page.get_by_role("link", name="CSV").click()
+    page = await admin.open("/changes?kind=module")
+    async with page.expect_download() as changes:
+        await page.get_by_role("link", name="XLSX").click()
+
+    rows = (await (await log.value).path()).read_text("utf-8-sig").splitlines()
+    assert rows[0].startswith("Time")
+    assert len(rows) == 2
+    assert (await (await changes.value).path()).read_bytes().startswith(b"PK")
+
+
 async def test_what_was_changed_stands_with_before_and_after(fjord: Company, enter: Enter) -> None:
     admin = await enter(fjord)
     await fjord.hand_over("Nordlys Mekaniske AS", "987654325")

@@ -1,6 +1,7 @@
 """Admin > Logs > Changes: who set what otherwise, when, from what to what; nothing of it is ever changed or dropped."""
 
 import datetime as dt
+from collections.abc import AsyncIterator
 from typing import Any, get_args
 
 import msgspec
@@ -12,11 +13,13 @@ from prodsys.kit.web import encode_cursor
 from prodsys.logs import store
 from prodsys.logs.model import Changed, ChangedKind
 from prodsys.pages import mending
+from prodsys.pages.downloads import Rows, taken_away
 from prodsys.pages.visitor import Visitor, show
 from prodsys.pages.words import N_
 from prodsys.scopes import Scope, allows
 
 SHOWN = 50
+AT_ONCE = 500
 LONGEST = 200
 
 KINDS: dict[str, str] = {
@@ -45,34 +48,76 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     after: str | None
 
 
+_COLUMNS = (N_("Time"), N_("Kind"), N_("What"), N_("Field"), N_("From"), N_("To"), N_("By"))
+
+
 @get("/changes", include_in_schema=False, **allows(Scope.LOGS_READ, "page"))
 async def changes(visitor: NamedDependency[Visitor], db: NamedDependency[Database]) -> Response[Any]:
     """Newest first, by what was changed, by whom, and which one."""
     place = visitor.place("changes-log", int)
-    kind = visitor.query.get("kind")
-    kind = kind if kind in get_args(ChangedKind) else None
-    first, last = _day(visitor, "from"), _day(visitor, "to")
-
-    def read(tx: Tx) -> dict[str, Any]:
-        rows = store.changes_page(
-            tx,
-            before=place[0] if place else None,
-            limit=SHOWN + 1,
-            kind=kind,
-            subject=visitor.query.get("subject"),
-            actor=visitor.query.get("actor"),
-            since=first,
-            until=None if last is None else last + dt.timedelta(days=1),
-        )
-        more = encode_cursor("changes-log", rows[SHOWN - 1][0]) if len(rows) > SHOWN else None
-        return {"rows": [(change, steps(change)) for _, change in rows[:SHOWN]], "next": more}
-
-    facts = await db.read(read)
+    rows = await db.read(_some, visitor, place[0] if place else None, SHOWN + 1)
     kinds = {word: KINDS.get(word, word) for word in get_args(ChangedKind)}
-    return await show(visitor, "changes.html", here="changes", kind=kind, kinds=kinds, page_of=mending.page_of, **facts)
+    return await show(
+        visitor,
+        "changes.html",
+        here="changes",
+        kind=_kind(visitor),
+        kinds=kinds,
+        page_of=mending.page_of,
+        rows=[(change, steps(change)) for _, change in rows[:SHOWN]],
+        next=encode_cursor("changes-log", rows[SHOWN - 1][0]) if len(rows) > SHOWN else None,
+    )
 
 
-routes = [changes]
+@get("/changes/download", include_in_schema=False, **allows(Scope.LOGS_READ, "page"))
+async def download(visitor: NamedDependency[Visitor], db: NamedDependency[Database]) -> Response[Any]:
+    """The same list, whole, as a file: a row for every field that was changed."""
+    say = visitor.speech.say
+    return await taken_away("changes", visitor.query.get("as", "csv"), [say(name) for name in _COLUMNS], _pages(visitor, db))
+
+
+async def _pages(visitor: Visitor, db: Database) -> AsyncIterator[Rows]:
+    say, before = visitor.speech.say, None
+    while True:
+        found = await db.read(_some, visitor, before, AT_ONCE)
+        yield [
+            [
+                change.at,
+                say(KINDS.get(change.kind, change.kind)),
+                change.what,
+                step.member,
+                step.before or "",
+                step.after or "",
+                change.actor,
+            ]
+            for _, change in found
+            for step in steps(change) or [Step(member="", before=None, after=None)]
+        ]
+        if len(found) < AT_ONCE:
+            return
+        before = found[-1][0]
+
+
+def _some(tx: Tx, visitor: Visitor, before: int | None, limit: int) -> list[tuple[int, Changed]]:
+    last = _day(visitor, "to")
+    return store.changes_page(
+        tx,
+        before=before,
+        limit=limit,
+        kind=_kind(visitor),
+        subject=visitor.query.get("subject"),
+        actor=visitor.query.get("actor"),
+        since=_day(visitor, "from"),
+        until=None if last is None else last + dt.timedelta(days=1),
+    )
+
+
+def _kind(visitor: Visitor) -> str | None:
+    kind = visitor.query.get("kind")
+    return kind if kind in get_args(ChangedKind) else None
+
+
+routes = [changes, download]
 
 
 def steps(change: Changed) -> list[Step]:

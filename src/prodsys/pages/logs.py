@@ -2,7 +2,7 @@
 
 import datetime as dt
 import re
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import msgspec
@@ -19,9 +19,12 @@ from prodsys.logs.model import Logged, weightiest
 from prodsys.logs.store import Span
 from prodsys.pages import happenings, mending
 from prodsys.pages.charts import Bar, bars
+from prodsys.pages.downloads import Rows, taken_away
 from prodsys.pages.fields import Form
 from prodsys.pages.pressing import pressed
+from prodsys.pages.speech import Speech
 from prodsys.pages.visitor import Visitor, go, show
+from prodsys.pages.words import N_, of_language
 from prodsys.partners import store as partner_store
 from prodsys.purchasing import carrying, exporting, replaying
 from prodsys.purchasing import store as purchasing
@@ -37,6 +40,7 @@ MOST_COUNTED = 2_000
 LOOKED_AT = 50_000
 """Entries looked at for one page where only the direction is asked for, which no index knows; the page says how far it has looked."""
 CAUSES = 50
+AT_ONCE = 500
 A_DAY = dt.timedelta(hours=24)
 TROUBLED = dt.timedelta(days=7)
 """How far back grouped errors go unless said."""
@@ -94,21 +98,7 @@ async def logs(visitor: NamedDependency[Visitor], db: NamedDependency[Database],
         low = None
         if wanted.direction and not (wanted.number or wanted.trace or wanted.subject):
             low = max((before or store.newest(tx) + 1) - LOOKED_AT, 1)
-        rows = store.page(
-            tx,
-            before=before,
-            limit=SHOWN + 1,
-            trace_id=wanted.trace,
-            level=wanted.level,
-            code=wanted.code,
-            partner=wanted.partner,
-            number=wanted.number,
-            subject=wanted.subject,
-            direction=wanted.direction,
-            since=wanted.since,
-            until=wanted.until,
-            down_to=low,
-        )
+        rows = _some(tx, wanted, before, low, SHOWN + 1)
         last = rows[SHOWN - 1][0] if len(rows) > SHOWN else low if low and low > 1 else None
         names = _names(tx)
         key = _key_of(tx, wanted.partner)
@@ -141,6 +131,69 @@ async def logs(visitor: NamedDependency[Visitor], db: NamedDependency[Database],
     )
 
 
+_COLUMNS = (
+    N_("Time"),
+    N_("Outcome"),
+    N_("What"),
+    N_("Order"),
+    N_("Partner"),
+    N_("Direction"),
+    N_("By"),
+    N_("Message"),
+    N_("Trace"),
+    N_("Kind"),
+)
+
+
+@get("/logs/download", include_in_schema=False, **allows(Scope.LOGS_READ, "page"))
+async def download(visitor: NamedDependency[Visitor], db: NamedDependency[Database]) -> Response[Any]:
+    """The same list, whole, as a file; without the documents that were exchanged."""
+    speech = visitor.speech
+    pages = _pages(db, _wanted(visitor, visitor.query.get("q", "").strip()), speech)
+    return await taken_away("integration-logs", visitor.query.get("as", "csv"), [speech.say(name) for name in _COLUMNS], pages)
+
+
+async def _pages(db: Database, wanted: Wanted, speech: Speech) -> AsyncIterator[Rows]:
+    names, before = await db.read(_names), await db.read(store.newest) + 1
+    while before > 1:
+        low = max(before - LOOKED_AT, 1)
+        found = await db.read(_some, wanted, before, low)
+        yield [
+            [
+                entry.at,
+                of_language(speech, "level", entry.level),
+                speech.say(happenings.called(entry.code)),
+                entry.number,
+                names.get(entry.partner or "", ""),
+                entry.direction,
+                entry.actor,
+                entry.message,
+                entry.trace_id,
+                entry.code,
+            ]
+            for _, entry in found
+        ]
+        before = found[-1][0] if len(found) == AT_ONCE else low
+
+
+def _some(tx: Tx, wanted: Wanted, before: int | None, down_to: int | None, limit: int = AT_ONCE) -> list[tuple[int, Logged]]:
+    return store.page(
+        tx,
+        before=before,
+        limit=limit,
+        trace_id=wanted.trace,
+        level=wanted.level,
+        code=wanted.code,
+        partner=wanted.partner,
+        number=wanted.number,
+        subject=wanted.subject,
+        direction=wanted.direction,
+        since=wanted.since,
+        until=wanted.until,
+        down_to=down_to,
+    )
+
+
 @get("/logs/{id:str}", include_in_schema=False, **allows(Scope.LOGS_READ, "page"))
 async def entry(
     id: FromPath[str], visitor: NamedDependency[Visitor], db: NamedDependency[Database], settings: NamedDependency[Settings]
@@ -167,7 +220,7 @@ async def send_again(
     return go(f"/exports/{made}")
 
 
-routes = [logs, entry, send_again]
+routes = [logs, download, entry, send_again]
 
 
 async def _causes(visitor: Visitor, db: Database, settings: Settings, wanted: Wanted) -> Response[Any]:

@@ -10,10 +10,12 @@ from typing import Annotated, Any
 import httpx2
 import msgspec
 import pytest
+import structlog
 import uvicorn
 from litestar import Litestar, Request, Response, get, post, put
 from litestar.di import NamedDependency, Provide
 from litestar.params import FromPath, FromQuery, JSONBody, RawBody
+from litestar.response import Stream
 from litestar.types import Scope
 from msgspec import Meta
 from sqlalchemy import select
@@ -23,6 +25,7 @@ from prodsys.documents import Article, Issue, Order, Quantity, UnitPrice
 from prodsys.kit import clock, web
 from prodsys.kit.db import Database, Tx
 from prodsys.kit.web import idempotency, openapi30, texts
+from prodsys.kit.web.wire import WholeAnswers
 from prodsys.scopes import Caller
 from prodsys.scopes import Scope as Permission
 
@@ -367,6 +370,8 @@ async def test_a_refusal_of_the_callers_own_making_leaves_no_stack_in_the_log(cl
 
 
 async def test_the_access_log_names_the_route_and_never_the_path(client, capsys):
+    structlog.reset_defaults()  # says everything, whatever another test has set
+
     await client.get("/api/v1/articles/whsec_secret?after=")
 
     line = "".join(capsys.readouterr())
@@ -645,7 +650,7 @@ async def test_a_real_server_refuses_the_same_way():
     app = app_of(log_access=False)
     free = socket.socket()
     free.bind(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="off"))
+    server = uvicorn.Server(uvicorn.Config(app, http=WholeAnswers, log_config=None, lifespan="off"))
     serving = asyncio.create_task(server.serve([free]))
     while not server.started:  # noqa: ASYNC110  uvicorn offers no event
         await asyncio.sleep(0)
@@ -665,6 +670,60 @@ async def test_a_real_server_refuses_the_same_way():
     await serving
 
     assert [answer.status_code for answer in (head, large, chunked, deep, unknown)] == [200, 413, 413, 400, 404]
+
+
+class Sent(asyncio.Transport):
+    """A connection that remembers what was written to it, piece by piece."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pieces: list[bytes] = []
+        self._is_closed = False
+
+    def write(self, data: Any) -> None:
+        self.pieces.append(bytes(data))
+
+    def is_closing(self) -> bool:
+        return self._is_closed
+
+    def close(self) -> None:
+        self._is_closed = True
+
+
+async def test_an_answer_leaves_in_one_piece_and_a_stream_piece_by_piece():
+    @get("/whole", **scopes.public())
+    async def whole() -> dict[str, str]:
+        return {"a": "b"}
+
+    @get("/stream", **scopes.public())
+    async def stream() -> Stream:
+        async def pieces() -> AsyncIterator[bytes]:
+            for piece in (b"first", b"second"):
+                yield piece
+                for _ in range(3):
+                    await asyncio.sleep(0)
+
+        return Stream(pieces())
+
+    async def answered(path: str) -> Sent:
+        config = uvicorn.Config(
+            web.web_app([whole, stream], openapi=web.openapi_config("Test", "1"), log_access=False), lifespan="off", log_config=None
+        )
+        config.load()
+        connection, protocol = Sent(), WholeAnswers(config, uvicorn.server.ServerState(), {})
+        protocol.connection_made(connection)
+        protocol.data_received(f"GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n".encode())
+        while not connection.is_closing():  # noqa: ASYNC110  uvicorn offers no event
+            await asyncio.sleep(0)
+        return connection
+
+    [answer] = (await answered("/whole")).pieces
+    streamed = (await answered("/stream")).pieces
+
+    assert answer.startswith(b"HTTP/1.1 200 OK")
+    assert answer.endswith(b'{"a":"b"}')
+    assert [piece for piece in streamed if b"first" in piece and b"second" in piece] == []
+    assert b"second" in b"".join(streamed)
 
 
 def references(value: Any) -> set[str]:

@@ -222,12 +222,13 @@ async def _serving(known: "Settings", host: str, port: int, cert: str | None, ke
     import uvicorn
 
     from prodsys import app
+    from prodsys.kit.web.wire import WholeAnswers
 
     async with app.opened(known, serving=True) as instance:
         listening = _listen(host, port)
         config = uvicorn.Config(
             app.create_app(instance),
-            http="httptools",
+            http=WholeAnswers,
             ws="none",
             lifespan="on",
             log_config=None,

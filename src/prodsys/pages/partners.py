@@ -5,7 +5,6 @@ import datetime as dt
 import hmac
 from collections.abc import AsyncIterator
 from typing import Any
-from urllib.parse import quote
 
 import msgspec
 from litestar import Response, get, post
@@ -44,7 +43,6 @@ SHOWN = 50
 FEW_MAPPINGS = 10
 FEW_TOKENS = 5
 MOST_FOUND = 20
-PLAN = ("reachable", "certificate", "versions", "clocks", "token_valid", "scope", "module_on", "company_known", "articles_matched")
 
 
 class Health(msgspec.Struct, frozen=True, kw_only=True):
@@ -470,7 +468,6 @@ async def _setup(visitor: Visitor, db: Database, id: str, refusal: errors.Refusa
         is_testing=is_testing,
         mark=visitor.csrf() if is_testing else "",
         told=_told(visitor, one.checklist, one, facts["us"]),
-        plan=PLAN,
         refusal=refusal,
         status=refusal.status if refusal else 200,
         **facts,
@@ -622,8 +619,3 @@ def _typed_rules(form: Form) -> dict[str, Any]:
         **({"give_up_after_days": days} if days is not None else {}),
         "auto_confirm": auto if is_auto else None,
     }
-
-
-def _mail_to(address: str, subject: str, text: str) -> str:
-    """A link by which the reader's own mail program writes to them."""
-    return f"mailto:{quote(address)}?subject={quote(subject)}&body={quote(text)}"

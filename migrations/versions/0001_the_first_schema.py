@@ -1403,6 +1403,7 @@ def upgrade() -> None:
         sa.Column("id", Code(), nullable=False),
         sa.Column("run", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("number", Code(), nullable=False, comment="the document's, as far as it could be read"),
+        sa.Column("record", Code(), server_default="", nullable=False, comment="their id of what comes in, our name of what goes out"),
         sa.Column("outcome", Code(), nullable=False, comment="refused | unknown"),
         sa.Column("issues", Code(), nullable=False, comment="list of documents.Issue as JSON"),
         sa.Column("source", Code(), nullable=True, comment="what was to be taken, cut; null once dropped"),

@@ -1137,6 +1137,7 @@ run_records = Table(
     _id(),
     _to("run", "flow_runs"),
     Column("number", Code, nullable=False, comment="the document's, as far as it could be read"),
+    Column("record", Code, nullable=False, server_default="", comment="their id of what comes in, our name of what goes out"),
     Column("outcome", Code, nullable=False, comment="refused | unknown"),
     Column("issues", Code, nullable=False, comment="list of documents.Issue as JSON"),
     Column("source", Code, comment="what was to be taken, cut; null once dropped"),

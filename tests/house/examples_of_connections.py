@@ -19,13 +19,13 @@ async def connections(r: "Recorder", fjord: Company) -> None:
     """Connect the books, say what goes where, bring the articles in, and take leave again."""
     await fjord.db.write(modules.set_on, ERP_MODULE, True, "console")
     books = EAccountingSim()
+    await r.ask(fjord, "GET", "/connectors")
+    await r.ask(fjord, "GET", "/connectors/{name}", name="eaccounting")
     async with serving(books):
         await _ask_everything(r, fjord, books)
 
 
 async def _ask_everything(r: "Recorder", fjord: Company, books: EAccountingSim) -> None:
-    await r.ask(fjord, "GET", "/connectors")
-    await r.ask(fjord, "GET", "/connectors/{name}", name="eaccounting")
     form = {"connector": "eaccounting", "config": books.config()}
     begun = await r.read(fjord, "POST", "/connections/authorizations", body=form)
     state = parse_qs(urlsplit(begun["url"]).query)["state"][0]
@@ -66,6 +66,7 @@ async def _ask_everything(r: "Recorder", fjord: Company, books: EAccountingSim) 
     await r.ask(fjord, "GET", "/flows/{id}/runs", id=flow["id"])
     await r.ask(fjord, "GET", "/runs/{id}", id=run["id"])
     await r.ask(fjord, "GET", "/runs/{id}/records", id=run["id"])
+    await _one_that_asks(r, fjord, id, books)
     await r.ask(fjord, "POST", "/flows/{id}/restart", id=flow["id"])
     await r.ask(fjord, "GET", "/connections/records", query={"kind": "articles", "ours": "A-100"})
     await r.ask(fjord, "GET", "/connections/{id}/links", id=id, query={"kind": "articles", "limit": 1})
@@ -80,6 +81,19 @@ async def _ask_everything(r: "Recorder", fjord: Company, books: EAccountingSim) 
     read = await r.ask(fjord, "GET", "/flows/{id}", id=flow["id"])
     await r.ask(fjord, "DELETE", "/flows/{id}", id=flow["id"], headers={"If-Match": read.headers["etag"]})
     await r.ask(fjord, "DELETE", "/connections/{id}", id=id, headers={"If-Match": "*"})
+
+
+async def _one_that_asks(r: "Recorder", fjord: Company, connection: str, books: EAccountingSim) -> None:
+    """An article whose currency a person has to say."""
+    books.an_article("B-500")
+    asks = {"field": "currency", "default": "NOK", "mode": "ask"}
+    await fjord.call("PUT", f"/connections/{connection}/mapping/articles/in", json={"fields": [asks]})
+    settings = {"condition": "source.Number == 'B-500'"}
+    flow = await fjord.call("POST", f"/connections/{connection}/flows", json={"kind": "articles", "direction": "in", "settings": settings})
+    await fjord.call("POST", f"/flows/{flow['id']}/runs")
+    run = await fjord.in_time(lambda: _ended(fjord, flow["id"]))
+    [record] = (await fjord.call("GET", f"/runs/{run['id']}/records"))["items"]
+    await r.ask(fjord, "POST", "/runs/records/{id}/retry", id=record["id"], body={"given": {"currency": "NOK"}})
 
 
 async def _ended(fjord: Company, flow: str) -> Any:

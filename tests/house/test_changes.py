@@ -24,6 +24,7 @@ NEEDS_NONE = {
     "authorize_connection": "the sign-in's end is kept with the connection that is saved with it",
     "bring_in_records": "what comes in is told record by record; the flow that is set up for it is a change of its own",
     "preview_mapping": _ASKS,
+    "retry_record": "what it takes over is told in the integration logs",
     "run_flow": "runs what is set up already; the run tells how it went",
     "test_configuration": _ASKS,
     "test_connection": _ASKS,

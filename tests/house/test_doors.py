@@ -42,6 +42,7 @@ SAFE_TO_REPEAT = {
     "say_about_purchase_order": "a message carries an id of the buyer's own making",
     "authorize_connection": "a sign-in nobody ends is nothing but a row that is tidied away",
     "bring_in_records": "what is there already is recognised",
+    "retry_record": "a record is taken over once",
     "run_flow": "what is there already is recognised",
     "pull_catalogue": "reading on from where one was takes nothing twice",
 }

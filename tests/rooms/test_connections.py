@@ -264,3 +264,56 @@ async def test_a_system_that_cannot_be_reached_lets_the_run_wait_and_says_why(fj
 
     assert (waiting["code"], waiting["created"]) == ("status_503", 0)
     assert [entry["code"] for entry in await fjord.logged(code="flow.waiting")] == ["flow.waiting"]
+
+
+async def test_a_field_that_asks_a_person_waits_for_him_and_takes_his_answer(fjord: Company, books: EAccountingSim) -> None:
+    made = await connect(fjord, books)
+    fields = [{"field": "currency", "default": "NOK", "mode": "ask"}]
+    await fjord.call("PUT", f"/connections/{made['id']}/mapping/articles/in", json={"fields": fields})
+    flow = await a_flow(fjord, made, "articles", "in", settings={"condition": "source.Number == 'A-100'"})
+
+    waiting = await run(fjord, flow)
+    [record] = (await fjord.call("GET", f"/runs/{waiting['id']}/records"))["items"]
+    refused = await fjord.call("POST", f"/runs/records/{record['id']}/retry", expect=422, json={"given": {}})
+    taken = await fjord.call("POST", f"/runs/records/{record['id']}/retry", json={"given": {"currency": "NOK"}})
+
+    assert await refused_in(fjord, waiting) == {"A-100": ["value_needed"]}
+    assert [issue["code"] for issue in refused["issues"]] == ["value_needed"]
+    assert taken["settled_at"] is not None
+    assert [one["number"] for one in (await fjord.call("GET", "/articles"))["items"]] == ["A-100"]
+
+
+async def test_a_run_takes_no_more_than_its_amount_and_the_next_goes_on(fjord: Company, books: EAccountingSim) -> None:
+    for at in range(7):
+        books.an_article(f"B-{at}")
+    made = await connect(fjord, books)
+    flow = await a_flow(fjord, made, "articles", "in", settings={"currency": "NOK", "amount": 4})
+
+    runs = [await run(fjord, flow) for _ in range(3)]
+
+    assert [one["created"] for one in runs] == [4, 4, 1]
+
+
+async def test_records_outside_the_filter_and_the_condition_are_left(fjord: Company, books: EAccountingSim) -> None:
+    made = await connect(fjord, books)
+    settings = {"currency": "NOK", "where": {"is_active": "true"}, "condition": "source.StockBalance > 10 && source.Number != 'A-200'"}
+
+    done = await run(fjord, await a_flow(fjord, made, "articles", "in", settings=settings))
+
+    assert (done["created"], done["skipped"]) == (1, 1)
+
+
+async def test_articles_go_from_one_system_to_another_by_their_sku(fjord: Company, books: EAccountingSim) -> None:
+    from tests.connectors.loopback import serving
+    from tests.connectors.sim_rest import RestSim
+
+    async with serving(RestSim()) as shop:
+        assert isinstance(shop, RestSim)
+        made, there = await connect(fjord, books), await connect(fjord, shop, "Shop")
+        flow = await a_flow(fjord, made, "articles", "in", other=there["id"], settings={"currency": "NOK"})
+
+        first, second = await run(fjord, flow), await run(fjord, flow)
+
+        assert [row["sku"] for row in shop.rows["products"]] == ["A-100", "A-200"]
+        assert (first["created"], second["created"], second["updated"]) == (2, 0, 0)
+    assert (await fjord.call("GET", "/articles"))["items"] == []

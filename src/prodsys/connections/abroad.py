@@ -15,7 +15,7 @@ from prodsys import documents
 from prodsys.connections import shaping
 from prodsys.connections.books import number_of
 from prodsys.connections.model import FlowSettings
-from prodsys.connectors._base import Connector, Known, Record, Trouble, Written, builtins
+from prodsys.connectors._base import Connector, Known, Record, Trouble, Written, whole
 from prodsys.documents import ArticleCard, ContactCard, Issue, PurchaseRequest
 from prodsys.exchange import engine, links, mapping
 from prodsys.exchange.engine import Outcome, Placed, Refused
@@ -318,7 +318,7 @@ class Abroad:
     def _words(self, one: Going, customer: str) -> tuple[dict[str, Any], list[Issue]]:
         context = Known(customer=customer, articles=self._articles, config=self._connector.config)
         words = self._connector.words(self._kind, one.document, context)
-        made = mapping.adjust(self._adjustments(), builtins(one.document), words, self._manner.look, given=one.given)
+        made = mapping.adjust(self._adjustments(), whole(one.document), words, self._manner.look, given=one.given)
         return made.target, [issue for issue in made.issues if issue.blocks]
 
     def _adjustments(self) -> Adjustments:

@@ -47,13 +47,14 @@ from prodsys.connectors._base import (
     Tested,
     builtins,
     read_config,
+    whole,
 )
 from prodsys.connectors._rest import new_state, state_digest
 from prodsys.documents import Issue, write_exact
 from prodsys.exchange import links, mapping, outbox, timetable
 from prodsys.exchange.mapping import Adjustments
 from prodsys.kit.clock import now
-from prodsys.kit.db import Tx
+from prodsys.kit.db import Database, Tx
 from prodsys.kit.states import etag, must_match
 from prodsys.kit.vault import MASK, VaultLocked
 from prodsys.logs.model import Entry
@@ -376,8 +377,8 @@ async def _preview_out(
     shaped = shaping.translated(asked.kind, shaping.shaped(document, asked.settings, look), look)
     issues = shaping.limit_faults(shaped, connector.limits_of(asked.kind))
     default = connector.words(asked.kind, shaped, Known(customer="(looked up when sent)", config=connector.config))
-    made = mapping.adjust(adjustments, builtins(shaped), default, look)
-    return Preview(source=_plain(builtins(document)), default=_plain(default), target=_plain(made.target), issues=issues + made.issues)
+    made = mapping.adjust(adjustments, whole(shaped), default, look)
+    return Preview(source=_plain(whole(document)), default=_plain(default), target=_plain(made.target), issues=issues + made.issues)
 
 
 def set_list(tx: Tx, caller: Caller, id: str, name: str, entries: Sequence[ListEntry]) -> ListMapping:
@@ -617,6 +618,25 @@ def run_allowed(tx: Tx, caller: Caller, id: str) -> tuple[int, model.Run]:
 def records_of(tx: Tx, caller: Caller, id: str, *, after: int, limit: int) -> list[tuple[int, model.RunRecord]]:
     """What a run did not take over, with keys. Raises NotFound."""
     return store.records_of(tx, run_allowed(tx, caller, id)[0], after=after, limit=limit)
+
+
+async def retry(db: Database, runner: Flows, caller: Caller, id: str, given: dict[str, str]) -> model.RunRecord:
+    """Take a record over once more, with what a person has filled in. Raises NotFound, WrongState, Invalid while it still cannot be."""
+
+    def asked(tx: Tx) -> tuple[Any, str]:
+        row, run = store.record(tx, id)
+        return row, run_allowed(tx, caller, run)[1].flow
+
+    row, flow = await db.read(asked)
+    if row.settled_at is not None:
+        raise errors.WrongState("This record has been taken over already.")
+    if row.source is None or not row.record:
+        raise errors.WrongState("What was to be taken over is not kept any more; run the flow again.")
+    issues = await runner.once_more(flow, row.record, row.source, given)
+    await db.write(store.settle_record, id, issues)
+    if issues:
+        raise errors.Invalid("The record still cannot be taken over.", issues=issues)
+    return await db.read(store.shown_record, id)
 
 
 def tabs(tx: Tx, caller: Caller, record: model.OurRecord) -> list[model.SystemTab]:

@@ -18,6 +18,7 @@ from prodsys.connections.model import (
     Configuration,
     Connection,
     ConnectorShown,
+    Filled,
     Flow,
     Imports,
     Kind,
@@ -497,12 +498,27 @@ async def list_run_records(
     return Page(items=[one for _, one in found[:limit]], next=more)
 
 
+@post(
+    "/runs/records/{id:str}/retry", operation_id="retry_record", status_code=200, tags=_TAGS,
+    responses=answers(errors.NotFound, errors.WrongState, errors.Invalid, errors.PartnerUnreachable), **_WRITE,
+)  # fmt: skip
+async def retry_record(
+    id: FromPath[str],
+    data: JSONBody[Filled],
+    caller: NamedDependency[Caller],
+    db: NamedDependency[Database],
+    flows: NamedDependency[Flows],
+) -> RunRecord:
+    """Take a refused record over once more, with what a person has filled in for fields that ask for it."""
+    return await actions.retry(db, flows, caller, id, data.given)
+
+
 routes = [
     list_connectors, get_connector, list_connections, create_connection, test_configuration, authorize_connection, get_authorization,
     end_authorization, list_systems_of_record, get_connection, change_connection, configure_connection, remove_connection, test_connection,
     activate_connection, deactivate_connection, get_field_mapping, set_field_mapping, list_field_mapping_versions, preview_mapping,
     list_list_mappings, set_list_mapping, list_choices, list_links, link_records, bring_in_records, list_flows_of_connection,
-    create_flow, list_flows, get_flow, change_flow, remove_flow, run_flow, restart_flow, list_runs, get_run, list_run_records,
+    create_flow, list_flows, get_flow, change_flow, remove_flow, run_flow, restart_flow, list_runs, get_run, list_run_records, retry_record,
 ]  # fmt: skip
 
 

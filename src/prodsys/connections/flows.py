@@ -6,6 +6,7 @@ import datetime as dt
 import hashlib
 from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -17,7 +18,7 @@ from prodsys.connections.books import Book, Coming
 from prodsys.connections.model import FlowSettings
 from prodsys.connections.reaching import Systems
 from prodsys.connections.store import Kept, KeptFlow
-from prodsys.connectors._base import KINDS, Connector, Record, Records, builtins
+from prodsys.connectors._base import KINDS, Connector, Record, Records, builtins, whole
 from prodsys.documents import Issue, read_exact
 from prodsys.exchange import engine, links, mapping, outbox
 from prodsys.exchange.engine import Outcome, Placed, Refused
@@ -163,6 +164,37 @@ class Flows:
         found = await self._db.read(store.runs_of, ends.flow.pk, before=run + 1, limit=1)
         return found[0][1].id
 
+    async def once_more(self, id: str, record: str, source: str, given: Mapping[str, str]) -> list[Issue]:
+        """Take one record over once more, with what a person has filled in; what still stands against it. Raises NotFound, WrongState."""
+        ends = await self._db.read(self._ends, id)
+        if isinstance(ends, str):
+            raise errors.WrongState(ends)
+        trace = new_trace()
+        tally = Tally(await self._db.write(store.event_run, ends.flow.pk, trace_id=trace.trace_id, trigger="hand"), trace)
+        target = self._abroad(ends)
+        if ends.source is None:
+            document = msgspec.json.decode(source, type=KINDS[ends.flow.kind], dec_hook=read_exact)
+            one = _as_prepared(Going(ours=record, document=document))
+        else:
+            theirs = msgspec.json.Decoder(dict[str, Any], float_hook=Decimal).decode(source)
+            found = prepared(
+                ends.connector, ends.flow.kind, Record(id=record, theirs=theirs), ends.flow.settings, ends.reading, ends.coming_look, given
+            )
+            if found is None:
+                raise errors.WrongState("The flow's filters leave this record out now.")
+            one = found
+        if one.issues:
+            return one.issues
+        if target is None:
+            counted = await self._db.write(self._take_in, ends, tally, [one], 1, 1)
+            return await self._db.read(store.issues_of_run, tally.run) if counted["refused"] else []
+        going = Going(ours=record if ends.source is None else f"{ends.connection.id}:{record}", document=one.document, given=given)
+        [outcome] = await engine.place_abroad([going], target)
+        await self._db.write(self._tell_ended, ends, tally, [(one, outcome)], target, {record: going}, 1)
+        if isinstance(outcome, Later | Misconfigured):
+            raise errors.PartnerUnreachable(outcome.detail)
+        return list(outcome.issues) if isinstance(outcome, Refused) else []
+
     async def _hold(self, flow: int, owner: str) -> None:
         while True:
             await asyncio.sleep(RENEW)
@@ -258,7 +290,7 @@ class Flows:
             stretch = await self._db.read(book.read, position, CHUNK)
             wanted, left_out = [], 0
             for one in stretch.leaving:
-                if shaping.is_wanted(ends.flow.settings, builtins(one.document), one.document, {}):
+                if shaping.is_wanted(ends.flow.settings, whole(one.document), one.document, {}):
                     wanted.append(Going(ours=one.ours, document=self._shaped(ends, one.document)))
                 else:
                     left_out += 1
@@ -368,8 +400,8 @@ class Flows:
             did = dids[one.id]
             counted[did] += 1
             if isinstance(outcome, Refused):
-                record = {"number": one.number, "outcome": "unknown" if did == "unknown" else "refused", "issues": outcome.issues,
-                          "source": _source(one)}  # fmt: skip
+                record = {"number": one.number, "record": one.id, "outcome": "unknown" if did == "unknown" else "refused",
+                          "issues": outcome.issues, "source": _source(one)}  # fmt: skip
                 # What was refused in the same words before is counted, and told once.
                 if told_before.get(one.number) != [issue.code for issue in outcome.issues]:
                     records.append(record)
@@ -539,15 +571,16 @@ def happened(tx: Tx, kind: str, ours: str, document: Callable[[], Any], trace: T
     wanted = store.on_event(tx, kind)
     if not wanted or not is_on(tx, ERP_MODULE):
         return 0
-    whole = document()
-    if whole is None:
+    said = document()
+    if said is None:
         return 0
-    wanted = [flow for flow in wanted if shaping.is_wanted(flow.settings, builtins(whole), whole, {})]
-    content = documents.write(whole)
+    tree = whole(said)
+    wanted = [flow for flow in wanted if shaping.is_wanted(flow.settings, tree, said, {})]
+    content = documents.write(said)
     named = store.names(tx, [flow.connection for flow in wanted])
     digest = hashlib.sha256(content).hexdigest()[:16]
     for flow in wanted:
-        parcel = {"flow": flow.id, "ours": ours, "number": books.number_of(whole), "document": msgspec.Raw(content)}
+        parcel = {"flow": flow.id, "ours": ours, "number": books.number_of(said), "document": msgspec.Raw(content)}
         outbox.promise(
             tx,
             Promise(
@@ -595,8 +628,9 @@ def prepared(
     settings: FlowSettings,
     adjustments: Adjustments,
     look: Callable[[str, str], str | None],
+    given: Mapping[str, str] | None = None,
 ) -> Prepared | None:
-    """A record of theirs in our words, mapped and shaped; None when the flow's filters leave it out."""
+    """A record of theirs in our words, mapped and shaped; None when the flow's filters leave it out. `given`: what a person filled in."""
     number = plain(record.number or record.id, 200)
     document: Any = None
     issues: list[Issue] = []
@@ -605,7 +639,7 @@ def prepared(
         if not shaping.is_wanted(settings, record.theirs, default, connector.resources[kind].where):
             return None
         tree = builtins(default)
-        made = mapping.adjust(adjustments, record.theirs, tree, look)
+        made = mapping.adjust(adjustments, record.theirs, tree, look, given=given)
         issues = [issue for issue in made.issues if issue.blocks]
         document = shaping.as_document(kind, made.target) if made.target != tree else shaping.as_document(kind, tree)
         document = shaping.shaped(shaping.translated(kind, document, look), settings, look)

@@ -270,6 +270,12 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
     settled_at: dt.datetime | None
 
 
+class Filled(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a person has filled in for a record, by field of the target."""
+
+    given: Annotated[dict[str, str], Meta(max_length=100)] = {}
+
+
 class MappingShown(msgspec.Struct, frozen=True, kw_only=True):
     """The mapping that holds for one kind and direction, and its number; 0: nothing has been adjusted."""
 

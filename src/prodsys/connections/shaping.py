@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from prodsys.connections.model import BY_COUNTRY, LISTS, FlowSettings, ListEntry
-from prodsys.connectors._base import KINDS, Limit, builtins
+from prodsys.connectors._base import KINDS, Limit, builtins, whole
 from prodsys.documents import ArticleCard, Exact, Issue, SalesOrder, Stock, canonical, read_exact
 from prodsys.exchange import mapping
 
@@ -86,7 +86,7 @@ def is_wanted(settings: FlowSettings, theirs: Mapping[str, Any], document: Any, 
     for field, wanted in settings.where.items():
         if field in known_filters:
             continue
-        tree = tree if tree is not None else builtins(document)
+        tree = tree if tree is not None else whole(document)
         said = mapping.get(tree, field)
         if mapping.as_text(said if not isinstance(said, dict | list) else None).casefold() != wanted.casefold():
             return False
@@ -104,7 +104,7 @@ def limit_faults(document: Any, limits: Sequence[Limit]) -> list[Issue]:
     """What their system would object to, said before anything is sent (product.md, C8)."""
     if not limits:
         return []
-    tree = builtins(document)
+    tree = whole(document)
     return [issue for limit in limits for value, where in _values(tree, limit.field) if (issue := _limit_fault(limit, value, where))]
 
 

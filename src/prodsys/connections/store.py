@@ -157,6 +157,11 @@ def by_key(tx: Tx, pk: int) -> Kept:
     return _kept(row)
 
 
+def of_connector(tx: Tx, connector: str) -> list[Kept]:
+    """Every connection of one connector; few, as an admin makes each of them."""
+    return [_kept(row) for row in tx.execute(select(*_kept_columns).where(_c.connector == connector).order_by(_c.pk))]
+
+
 def page(tx: Tx, *, person: int | None, after: int, limit: int) -> list[Kept]:
     """Connections in the order they were made, those alone that a person may use."""
     query = select(*_kept_columns).where(_c.pk > after).order_by(_c.pk).limit(limit)
@@ -438,6 +443,7 @@ def put_records(tx: Tx, run: int, listed: Sequence[Mapping[str, Any]]) -> None:
                 "id": new_id("rr"),
                 "run": run,
                 "number": one["number"],
+                "record": one.get("record", ""),
                 "outcome": one["outcome"],
                 "issues": redact(_write(one["issues"]).decode()),
                 "source": None if one.get("source") is None else cut(redact(one["source"]), _MOST_SOURCE),
@@ -488,6 +494,26 @@ def records_of(tx: Tx, run: int, *, after: int, limit: int) -> list[tuple[int, R
     return [(row.pk, _record(row)) for row in rows]
 
 
+def record(tx: Tx, id: str) -> tuple[Any, str]:
+    """A record that was not taken over, and the id of its run. Raises NotFound."""
+    query = select(run_records, _r.id.label("run_id")).join(flow_runs, _r.pk == run_records.c.run).where(run_records.c.id == id)
+    row = tx.execute(query).first()
+    if row is None:
+        raise errors.NotFound
+    return row, row.run_id
+
+
+def shown_record(tx: Tx, id: str) -> RunRecord:
+    """A record that was not taken over. Raises NotFound."""
+    return _record(record(tx, id)[0])
+
+
+def settle_record(tx: Tx, id: str, issues: Sequence[Issue]) -> None:
+    """Note how taking a record over once more ended: without issues it is settled."""
+    values: dict[str, Any] = {"issues": redact(_write(list(issues)).decode())} if issues else {"settled_at": now()}
+    tx.execute(update(run_records).where(run_records.c.id == id).values(values))
+
+
 def _record(row: Any) -> RunRecord:
     issues = _read_issues(row.issues)
     return RunRecord(id=row.id, number=row.number, outcome=row.outcome, issues=issues, source=row.source, settled_at=row.settled_at)
@@ -532,6 +558,11 @@ def shelve(tx: Tx, connection: int, kind: str, documents: Mapping[str, str]) -> 
             for (number, document), place in zip(documents.items(), places, strict=True)
         ],
     )
+
+
+def unshelve(tx: Tx, connection: int, kind: str, number: str) -> bool:
+    """Take a document off the shelf; False when it was not there."""
+    return tx.execute(delete(shelf).where(_s.connection == connection, _s.kind == kind, _s.number == number)).rowcount == 1
 
 
 def _positions(tx: Tx, many: int) -> int:
@@ -594,9 +625,15 @@ def last_runs_but(tx: Tx, flow: int, run: int) -> Run | None:
     return None if row is None else _run(row)
 
 
-def event_run(tx: Tx, flow: int, *, trace_id: str) -> int:
-    """A run for what left because it happened; its key."""
+def issues_of_run(tx: Tx, run: int) -> list[Issue]:
+    """Everything a run refused records for."""
+    rows = tx.execute(select(run_records.c.issues).where(run_records.c.run == run).order_by(run_records.c.pk))
+    return [issue for row in rows for issue in _read_issues(row.issues)]
+
+
+def event_run(tx: Tx, flow: int, *, trace_id: str, trigger: str = "event") -> int:
+    """A run for what left because it happened, or for one record that a person let through; its key."""
     at = now()
-    row = {"id": new_id("ru"), "flow": flow, "state": "done", "trigger": "event", "actor": "courier", "started_at": at, "ended_at": at}
+    row = {"id": new_id("ru"), "flow": flow, "state": "done", "trigger": trigger, "actor": "courier", "started_at": at, "ended_at": at}
     tx.execute(insert(flow_runs).values(**row, trace_id=trace_id))
     return int(tx.execute(select(_r.pk).where(_r.id == row["id"])).scalar_one())

@@ -494,6 +494,15 @@ def builtins(words: Any) -> Any:
     return msgspec.to_builtins(words, builtin_types=(Decimal, dt.date, dt.datetime), enc_hook=_as_decimal, str_keys=True)
 
 
+def whole(document: Any) -> Any:
+    """One of our documents as dicts, lists and texts with every member, those at their defaults included; numbers stay Decimal."""
+    if isinstance(document, msgspec.Struct):
+        return {name: whole(getattr(document, name)) for name in document.__struct_fields__}
+    if isinstance(document, list):
+        return [whole(one) for one in document]
+    return Decimal(document) if isinstance(document, Exact) else document
+
+
 def convert(theirs: Any, wire: Any) -> Any:
     """Builtins in a Struct of their words; raises msgspec.ValidationError."""
     return msgspec.convert(theirs, wire, strict=False, builtin_types=(Decimal, dt.date, dt.datetime))

@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-LOADED_WHEN_USED = ("alembic", "fpdf", "lxml", "openpyxl", "psycopg", "python_calamine", "xlsxwriter")
+LOADED_WHEN_USED = ("alembic", "cel", "fpdf", "lxml", "openpyxl", "psycopg", "python_calamine", "xlsxwriter")
 """Each of these is megabytes that a company on SQLite may never need."""
 
 

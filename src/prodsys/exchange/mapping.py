@@ -10,7 +10,6 @@ from decimal import ROUND_HALF_UP, Context, Decimal, DecimalException
 from functools import lru_cache
 from typing import Annotated, Any, Literal
 
-import cel
 import msgspec
 from msgspec import Meta
 
@@ -377,6 +376,8 @@ def _holds(expression: str, context: _Context) -> bool:
 
 @lru_cache(maxsize=2048)
 def _compiled(expression: str) -> Any:
+    import cel  # its command line comes along: 14 MB, for a company that may have no condition (rulings.md, 37)
+
     return cel.compile(expression)
 
 

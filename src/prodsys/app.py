@@ -29,7 +29,7 @@ from prodsys.company import api as company_api
 from prodsys.company import store as company_store
 from prodsys.connections import actions as connections
 from prodsys.connections import api as connections_api
-from prodsys.connections import flows
+from prodsys.connections import flows, superoffice_door
 from prodsys.connections.flows import FlowKind, Flows
 from prodsys.connections.reaching import Systems
 from prodsys.contacts import actions as contacts
@@ -123,6 +123,7 @@ def create_app(instance: Instance) -> Litestar:
             *attachments_api.routes,
             *webhooks_api.routes,
             *connections_api.routes,
+            *superoffice_door.routes,
         ],
     )
     known = {
@@ -143,6 +144,7 @@ def create_app(instance: Instance) -> Litestar:
         "claim_attempts": tokens_api.new_claim_attempts(),
         "webhook_tests": webhooks_api.new_webhook_tests(),
         "inbox_strangers": inbox.Strangers(),
+        "superoffice_knocks": superoffice_door.new_knocks(settings),
     }
     return web_app(
         [api, live, ready, read_metrics, security_txt, *pages(PageDoor(db, settings, browsers))],

@@ -1,4 +1,4 @@
-"""How soon the first page of every list is there after years of work, with and without each filter its contract names (g)."""
+"""How soon the first page of every list is there after years of work, with and without its filters (g), and the web pages (p)."""
 
 import os
 import sqlite3
@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 
 import msgspec
 
-from _bench import company, load, orders, rows, seed, table
+from _bench import company, load, orders, pages, rows, seed, table
 from _bench.company import Size, Supplier
 from _bench.load import Failed, Work
 from _bench.server import Instance
@@ -41,6 +41,7 @@ def measure(folder: Path, size: Size) -> Iterator[Row]:
     instance.start()
     try:
         times = {one: took for one in _documented(instance) if (took := _first_page(supplier, one)) is not None}
+        visits = list(pages.measure(instance))
     finally:
         instance.stop()
     findings = _explained(instance, folder / "statements", list(times))
@@ -50,6 +51,7 @@ def measure(folder: Path, size: Size) -> Iterator[Row]:
         figure = table.millis(plain) + (f", slowest of {len(filtered)} filters {table.millis(slowest)}" if filtered else "")
         notes = tuple(f"{table.millis(took)} with {urlencode(one.filters)}" for one, took in filtered.items() if took >= _BAR)
         yield Row(what=f"g  GET {path}", figure=figure, bar="< 50 ms", met=max(plain, slowest) < _BAR, notes=notes)
+    yield from visits
     figure = f"{len(findings)} with {size.past:,} orders each way and log entries"
     yield Row(what="g  scans and sorts behind these", figure=figure, bar="none", met=not findings, notes=tuple(findings))
 

@@ -1,0 +1,95 @@
+"""The pages speak every language whole: no text is missing, doubtful or fills in other values than the English one."""
+
+import re
+import subprocess
+import sys
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from babel.messages.catalog import Message
+from babel.messages.pofile import read_po
+
+from prodsys.pages.speech import LANGUAGES, LOCALE, speech, wanted
+
+ROOT = Path(__file__).parents[2]
+TRANSLATED = sorted(set(LANGUAGES) - {"en"})
+FORMS = {"nb": 2, "de": 2, "pl": 3}
+
+_VALUE = re.compile(r"%\(\w+\)s|%%n|<[^>]+>")
+
+in_every_language = pytest.mark.parametrize("language", TRANSLATED)
+
+
+def texts(language: str) -> list[Message]:
+    """Every text of a language's catalogue."""
+    with (LOCALE / f"{language}.po").open("rb") as file:
+        return [message for message in read_po(file, locale=language, abort_invalid=True) if message.id]
+
+
+def test_the_catalogues_hold_exactly_the_texts_of_the_pages() -> None:
+    done = subprocess.run([sys.executable, ROOT / "scripts" / "_messages.py", "--check"], capture_output=True, text=True, check=False)
+
+    assert done.returncode == 0, f"{done.stdout}\nRun: scripts/messages, and translate what is new."
+
+
+@in_every_language
+def test_no_text_is_missing_or_doubtful(language: str) -> None:
+    for message in texts(language):
+        forms = message.string if isinstance(message.string, tuple | list) else (message.string,)
+
+        assert not message.fuzzy, message.id
+        assert all(forms), message.id
+        if isinstance(message.id, tuple | list):
+            assert len(forms) == FORMS[language], message.id
+
+
+@in_every_language
+def test_a_translation_fills_in_the_values_of_the_english_text(language: str) -> None:
+    for message in texts(language):
+        if isinstance(message.id, str):
+            assert sorted(_VALUE.findall(message.string)) == sorted(_VALUE.findall(message.id)), message.id
+        else:
+            known = {value for form in message.id for value in _VALUE.findall(form)}
+            for form in message.string:
+                assert set(_VALUE.findall(form)) <= known, message.id
+
+
+@pytest.mark.parametrize(
+    ("language", "money", "number"),
+    [
+        ("en", "NOK\N{NO-BREAK SPACE}20,000.25", "1,200.5"),
+        ("nb", "20\N{NO-BREAK SPACE}000,25\N{NO-BREAK SPACE}kr", "1\N{NO-BREAK SPACE}200,5"),
+        ("de", "20.000,25\N{NO-BREAK SPACE}NOK", "1.200,5"),
+        ("pl", "20\N{NO-BREAK SPACE}000,25\N{NO-BREAK SPACE}NOK", "1\N{NO-BREAK SPACE}200,5"),
+    ],
+)
+def test_money_and_figures_are_written_as_the_reader_writes_them(language: str, money: str, number: str) -> None:
+    spoken = speech(language)
+
+    assert spoken.money(Decimal("20000.25"), "NOK") == money
+    assert spoken.number(Decimal("1200.5")) == number
+    assert spoken.read_decimal(number) == Decimal("1200.5")
+
+
+@pytest.mark.parametrize(("count", "word"), [(1, "szkic"), (2, "szkice"), (5, "szkiców"), (22, "szkice"), (25, "szkiców")])
+def test_polish_counts_in_three_forms(count: int, word: str) -> None:
+    said = speech("pl").catalogue.ngettext("%(count)s draft is open.", "%(count)s drafts are open.", count) % {"count": count}
+
+    assert word in said.split()[1]
+
+
+@pytest.mark.parametrize(
+    ("chosen", "kept", "accepted", "spoken"),
+    [
+        ("pl", "de", "nb", "pl"),
+        ("", "de", "nb", "de"),
+        ("", "", "no,en;q=0.8", "nb"),
+        ("", "", "nn-NO,nb;q=0.9", "nb"),
+        ("", "", "fr-FR,de-AT;q=0.9", "de"),
+        ("", "", "ja", "en"),
+        ("xx", "<script>", "", "en"),
+    ],
+)
+def test_the_language_is_the_persons_then_the_cookies_then_the_browsers(chosen: str, kept: str, accepted: str, spoken: str) -> None:
+    assert wanted(chosen, kept, accepted) == spoken

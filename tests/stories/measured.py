@@ -26,7 +26,7 @@ from prodsys.purchasing import abroad
 from prodsys.purchasing.answers import pull_answers
 from prodsys.sales import store as sales
 from prodsys.sales.model import News
-from prodsys.scopes import CONSOLE, GUIDE_SCOPES
+from prodsys.scopes import CONSOLE, Scope
 from prodsys.tables import contacts as contacts_table
 from prodsys.tokens import actions as tokens
 from prodsys.upkeep import upgrade
@@ -36,6 +36,8 @@ from tests.stories.test_an_order_arrives import an_order
 TOGETHER = 8
 """Cards compared at the same time, as the timetable does."""
 _UNIT = 500
+_SCOPES = frozenset({Scope.CONTACTS_READ_WRITE})
+"""Of the partners whose cards are compared; so nothing else is asked of them meanwhile."""
 
 
 class Two(msgspec.Struct, frozen=True):
@@ -196,7 +198,7 @@ def _buyers(tx: Tx, places: range) -> list[str]:
     given = []
     for at, contact in zip(places, made, strict=True):
         pk, _ = partners.put(tx, {"name": f"Kunde {at:06d} AS", "contact": contacts.key_of(tx, contact)})
-        given.append(tokens.create(tx, CONSOLE, name=f"Kunde {at}", scopes=frozenset(GUIDE_SCOPES), partner=pk).token)
+        given.append(tokens.create(tx, CONSOLE, name=f"Kunde {at}", scopes=_SCOPES, partner=pk).token)
     return given
 
 
@@ -205,9 +207,7 @@ def _suppliers(tx: Tx, seal: Callable[[str], str], url: str, given: Sequence[str
     for token in given:
         pk, public = partners.put(tx, {"name": f"Fjord {new_id('x')[-8:]}"})
         end = now() + dt.timedelta(days=90)
-        partners.connect(
-            tx, pk, endpoint=url, trust="admin", sealed=seal(token), expires_at=end, scopes=[one.value for one in GUIDE_SCOPES]
-        )
+        partners.connect(tx, pk, endpoint=url, trust="admin", sealed=seal(token), expires_at=end, scopes=[one.value for one in _SCOPES])
         ids.append(public)
     return ids
 

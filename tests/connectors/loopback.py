@@ -214,8 +214,11 @@ class Simulator:
             "content-length": str(len(content)),
         }
         head = "".join(f"{name}: {value}\r\n" for name, value in (said | dict(reply.headers)).items())
-        writer.write(f"HTTP/1.1 {reply.status} Said\r\n{head}\r\n".encode("latin-1"))
-        if fault is not None and fault.stumble == "slow_body":
+        is_slow = fault is not None and fault.stumble == "slow_body"
+        # An answer without a body is slow in its head.
+        end = "" if is_slow and not content else "\r\n"
+        writer.write(f"HTTP/1.1 {reply.status} Said\r\n{head}{end}".encode("latin-1"))
+        if is_slow:
             writer.write(content[: len(content) // 2])
             await writer.drain()
             await self.released.wait()
@@ -246,10 +249,10 @@ async def serving(simulator: Simulator) -> AsyncIterator[Simulator]:
         for meeting in left:
             meeting.cancel()
         await asyncio.gather(*left, return_exceptions=True)
-        # A meeting that was cancelled before it began has closed nothing itself.
+        # A meeting that was cancelled before it began has closed nothing itself; one that was closing has taken the waiting with it.
         for writer in left.values():
             writer.transport.abort()
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(OSError, asyncio.CancelledError):
                 await writer.wait_closed()
 
 

@@ -94,6 +94,19 @@ async def test_a_check_that_wrote_is_noticed_and_the_order_is_not_sent_on_top_of
     assert len(found) == 1
 
 
+async def test_a_check_whose_answer_is_lost_has_made_nothing_and_is_simply_made_again(books):
+    connector = books.connect()
+    books.simulator.stumble(Fault(stumble="drop_after", method="POST"))
+
+    lost = await connector.rehearse("orders", words_of(books, "orders", connector))
+    again = await connector.rehearse("orders", words_of(books, "orders", connector))
+
+    assert isinstance(lost, Later)
+    assert not lost.sent
+    assert again == []
+    assert books.simulator.held("orders") == 0
+
+
 async def test_an_order_nobody_knows_how_to_look_up_is_sent_once_and_lost_is_for_a_person(books):
     connector = books.connect(order_lookup="")
     books.simulator.stumble(Fault(stumble="drop_after", method="POST"))

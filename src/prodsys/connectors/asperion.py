@@ -353,17 +353,17 @@ class Asperion(RestConnector):
         if kind == "articles" or (kind == "orders" and not self.config.checks_orders):
             return []
         answer = await self.ask("POST", self.resources[kind].path, query={"validateOnly": "true"}, body=words, is_write=False)
-        match answer:
-            case Refused(problem=problem):
-                whole = documents.Issue(code=problem.code or "refused_there", message=problem.detail or problem.title, blocks=True)
-                return list(problem.issues) or [whole]
-            case Answer(body=body) if at(body, "id"):
-                # A check that answers with an id was none: whoever comes next looks first.
-                return Later(reason="check_wrote", detail="Asperion seems to have taken what it was to check only.", sent=True)
-            case Answer():
-                return []
-            case _:
-                return answer
+        if isinstance(answer, Refused):
+            problem = answer.problem
+            whole = documents.Issue(code=problem.code or "refused_there", message=problem.detail or problem.title, blocks=True)
+            return list(problem.issues) or [whole]
+        if isinstance(answer, Answer) and at(answer.body, "id"):
+            # A check that answers with an id was none: whoever comes next looks first.
+            return Later(reason="check_wrote", detail="Asperion seems to have taken what it was to check only.", sent=True)
+        if isinstance(answer, Answer | Misconfigured):
+            return [] if isinstance(answer, Answer) else answer
+        # Nothing is there but the check, whatever became of its answer.
+        return msgspec.structs.replace(answer, sent=False)
 
     async def create(self, kind: str, words: Any) -> Written | Trouble:
         made = await super().create(kind, words)

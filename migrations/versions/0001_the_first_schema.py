@@ -860,13 +860,7 @@ def upgrade() -> None:
             sqlite_where=sa.text("due_date IS NOT NULL AND delivery = 'received'"),
             postgresql_where=sa.text("due_date IS NOT NULL AND delivery = 'received'"),
         )
-        batch_op.create_index(
-            "purchase_orders_moved",
-            ["fulfilment", "pk"],
-            unique=False,
-            sqlite_where=sa.text("fulfilment <> 'none'"),
-            postgresql_where=sa.text("fulfilment <> 'none'"),
-        )
+        batch_op.create_index("purchase_orders_fulfilment", ["fulfilment", "pk"], unique=False)
         batch_op.create_index(
             "purchase_orders_partly_received",
             ["is_partly_received", "pk"],
@@ -965,7 +959,7 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("sales_orders", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_sales_orders_contact"), ["contact"], unique=False)
-        batch_op.create_index("sales_orders_acceptance", ["acceptance", "pk"], unique=False)
+        batch_op.create_index("sales_orders_acceptance", ["acceptance", "pk"], unique=False, sqlite_where=sa.text("acceptance <> ''"))
         batch_op.create_index(
             "sales_orders_answered",
             ["answered_at", "pk"],
@@ -1031,7 +1025,7 @@ def upgrade() -> None:
         )
         batch_op.create_index("sales_orders_lines_key", ["lines_key", "pk"], unique=False)
         batch_op.create_index("sales_orders_number", ["number"], unique=False)
-        batch_op.create_index("sales_orders_partner", ["partner", "pk"], unique=False)
+        batch_op.create_index("sales_orders_partner", ["partner", "pk"], unique=False, sqlite_where=sa.text("partner > 0"))
         batch_op.create_index(
             "sales_orders_to_ship",
             ["pk"],
@@ -1043,7 +1037,7 @@ def upgrade() -> None:
                 "order_number IS NOT NULL AND fulfilment IN ('none', 'partly') AND acceptance IN ('approved', 'agreed', 'changed')"
             ),
         )
-        batch_op.create_index("sales_orders_validation", ["validation", "pk"], unique=False)
+        batch_op.create_index("sales_orders_validation", ["validation", "pk"], unique=False, sqlite_where=sa.text("validation <> ''"))
 
     op.create_table(
         "shelf",
@@ -1508,7 +1502,7 @@ def downgrade() -> None:
 
     op.drop_table("shelf")
     with op.batch_alter_table("sales_orders", schema=None) as batch_op:
-        batch_op.drop_index("sales_orders_validation")
+        batch_op.drop_index("sales_orders_validation", sqlite_where=sa.text("validation <> ''"))
         batch_op.drop_index(
             "sales_orders_to_ship",
             sqlite_where=sa.text(
@@ -1518,7 +1512,7 @@ def downgrade() -> None:
                 "order_number IS NOT NULL AND fulfilment IN ('none', 'partly') AND acceptance IN ('approved', 'agreed', 'changed')"
             ),
         )
-        batch_op.drop_index("sales_orders_partner")
+        batch_op.drop_index("sales_orders_partner", sqlite_where=sa.text("partner > 0"))
         batch_op.drop_index("sales_orders_number")
         batch_op.drop_index("sales_orders_lines_key")
         batch_op.drop_index(
@@ -1562,7 +1556,7 @@ def downgrade() -> None:
         batch_op.drop_index(
             "sales_orders_answered", sqlite_where=sa.text("answered_at IS NOT NULL"), postgresql_where=sa.text("answered_at IS NOT NULL")
         )
-        batch_op.drop_index("sales_orders_acceptance")
+        batch_op.drop_index("sales_orders_acceptance", sqlite_where=sa.text("acceptance <> ''"))
         batch_op.drop_index(batch_op.f("ix_sales_orders_contact"))
 
     op.drop_table("sales_orders")
@@ -1585,9 +1579,7 @@ def downgrade() -> None:
             sqlite_where=sa.text("is_partly_received = 1"),
             postgresql_where=sa.text("is_partly_received"),
         )
-        batch_op.drop_index(
-            "purchase_orders_moved", sqlite_where=sa.text("fulfilment <> 'none'"), postgresql_where=sa.text("fulfilment <> 'none'")
-        )
+        batch_op.drop_index("purchase_orders_fulfilment")
         batch_op.drop_index(
             "purchase_orders_due",
             sqlite_where=sa.text("due_date IS NOT NULL AND delivery = 'received'"),

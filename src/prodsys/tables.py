@@ -387,10 +387,7 @@ purchase_orders = Table(
     Index("purchase_orders_partner_delivery", "partner", "delivery", "pk"),
     Index("purchase_orders_partner_date", "partner", "date", "pk"),
     Index("purchase_orders_date", "date", "pk"),
-    Index(
-        "purchase_orders_moved", "fulfilment", "pk",
-        sqlite_where=text("fulfilment <> 'none'"), postgresql_where=text("fulfilment <> 'none'"),
-    ),
+    Index("purchase_orders_fulfilment", "fulfilment", "pk"),
     # What somebody has to follow up is little of all there is. The condition's columns stand first, or SQLite takes a larger index.
     Index(
         "purchase_orders_unanswered", "delivery", "acceptance", "sent_at", "pk",
@@ -524,6 +521,8 @@ WAITING = "is_newest AND acceptance IN ('open', 'disputed', 'cancel_requested')"
 """Of sales_orders: what waits for our word. A query that says it in these very words can walk the inbox's indexes."""
 TO_SHIP = "order_number IS NOT NULL AND fulfilment IN ('none', 'partly') AND acceptance IN ('approved', 'agreed', 'changed')"
 """Of sales_orders: what was agreed and is not all on its way."""
+ANY_ACCEPTANCE, ANY_VALIDATION, ANY_PARTNER = "acceptance <> ''", "validation <> ''", "partner > 0"
+"""Of sales_orders: true of every order. SQLite walks the large index of such a word for who says it, and nobody's small one stands back."""
 sales_orders = Table(
     "sales_orders",
     metadata,
@@ -580,9 +579,9 @@ sales_orders = Table(
         sqlite_where=text("answered_at IS NOT NULL"), postgresql_where=text("answered_at IS NOT NULL"),
     ),
     Index("sales_orders_to_ship", "pk", sqlite_where=text(TO_SHIP), postgresql_where=text(TO_SHIP)),
-    Index("sales_orders_acceptance", "acceptance", "pk"),
-    Index("sales_orders_validation", "validation", "pk"),
-    Index("sales_orders_partner", "partner", "pk"),
+    Index("sales_orders_acceptance", "acceptance", "pk", sqlite_where=text(ANY_ACCEPTANCE)),
+    Index("sales_orders_validation", "validation", "pk", sqlite_where=text(ANY_VALIDATION)),
+    Index("sales_orders_partner", "partner", "pk", sqlite_where=text(ANY_PARTNER)),
     Index(
         "sales_orders_approved", "pk",
         sqlite_where=text("order_number IS NOT NULL"), postgresql_where=text("order_number IS NOT NULL"),

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, bindparam, delete, func, insert, select, tuple_, update
+from sqlalchemy import ColumnElement, bindparam, delete, func, insert, select, text, tuple_, update
 
 from prodsys.articles import model
 from prodsys.articles.model import Agreed, Draft, Found, Known, Learned, Offer, Wanted
@@ -15,6 +15,7 @@ from prodsys.kit.clock import now
 from prodsys.kit.db import Hot, Tx, hot, in_ints, in_texts, insert_new, insert_or_ignore, insert_or_update
 from prodsys.kit.ids import new_id
 from prodsys.tables import (
+    ANY_ACCEPTANCE,
     agreed_prices,
     article_offers,
     articles,
@@ -736,8 +737,9 @@ _open_lines = hot(
     select(func.count(sales_orders.c.pk.distinct()).label("drafts"), func.count().label("lines"))
     .join_from(sales_orders, sales_lines, sales_lines.c.order == sales_orders.c.pk)
     .where(
+        text(f"sales_orders.{ANY_ACCEPTANCE}"),
         sales_orders.c.acceptance == "open",
-        sales_orders.c.partner == bindparam("of"),
+        sales_orders.c.partner + 0 == bindparam("of"),
         sales_lines.c.how == "learned",
         sales_lines.c.article == bindparam("article"),
         sales_lines.c.article_number == bindparam("number"),

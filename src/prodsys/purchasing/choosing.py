@@ -11,7 +11,7 @@ from prodsys.kit.db import Tx
 from prodsys.purchasing import mailing, model, store
 from prodsys.purchasing.actions import kept, summaries
 from prodsys.purchasing.model import PurchaseSummary
-from prodsys.purchasing.store import Filter, Kept
+from prodsys.purchasing.store import Filter, Kept, NotSent
 
 MOST_TOGETHER = 500
 """Orders a person exports at once; who wants more has a program do it."""
@@ -53,13 +53,13 @@ def against(tx: Tx, id: str) -> list[Issue]:
     return _against(tx, [row])[row.pk]
 
 
-def _against(tx: Tx, rows: Sequence[Kept]) -> dict[int, list[Issue]]:
+def _against(tx: Tx, rows: Sequence[Kept | NotSent]) -> dict[int, list[Issue]]:
     ways = mailing.ways(tx, {row.partner for row in rows if row.partner is not None})
     has_card = company_card(tx) is not None
     return {row.pk: _against_one(row, has_card, ways.issues.get(row.partner or 0) if row.partner else None) for row in rows}
 
 
-def _against_one(row: Kept, has_card: bool, supplier_issues: Sequence[Issue] | None) -> list[Issue]:
+def _against_one(row: Kept | NotSent, has_card: bool, supplier_issues: Sequence[Issue] | None) -> list[Issue]:
     stop = model.not_to_leave(row.number, row.delivery, row.acceptance)
     if stop is not None:
         return [stop]

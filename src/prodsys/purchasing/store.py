@@ -449,13 +449,30 @@ def listed(tx: Tx, wanted: Filter, after: tuple[Any, ...] | None, limit: int) ->
     return [Kept(**row) for row in tx.execute(asked.limit(limit)).mappings()]
 
 
-def not_sent_yet(tx: Tx, wanted: Filter, states: Collection[str], limit: int) -> list[Kept]:
-    """Orders of a filter whose delivery stands so, newest first, without their documents; cancelled ones are left out."""
-    asked: Select[Any] = _filtered(select(*_LISTED).select_from(_with_partner), wanted)
-    asked = asked.where(
-        purchase_orders.c.delivery.in_(sorted(states)), purchase_orders.c.acceptance.not_in(["cancel_requested", "cancelled"])
-    )
-    return [Kept(**row) for row in tx.execute(asked.order_by(purchase_orders.c.pk.desc()).limit(limit)).mappings()]
+class NotSent(msgspec.Struct, frozen=True, kw_only=True):
+    """An order the supplier does not have, as far as it decides whether it can leave. `issues` as in `Kept`."""
+
+    pk: int
+    id: str
+    number: str
+    partner: int | None
+    delivery: str
+    acceptance: str
+    issues: str
+
+
+_NOT_SENT = tuple(purchase_orders.c[name] for name in NotSent.__struct_fields__)
+
+
+def not_sent_yet(tx: Tx, wanted: Filter, states: Collection[str], limit: int) -> list[NotSent]:
+    """Orders of a filter whose delivery stands so, newest first; cancelled ones are left out."""
+    found: list[NotSent] = []
+    # One state after the other: each is walked newest first by an index, while all at once would be sorted.
+    for state in states if wanted.delivery is None else {wanted.delivery} & set(states):
+        asked = _filtered(select(*_NOT_SENT), msgspec.structs.replace(wanted, delivery=state))
+        asked = asked.where(purchase_orders.c.acceptance.not_in(["cancel_requested", "cancelled"]))
+        found += [NotSent(**row) for row in tx.execute(asked.order_by(purchase_orders.c.pk.desc()).limit(limit)).mappings()]
+    return sorted(found, key=lambda row: -row.pk)[:limit]
 
 
 def place(wanted: Filter, row: Kept) -> tuple[str | int, ...]:
@@ -493,13 +510,7 @@ def _filtered(asked: Select[Any], wanted: Filter) -> Select[Any]:
     if wanted.acceptance:
         asked = asked.where(purchase_orders.c.acceptance == wanted.acceptance)
     if wanted.fulfilment:
-        # Written out, not bound: only so do the databases see that the small index of what has moved serves.
-        moved = purchase_orders.c.fulfilment == wanted.fulfilment
-        asked = (
-            asked.where(moved)
-            if wanted.fulfilment == "none"
-            else asked.where(purchase_orders.c.fulfilment != literal_column("'none'"), moved)
-        )
+        asked = asked.where(purchase_orders.c.fulfilment == wanted.fulfilment)
     if wanted.partner:
         # By number the list is sorted by it; walking the partner's orders instead would need a sort, and `+ 0` keeps SQLite from it.
         whose = purchase_orders.c.partner + 0 if wanted.number else purchase_orders.c.partner

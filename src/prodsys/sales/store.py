@@ -11,7 +11,6 @@ from sqlalchemy import (
     ColumnElement,
     Select,
     String,
-    and_,
     bindparam,
     case,
     exists,
@@ -50,6 +49,9 @@ from prodsys.kit.states import etag
 from prodsys.sales import model
 from prodsys.sales.model import DraftSummary, ExaminedLine, Finding, News, PartnerOrder
 from prodsys.tables import (
+    ANY_ACCEPTANCE,
+    ANY_PARTNER,
+    ANY_VALIDATION,
     TO_SHIP,
     WAITING,
     articles,
@@ -161,6 +163,10 @@ NO_DAY = dt.date(9999, 12, 31)
 """Stands where no day is asked for, so that such orders come last."""
 _is_waiting = text(" AND ".join(f"sales_orders.{term}" for term in WAITING.split(" AND ")))
 _is_to_ship = text(" AND ".join(f"sales_orders.{term}" for term in TO_SHIP.split(" AND ")))
+_by_acceptance, _by_validation, _by_partner = (text(f"sales_orders.{term}") for term in (ANY_ACCEPTANCE, ANY_VALIDATION, ANY_PARTNER))
+_has_something = text("sales_orders.verdict <> 'clean'")
+_FEW = 1_000
+"""Orders that are read through faster than their list is sought in another way."""
 
 
 def known(tx: Tx, numbers: Sequence[str]) -> list[Known]:
@@ -270,18 +276,24 @@ def page(
 ) -> list[tuple[int, DraftSummary]]:
     """Orders newest first, with their keys for the cursor. Each filter, and each with `partner`, has an index to walk."""
     query: Select[Any] = select(*_SUMMARY).join(partners, partners.c.pk == sales_orders.c.partner)
-    if partner is not None:
-        # A number finds a few rows; walking all of the partner's instead would be the worse index, and `+ 0` keeps SQLite from it.
-        column = sales_orders.c.partner + 0 if number is not None else sales_orders.c.partner
-        query = query.where(column == select(partners.c.pk).where(partners.c.id == partner).scalar_subquery())
-    if acceptance is not None:
-        query = query.where(sales_orders.c.acceptance == acceptance)
-    if validation is not None:
-        query = query.where(sales_orders.c.validation == validation)
+    wanted = {sales_orders.c.acceptance: acceptance, sales_orders.c.validation: validation}
+    stands = [column == word for column, word in wanted.items() if word is not None]
+    by_state = [said for said, word in zip((_by_acceptance, _by_validation), wanted.values(), strict=True) if word is not None]
+    query = query.where(*stands)
+    if number is not None or taken_by is not None:
+        # These find a few rows; walking all of the partner's instead would be the worse index, and `+ 0` keeps SQLite from it.
+        if partner is not None:
+            query = query.where(sales_orders.c.partner + 0 == _key_of(partner))
+    elif partner is None or (stands and _are_few(tx, *by_state, *stands)):
+        query = query.where(*by_state)
+        if partner is not None:
+            query = query.where(sales_orders.c.partner + 0 == _key_of(partner))
+    elif verdict is None:
+        query = query.where(_by_partner, sales_orders.c.partner == _key_of(partner))
     if number is not None:
         query = query.where(sales_orders.c.number == number)
     if verdict is not None:
-        query = query.where(_is_waiting, sales_orders.c.verdict == verdict)
+        query = query.where(*_of_verdict(tx, verdict, partner))
     if taken_by is not None:
         query = query.where(_is_waiting, text("sales_orders.taken_by <> ''"), sales_orders.c.taken_by == taken_by)
     if approved_only:
@@ -290,6 +302,32 @@ def page(
         query = query.where(sales_orders.c.pk < before)
     rows = tx.execute(query.order_by(sales_orders.c.pk.desc()).limit(limit)).all()
     return [(row.pk, summary(row)) for row in rows]
+
+
+def _key_of(partner: str) -> Any:
+    return select(partners.c.pk).where(partners.c.id == partner).scalar_subquery()
+
+
+def _of_partner(tx: Tx, partner: str) -> list[Any]:
+    """A partner's among all there are of a view: his own are walked while they are few, and the view when they are many."""
+    his = [_by_partner, sales_orders.c.partner == _key_of(partner)]
+    return his if _are_few(tx, *his) else [sales_orders.c.partner + 0 == _key_of(partner)]
+
+
+def _are_few(tx: Tx, *those: Any) -> bool:
+    some = select(sales_orders.c.pk).where(*those).limit(_FEW).subquery()
+    return int(tx.execute(select(func.count()).select_from(some)).scalar_one()) < _FEW
+
+
+def _of_verdict(tx: Tx, verdict: str, partner: str | None) -> list[Any]:
+    """What waits with this verdict, of one partner or of all: what there is less of is walked."""
+    those = [_is_waiting, sales_orders.c.verdict == verdict]
+    if partner is None:
+        return those
+    if _are_few(tx, *those):
+        return [*those, sales_orders.c.partner + 0 == _key_of(partner)]
+    # Behind `coalesce` SQLite does not see the verdict's index.
+    return [_is_waiting, func.coalesce(sales_orders.c.verdict, "") == verdict, sales_orders.c.partner == _key_of(partner)]
 
 
 Tab = Literal["open", "attention", "clean", "price", "mine", "answered"]
@@ -315,9 +353,9 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True):
 def inbox(tx: Tx, wish: Wish, *, after: tuple[int | str, int] | None, limit: int) -> list[tuple[tuple[int | str, int], DraftSummary]]:
     """Drafts of a view with their places for the cursor, walking an index of that view. Answered ones come newest answer first."""
     column, down = _order_of(wish)
-    query = _of_tab(select(*_SUMMARY).join(partners, partners.c.pk == sales_orders.c.partner), wish)
-    if wish.partner is not None:
-        query = query.where(sales_orders.c.partner == select(partners.c.pk).where(partners.c.id == wish.partner).scalar_subquery())
+    query = _of_tab(tx, select(*_SUMMARY).join(partners, partners.c.pk == sales_orders.c.partner), wish)
+    if wish.partner is not None and wish.tab not in ("clean", "price"):
+        query = query.where(*_of_partner(tx, wish.partner) if wish.tab == "answered" else [sales_orders.c.partner == _key_of(wish.partner)])
     if wish.until is not None:
         query = query.where(sales_orders.c.wanted <= wish.until)
     if wish.words:
@@ -338,7 +376,7 @@ def inbox(tx: Tx, wish: Wish, *, after: tuple[int | str, int] | None, limit: int
 def inbox_counts(tx: Tx, most: int, me: str) -> dict[str, int]:
     """How many drafts each view of the inbox holds, counted so far and no further."""
     views = {
-        tab: _of_tab(select(sales_orders.c.pk), Wish(tab=tab, me=me)).limit(most).subquery()
+        tab: _of_tab(tx, select(sales_orders.c.pk), Wish(tab=tab, me=me)).limit(most).subquery()
         for tab in ("open", "attention", "clean", "price", "mine")
     }
     row = tx.execute(select(*(select(func.count()).select_from(view).scalar_subquery().label(tab) for tab, view in views.items()))).one()
@@ -347,7 +385,7 @@ def inbox_counts(tx: Tx, most: int, me: str) -> dict[str, int]:
 
 def only_prices_within(tx: Tx, percent: Decimal, *, limit: int) -> list[DraftSummary]:
     """Drafts that wait and in which nothing differs but prices, none by more than so many percent; the oldest first."""
-    query = _of_tab(select(*_SUMMARY).join(partners, partners.c.pk == sales_orders.c.partner), Wish(tab="price"))
+    query = _of_tab(tx, select(*_SUMMARY).join(partners, partners.c.pk == sales_orders.c.partner), Wish(tab="price"))
     query = query.where(sales_orders.c.price_gap <= min(int(percent * 100), 2**31 - 1)).order_by(sales_orders.c.pk).limit(limit)
     return [summary(row) for row in tx.execute(query).all()]
 
@@ -366,24 +404,39 @@ class Twin(msgspec.Struct, frozen=True, kw_only=True):
     received_at: dt.datetime
 
 
+_ALIKE = 20
+"""A twin is looked for among so many of the newest orders that ask for the same."""
+
+
 def twins(tx: Tx, ids: Sequence[str], within: dt.timedelta) -> dict[str, Twin]:
     """For those of these orders that have one: the newest other order, not so long before, with the same lines, whatever its number."""
     if not ids:
         return {}
-    earlier = sales_orders.alias("earlier")
-    query = (
-        select(sales_orders.c.id.label("of"), earlier.c.id, earlier.c.number, earlier.c.received_at)
-        .join(earlier, and_(earlier.c.lines_key == sales_orders.c.lines_key, earlier.c.pk < sales_orders.c.pk))
+    earlier, twin = sales_orders.alias("earlier"), sales_orders.alias("twin")
+    alike = (
+        select(earlier)
+        .where(earlier.c.lines_key == sales_orders.c.lines_key, earlier.c.pk < sales_orders.c.pk)
+        .order_by(earlier.c.pk.desc())
+        .limit(_ALIKE)
+        .correlate(sales_orders)
+        .subquery()
+    )
+    newest = (
+        select(func.max(alike.c.pk))
         .where(
-            in_texts(sales_orders.c.id, "ids"),
-            earlier.c.partner == sales_orders.c.partner,
-            earlier.c.number != sales_orders.c.number,
-            earlier.c.acceptance.not_in([Acceptance.REJECTED.value, Acceptance.CANCELLED.value]),
-            type_coerce(earlier.c.received_at, BigInteger)
+            alike.c.partner == sales_orders.c.partner,
+            alike.c.number != sales_orders.c.number,
+            alike.c.acceptance.not_in([Acceptance.REJECTED.value, Acceptance.CANCELLED.value]),
+            type_coerce(alike.c.received_at, BigInteger)
             >= type_coerce(sales_orders.c.received_at, BigInteger) - within // dt.timedelta(microseconds=1),
         )
-        .order_by(earlier.c.pk)
-        .limit(2_000)
+        .correlate(sales_orders)
+        .scalar_subquery()
+    )
+    query = (
+        select(sales_orders.c.id.label("of"), twin.c.id, twin.c.number, twin.c.received_at)
+        .join_from(sales_orders, twin, twin.c.pk == newest)
+        .where(in_texts(sales_orders.c.id, "ids"))
     )
     return {row.of: Twin(id=row.id, number=row.number, received_at=row.received_at) for row in tx.execute(query, {"ids": list(ids)}).all()}
 
@@ -408,7 +461,7 @@ def approved(
     query = select(*_SUMMARY).join(partners, partners.c.pk == sales_orders.c.partner)
     query = query.where(_is_to_ship) if to_ship else query.where(sales_orders.c.order_number.is_not(None))
     if partner is not None:
-        query = query.where(sales_orders.c.partner == select(partners.c.pk).where(partners.c.id == partner).scalar_subquery())
+        query = query.where(*_of_partner(tx, partner))
     if words:
         query = query.where(or_(_has_words(tx, Wish(tab="answered", words=words)), sales_orders.c.order_number == words.upper()))
     if before is not None:
@@ -417,14 +470,14 @@ def approved(
     return [(row.pk, summary(row)) for row in rows]
 
 
-def _of_tab(query: Select[Any], wish: Wish) -> Select[Any]:
+def _of_tab(tx: Tx, query: Select[Any], wish: Wish) -> Select[Any]:
     match wish.tab:
         case "answered":
             return query.where(sales_orders.c.answered_at.is_not(None), sales_orders.c.acceptance.not_in(WAITING_WORDS))
         case "attention":
-            return query.where(_is_waiting, text("sales_orders.verdict <> 'clean'"))
+            return query.where(_is_waiting, _has_something)
         case "clean" | "price":
-            return query.where(_is_waiting, sales_orders.c.verdict == wish.tab)
+            return query.where(*_of_verdict(tx, wish.tab, wish.partner))
         case "mine":
             return query.where(_is_waiting, text("sales_orders.taken_by <> ''"), sales_orders.c.taken_by == wish.me)
         case _:
@@ -458,7 +511,7 @@ def _place_value(at: int | str) -> Any:
 def _has_words(tx: Tx, wish: Wish) -> ColumnElement[bool]:
     """Orders whose number begins with the words, whose buyer is called so, or in which an article has this number."""
     words = wish.words.casefold()
-    newest = _of_tab(select(sales_orders.c.pk), wish).order_by(sales_orders.c.pk.desc()).limit(_SOUGHT).subquery()
+    newest = _of_tab(tx, select(sales_orders.c.pk), wish).order_by(sales_orders.c.pk.desc()).limit(_SOUGHT).subquery()
     ours = select(articles.c.pk).where(articles.c.number == wish.words)
     of_article = (
         select(sales_lines.c.order)
@@ -483,7 +536,7 @@ def _numbered(start: str) -> Select[Any]:
 
 def waiting(tx: Tx, most: int, *, only_clean: bool = False) -> int:
     """How many orders wait for our word, counted so far and no further; `only_clean`: of those there is nothing to say against."""
-    those = select(sales_orders.c.pk).where(sales_orders.c.acceptance.in_(WAITING_WORDS), sales_orders.c.is_newest)
+    those = select(sales_orders.c.pk).where(_is_waiting)
     if only_clean:
         those = those.where(sales_orders.c.validation == "clean")
     return tx.execute(select(func.count()).select_from(those.limit(most).subquery())).scalar_one()
@@ -568,7 +621,7 @@ def summary(row: Any) -> DraftSummary:
 def of_partner(tx: Tx, partner: int, *, order_id: str | None = None, number: str | None = None, revision: int | None = None,
                acceptance: str | None = None, before: int | None = None, limit: int = 50) -> list[tuple[int, PartnerOrder]]:  # fmt: skip
     """A partner's own orders, newest first; never anybody else's."""
-    query = select(sales_orders).where(sales_orders.c.partner == partner)
+    query = select(sales_orders).where(_by_partner, sales_orders.c.partner == partner)
     if order_id is not None:
         query = query.where(sales_orders.c.id == order_id)
     if number is not None:

@@ -91,7 +91,6 @@ _their_groups = hot(
     select(group_members.c.person, user_groups.c.id, user_groups.c.name, user_groups.c.role, user_groups.c.scopes)
     .join(user_groups, user_groups.c.pk == group_members.c.user_group)
     .where(in_ints(group_members.c.person, "people"))
-    .order_by(user_groups.c.name_key)
 )
 _signed_in = hot(
     update(users)
@@ -466,7 +465,7 @@ def _users(tx: Tx, rows: Sequence[Any]) -> list[User]:
     people = [row.pk for row in rows]
     carries = {row.pk: _known(row.scopes) for row in rows}
     named: dict[int, list[GroupName]] = {row.pk: [] for row in rows}
-    for one in _their_groups.all(tx, {"people": people}):
+    for one in sorted(_their_groups.all(tx, {"people": people}), key=lambda group: group.name.casefold()):
         carries[one.person] |= scopes_of_group(one.role or None, _known(one.scopes))
         named[one.person].append(GroupName(id=one.id, name=one.name, role=one.role or None))
     return [
@@ -491,7 +490,7 @@ def _users(tx: Tx, rows: Sequence[Any]) -> list[User]:
 
 
 def _groups(tx: Tx, rows: Sequence[Any]) -> list[Group]:
-    place = func.row_number().over(partition_by=group_members.c.user_group, order_by=(users.c.name, users.c.pk)).label("place")
+    place = func.row_number().over(partition_by=group_members.c.user_group, order_by=group_members.c.person).label("place")
     count = func.count().over(partition_by=group_members.c.user_group).label("many")
     all_members = (
         select(group_members.c.user_group, users.c.id, users.c.email, users.c.name, users.c.is_active, place, count)
@@ -499,10 +498,10 @@ def _groups(tx: Tx, rows: Sequence[Any]) -> list[Group]:
         .where(in_ints(group_members.c.user_group, "groups"))
         .subquery()
     )
-    first = select(all_members).where(all_members.c.place <= _MEMBERS_SHOWN).order_by(all_members.c.user_group, all_members.c.place)
+    first = select(all_members).where(all_members.c.place <= _MEMBERS_SHOWN)
     members: dict[int, list[Member]] = {row.pk: [] for row in rows}
     counts: dict[int, int] = {}
-    for one in tx.execute(first, {"groups": list(members)}):
+    for one in sorted(tx.execute(first, {"groups": list(members)}), key=lambda member: (member.name, member.place)):
         members[one.user_group].append(Member(id=one.id, email=one.email, name=one.name, is_active=bool(one.is_active)))
         counts[one.user_group] = one.many
     return [

@@ -323,6 +323,7 @@ class CcvSalesPos(RestConnector):
             find_by={name: Lookup(lambda value, member=member: {member: value}, member)  # type: ignore[misc]  # bound now
                      for name, member in (("number", "productnumber"), ("reference", "productnumber"), ("gtin", "eannumber"))},
             limits=(Limit(field="name", is_required=True), Limit(field="gtin", digits_only=True),
+                    Limit(field="tax_code", one_of=_TARIFFS, says="One of the shop's tariffs; the list mapping makes them of others."),
                     Limit(field="price", says="The price, with or without VAT as the shop counts, and a package in the form.")),
             provenance=_SURE,
         ),

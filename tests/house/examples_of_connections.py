@@ -7,6 +7,7 @@ from prodsys.modules import store as modules
 from prodsys.modules.model import ERP_MODULE
 from tests.connectors.loopback import serving
 from tests.connectors.sim_eaccounting import EAccountingSim
+from tests.connectors.sim_remote_sync import RemoteSyncSim
 from tests.stories.company import Company
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ async def connections(r: "Recorder", fjord: Company) -> None:
 
 
 async def _ask_everything(r: "Recorder", fjord: Company, books: EAccountingSim) -> None:
+    await _ask_a_remote(r, fjord)
     form = {"connector": "eaccounting", "config": books.config()}
     begun = await r.read(fjord, "POST", "/connections/authorizations", body=form)
     state = parse_qs(urlsplit(begun["url"]).query)["state"][0]
@@ -94,6 +96,12 @@ async def _one_that_asks(r: "Recorder", fjord: Company, connection: str, books: 
     run = await fjord.in_time(lambda: _ended(fjord, flow["id"]))
     [record] = (await fjord.call("GET", f"/runs/{run['id']}/records"))["items"]
     await r.ask(fjord, "POST", "/runs/records/{id}/retry", id=record["id"], body={"given": {"currency": "NOK"}})
+
+
+async def _ask_a_remote(r: "Recorder", fjord: Company) -> None:
+    async with serving(RemoteSyncSim()) as remote:
+        named = {"name": "Old ERP", "url": remote.config()["url"]}
+        await r.ask(fjord, "POST", "/connectors/{name}/form", name="remote_sync", body={"config": named})
 
 
 async def _ended(fjord: Company, flow: str) -> Any:

@@ -18,7 +18,7 @@ def table() -> str:
     for connector in known().values():
         listed = {(one.kind, one.direction): one for one in capabilities(connector)}
         cells = [_MARKS[listed[kind, "in"].is_offered, listed[kind, "out"].is_offered] for kind in KINDS]
-        if connector.is_partner:
+        if connector.is_partner or connector.calls_us:
             cells = ["by itself" if "by themselves" in listed[kind, "in"].reason else "–" for kind in KINDS]
         lines.append("| " + " | ".join([connector.title, *cells]) + " |")
         said: dict[str, list[str]] = {}

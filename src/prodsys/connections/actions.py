@@ -93,6 +93,18 @@ def listed_connectors() -> list[model.ConnectorShown]:
     return [model.shown(name, connector) for name, connector in connectors.known().items()]
 
 
+async def described(systems: Systems, name: str, given: dict[str, Any]) -> model.ConnectorShown:
+    """A connector with the form its system describes, asked now; nothing is kept. Raises NotFound, Invalid, PartnerUnreachable."""
+    kind = connector_of(name)
+    config, issues = read_config(kind.Config, kind.gathered(given))
+    if config is None:
+        raise refused(issues, "The system cannot be asked for its fields yet.")
+    found = await systems.trial(name, config, None).with_own_form()
+    if isinstance(found, Later | Misconfigured | Refused):
+        raise _as_refusal(found)
+    return model.shown(name, found)
+
+
 async def test(systems: Systems, caller: Caller, asked: ToTest) -> TestResult:
     """Try a filled form out, and say of every field that is at fault why; nothing is saved. Raises NotFound."""
     kept = await systems.db.read(allowed, caller, asked.connection) if asked.connection else None
@@ -711,7 +723,7 @@ async def _passed(systems: Systems, connector: str, given: Configuration, kept: 
 
 async def _tried(systems: Systems, name: str, given: Configuration, kept: Kept | None) -> tuple[list[Issue], Tested | None, Passed | None]:
     kind = connector_of(name)
-    config, issues = read_config(kind.Config, given.config, _kept_config(systems, kept))
+    config, issues = read_config(kind.Config, kind.gathered(given.config), _kept_config(systems, kept))
     if config is None:
         return issues, None, None
     grant: KeptGrant | None = None

@@ -36,6 +36,7 @@ from prodsys.connections.model import (
     RunRecord,
     SystemTab,
     TestResult,
+    ToDescribe,
     ToTest,
     WholeList,
 )
@@ -80,6 +81,15 @@ async def get_connector(name: FromPath[str], if_none_match: IfNoneMatch = None) 
     """One system we can connect to."""
     found = model.shown(name, connector_of(name))
     return tagged(found, etag_of(name, found), if_none_match)
+
+
+@post(
+    "/connectors/{name:str}/form", operation_id="describe_connector", status_code=200, tags=_TAGS,
+    responses=answers(errors.NotFound, errors.Invalid, errors.PartnerUnreachable, errors.PartnerNotReady), **_WRITE,
+)  # fmt: skip
+async def describe_connector(name: FromPath[str], data: JSONBody[ToDescribe], systems: NamedDependency[Systems]) -> ConnectorShown:
+    """A connector with the form its system describes itself: a remote sync connector, by name and URL, tells its own fields."""
+    return await actions.described(systems, name, data.config)
 
 
 @get("/connections", operation_id="list_connections", tags=_TAGS, **_READ)
@@ -514,7 +524,8 @@ async def retry_record(
 
 
 routes = [
-    list_connectors, get_connector, list_connections, create_connection, test_configuration, authorize_connection, get_authorization,
+    list_connectors, get_connector, describe_connector,
+    list_connections, create_connection, test_configuration, authorize_connection, get_authorization,
     end_authorization, list_systems_of_record, get_connection, change_connection, configure_connection, remove_connection, test_connection,
     activate_connection, deactivate_connection, get_field_mapping, set_field_mapping, list_field_mapping_versions, preview_mapping,
     list_list_mappings, set_list_mapping, list_choices, list_links, link_records, bring_in_records, list_flows_of_connection,

@@ -99,6 +99,12 @@ class ToTest(Configuration, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     connection: Annotated[str | None, Meta(description="A connection whose secrets stand in for those left out.")] = None
 
 
+class ToDescribe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """As much of a form as it takes to ask a system which fields it has of its own."""
+
+    config: dict[str, Any]
+
+
 class TestFinding(msgspec.Struct, frozen=True, kw_only=True):
     """One finding of a test; `field` names the member of the form it is about, empty for the connection as a whole."""
 

@@ -11,7 +11,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
-from functools import cache
+from functools import lru_cache
 from typing import Any, ClassVar, Literal, Protocol, TypeVar
 
 import msgspec
@@ -288,9 +288,18 @@ class Connector(ABC):
         self.config = config
         self.reach = reach
 
+    async def with_own_form(self) -> "type[Connector] | Trouble":
+        """A hook: this connector with the form the system itself describes, where each system has fields of its own."""
+        return type(self)
+
     @abstractmethod
     async def test(self) -> Tested:
         """Try the connection out, and say of each field of the form that is at fault why."""
+
+    @classmethod
+    def gathered(cls, given: Mapping[str, Any]) -> Mapping[str, Any]:
+        """A hook: a form as `with_own_form` shows it, as the members of `Config`."""
+        return given
 
     @classmethod
     def offered(cls, config: Mapping[str, Any]) -> Mapping[str, Resource]:  # noqa: ARG003  # for those described in their form
@@ -405,7 +414,7 @@ def capabilities(connector: type[Connector], config: Mapping[str, Any] | None = 
     return listed
 
 
-@cache
+@lru_cache(maxsize=256)  # bounded: forms that systems describe themselves are made anew each time
 def form(config: type[msgspec.Struct]) -> dict[str, Any]:
     """The form an admin fills in, as JSON Schema: titles, descriptions, what is secret (`writeOnly`), defaults, examples, in order."""
     schema = msgspec.json.schema(config, schema_hook=_schema_of_secret)

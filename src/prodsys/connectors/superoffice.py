@@ -653,7 +653,7 @@ async def _searched(
     return wire.result(Actors=found)
 
 
-_THEY_CALL = "SuperOffice calls us: its ERP Sync reads and writes our contacts whenever it wants, so there is no flow of ours."
+_THEY_CALL = "They go both ways by themselves: SuperOffice calls us and reads and writes our contacts, so no flow is set up here."
 _NO_DOCUMENTS = "ERP Sync carries customers, suppliers and persons only; orders and articles belong to SuperOffice's Quote Connector."
 _NOT = {kind: Resource(no={"in": _NO_DOCUMENTS, "out": _NO_DOCUMENTS}) for kind in (
     "articles", "stock", "orders", "order_status", "purchase_orders", "invoice_drafts", "invoices", "vouchers",

@@ -96,9 +96,9 @@ async def bench(request: pytest.FixtureRequest) -> AsyncIterator[Bench]:
 @pytest.fixture
 async def impatient(request: pytest.FixtureRequest) -> AsyncIterator[Bench]:
     """The same, and we wait a quarter of a second for an answer, or as long as a real system needs."""
-    async with serving(simulator_of(request.getfixturevalue("name"))) as simulator:
-        async with reaching(simulator, timeout=simulator.patience) as reach:
-            yield Bench(simulator=simulator, reach=reach)
+    name = request.getfixturevalue("name")
+    async with serving(simulator_of(name)) as simulator, reaching(simulator, timeout=simulator.patience) as reach:
+        yield Bench(simulator=simulator, reach=reach)
 
 
 @pytest.mark.parametrize("name", CONNECTORS)

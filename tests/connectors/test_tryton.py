@@ -10,7 +10,7 @@ import pytest
 
 from prodsys.connectors._base import Known, Later, Misconfigured, Pace, Record, Records, Refused, Written, read_config
 from prodsys.connectors.tryton import Tryton
-from prodsys.documents import ContactCard, Exact, Person, SalesOrder, TradeLine
+from prodsys.documents import Address, ContactCard, DeliveryPlace, Exact, Person, SalesOrder, TradeLine
 from prodsys.kit.clock import now
 from tests.connectors.loopback import Fault, reaching, serving
 from tests.connectors.sim_tryton import TrytonBehindIt, method_of
@@ -138,6 +138,23 @@ async def test_a_stumble_while_only_asking_says_that_nothing_was_made(office):
     assert isinstance(outcome, Later)
     assert not outcome.sent
     assert office.behind.held("orders") == before
+
+
+async def test_a_delivery_address_whose_answer_is_lost_is_made_once(office):
+    assert (await office.tryton.test()).is_fine
+    where = Address(street="Fjellveien", house_number=f"{office.erp.count('party_address')}", postcode="5019", city="Bergen", country="NO")
+    order = an_order(f"SO-{where.house_number}", deliver_to=DeliveryPlace(name="Lager 3", address=where))
+    before = office.erp.count("party_address")
+    office.behind.stumble(Fault(stumble="drop_after", path="party.address.create"))
+
+    lost, made = await office.place(order), await office.place(order)
+
+    assert isinstance(lost, Later)
+    assert not lost.sent, "no order was on its way yet"
+    assert isinstance(made, Written), made
+    assert office.erp.count("party_address") == before + 1
+    sale = office.erp.read("sale.sale", int(made.id), "shipment_address.party_name", "shipment_address.street")
+    assert (sale["shipment_address."]["party_name"], sale["shipment_address."]["street"]) == ("Lager 3", f"Fjellveien {where.house_number}")
 
 
 async def test_what_tryton_refuses_is_told_in_its_words_and_nothing_is_kept(office):

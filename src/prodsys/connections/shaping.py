@@ -112,7 +112,7 @@ def _limit_fault(limit: Limit, value: Any, where: str) -> Issue | None:
     params = {"field": limit.field}
     said = "" if value is None else canonical(value) if isinstance(value, Decimal) else str(value)
     if not said:
-        if not limit.is_required or limit.says:
+        if not limit.is_required:
             return None
         return Issue(code="field_missing_there", message=f"{limit.field} is mandatory there.", params=params, pointer=where, blocks=True)
     code, message = "", ""

@@ -74,7 +74,7 @@ class Limit(msgspec.Struct, frozen=True, kw_only=True):
     decimals: int | None = None
     one_of: tuple[str, ...] = ()
     says: str = ""
-    """The rule in words, where it is more than the members above; checked only by the person who reads it."""
+    """What is more than the members above, in words; checked only by the person who reads it."""
 
 
 class Known(msgspec.Struct, frozen=True, kw_only=True):

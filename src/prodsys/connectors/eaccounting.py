@@ -367,7 +367,7 @@ class EAccounting(RestConnector):
                 Limit(field="name", longest=50, is_required=True), Limit(field="address.city", longest=50, is_required=True),
                 Limit(field="address.postcode", longest=10, is_required=True), Limit(field="number", longest=16),
                 Limit(field="organisation_number", longest=20), Limit(field="vat_number", longest=20), Limit(field="email", longest=255),
-                Limit(field="payment_terms", is_required=True, says="Terms of payment, by the list mapping or in the form."),
+                Limit(field="payment_terms", says="Terms of payment, by the list mapping or in the form."),
             ),
             provenance={"number, name, addresses, e-mail, VAT": "documented", "filters by e-mail and number": "client code"},
         ),

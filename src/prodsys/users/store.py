@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import bindparam, delete, exists, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, and_, bindparam, delete, exists, func, insert, literal_column, or_, select, update
 
 from prodsys.kit.clock import now
 from prodsys.kit.db import Instant, Tx, hot, in_ints, in_texts, insert_new
@@ -16,6 +16,7 @@ from prodsys.users.model import NO_PASSWORD, Group, GroupName, Kind, Member, Ses
 
 _SCOPES = frozenset(scope.value for scope in Scope)
 _MEMBERS_SHOWN = 500
+_NO_END: ColumnElement[int] = literal_column("9223372036854775807")
 
 _read_scopes = msgspec.json.Decoder(list[str]).decode
 
@@ -91,6 +92,31 @@ _their_groups = hot(
     select(group_members.c.person, user_groups.c.id, user_groups.c.name, user_groups.c.role, user_groups.c.scopes)
     .join(user_groups, user_groups.c.pk == group_members.c.user_group)
     .where(in_ints(group_members.c.person, "people"))
+)
+_others = group_members.alias("others")
+_theirs = _others.c.user_group == user_groups.c.pk
+_last_shown = (
+    select(_others.c.person)
+    .where(_theirs)
+    .order_by(_others.c.person)
+    .offset(literal_column(str(_MEMBERS_SHOWN - 1)))
+    .limit(literal_column("1"))
+    .scalar_subquery()
+)
+_first_members = hot(
+    select(user_groups.c.pk.label("user_group"), users.c.pk, users.c.id, users.c.email, users.c.name, users.c.is_active)
+    .join_from(
+        user_groups,
+        group_members,
+        and_(group_members.c.user_group == user_groups.c.pk, group_members.c.person <= func.coalesce(_last_shown, _NO_END)),
+    )
+    .join(users, users.c.pk == group_members.c.person)
+    .where(in_ints(user_groups.c.pk, "groups"))
+)
+_member_counts = hot(
+    select(user_groups.c.pk, select(func.count()).select_from(_others).where(_theirs).scalar_subquery().label("many")).where(
+        in_ints(user_groups.c.pk, "groups")
+    )
 )
 _signed_in = hot(
     update(users)
@@ -490,20 +516,10 @@ def _users(tx: Tx, rows: Sequence[Any]) -> list[User]:
 
 
 def _groups(tx: Tx, rows: Sequence[Any]) -> list[Group]:
-    place = func.row_number().over(partition_by=group_members.c.user_group, order_by=group_members.c.person).label("place")
-    count = func.count().over(partition_by=group_members.c.user_group).label("many")
-    all_members = (
-        select(group_members.c.user_group, users.c.id, users.c.email, users.c.name, users.c.is_active, place, count)
-        .join(users, users.c.pk == group_members.c.person)
-        .where(in_ints(group_members.c.user_group, "groups"))
-        .subquery()
-    )
-    first = select(all_members).where(all_members.c.place <= _MEMBERS_SHOWN)
     members: dict[int, list[Member]] = {row.pk: [] for row in rows}
-    counts: dict[int, int] = {}
-    for one in sorted(tx.execute(first, {"groups": list(members)}), key=lambda member: (member.name, member.place)):
+    for one in sorted(_first_members.all(tx, {"groups": list(members)}), key=lambda member: (member.name, member.pk)):
         members[one.user_group].append(Member(id=one.id, email=one.email, name=one.name, is_active=bool(one.is_active)))
-        counts[one.user_group] = one.many
+    counts = {row.pk: row.many for row in _member_counts.all(tx, {"groups": list(members)})}
     return [
         Group(
             id=row.id,

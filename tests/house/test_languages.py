@@ -48,10 +48,10 @@ def test_no_text_is_missing_or_doubtful(language: str) -> None:
 def test_a_translation_fills_in_the_values_of_the_english_text(language: str) -> None:
     for message in texts(language):
         if isinstance(message.id, str):
-            assert sorted(_VALUE.findall(message.string)) == sorted(_VALUE.findall(message.id)), message.id
+            assert sorted(_VALUE.findall(str(message.string))) == sorted(_VALUE.findall(message.id)), message.id
         else:
             known = {value for form in message.id for value in _VALUE.findall(form)}
-            for form in message.string:
+            for form in message.string or ():
                 assert set(_VALUE.findall(form)) <= known, message.id
 
 

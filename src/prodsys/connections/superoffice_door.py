@@ -5,7 +5,7 @@ import datetime as dt
 import hashlib
 import hmac
 from collections import Counter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from litestar import Request, Response, get, post
 from litestar.di import NamedDependency
@@ -15,10 +15,6 @@ from prodsys import errors
 from prodsys.connections import store
 from prodsys.connections.reaching import Systems
 from prodsys.connections.store import Kept
-from prodsys.connections.superoffice_desk import ContactsDesk
-from prodsys.connectors import _erpsync as wire
-from prodsys.connectors._erpsync_wsdl import wsdl
-from prodsys.connectors.superoffice import Config, Unreadable, answer
 from prodsys.kit.clock import now
 from prodsys.kit.db import Database, Tx
 from prodsys.kit.vault import VaultLocked
@@ -30,10 +26,15 @@ from prodsys.modules.store import is_on
 from prodsys.scopes import signed
 from prodsys.settings import Settings
 
+if TYPE_CHECKING:
+    from prodsys.connectors.superoffice import Config
+
 CONNECTOR = "superoffice"
 PATH = "/superoffice/{secret:str}/ErpConnectorWS.svc"
 """The access log writes this, never the secret (rulings.md, 28)."""
 XML = "text/xml"
+MAX_BODY = 4 * 2**20
+"""Bytes of one call."""
 
 _GUESSES = 30
 """Wrong secrets an address may try in a minute."""
@@ -76,7 +77,7 @@ def new_knocks(settings: Settings) -> Knocks:
     return Knocks(settings.requests_a_minute)
 
 
-@post(PATH, operation_id="answer_superoffice", status_code=200, request_max_body_size=wire.MAX_BODY, include_in_schema=False, **signed())
+@post(PATH, operation_id="answer_superoffice", status_code=200, request_max_body_size=MAX_BODY, include_in_schema=False, **signed())
 async def answer_superoffice(
     request: Request[Any, Any, Any],
     secret: FromPath[str],
@@ -85,6 +86,11 @@ async def answer_superoffice(
     superoffice_knocks: NamedDependency[Knocks],
 ) -> Response[bytes]:
     """Answer one operation of ErpConnectorWS (SOAP 1.1). Refused are a DTD, more than 4 MiB, and another content type than text/xml."""
+    # lxml comes with these: megabytes for a company that may have no SuperOffice (rulings.md, 37).
+    from prodsys.connections.superoffice_desk import ContactsDesk
+    from prodsys.connectors import _erpsync as wire
+    from prodsys.connectors.superoffice import Unreadable, answer
+
     kept, config, is_open = await _caller(request, secret, db, systems, superoffice_knocks)
     if not is_open:
         sentence = "The connection is not active in ProdSys Exchange, or its module ERP connections is switched off; ask its admin."
@@ -114,6 +120,8 @@ async def describe_to_superoffice(
     superoffice_knocks: NamedDependency[Knocks],
 ) -> Response[bytes]:
     """The description of the service (WSDL 1.1) for who asks for `?wsdl`."""
+    from prodsys.connectors._erpsync_wsdl import wsdl
+
     await _caller(request, secret, db, systems, superoffice_knocks)
     base = settings.public_url.rstrip("/") or str(request.base_url).rstrip("/")
     return Response(wsdl(f"{base}/api/v1/superoffice/{secret}/ErpConnectorWS.svc"), media_type=XML)
@@ -124,7 +132,7 @@ routes = [answer_superoffice, describe_to_superoffice]
 
 async def _caller(
     request: Request[Any, Any, Any], secret: str, db: Database, systems: Systems, knocks: Knocks
-) -> tuple[Kept, Config, bool]:
+) -> tuple[Kept, "Config", bool]:
     """Whose secret this is, and whether it may be answered now. Raises NotFound, TooManyRequests."""
     address = request.client.host if request.client else ""
     knocks.must_not_be_throttled(address)
@@ -147,7 +155,9 @@ def _connections(tx: Tx) -> tuple[list[Kept], bool]:
     return store.of_connector(tx, CONNECTOR), is_on(tx, ERP_MODULE)
 
 
-def _config(systems: Systems, kept: Kept) -> Config | None:
+def _config(systems: Systems, kept: Kept) -> "Config | None":
+    from prodsys.connectors.superoffice import Config
+
     if not kept.config_digest:
         return None
     try:

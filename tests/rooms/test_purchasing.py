@@ -32,7 +32,7 @@ from prodsys.purchasing import actions, answers, api, carrying, choosing, export
 from prodsys.purchasing.abroad import Reach
 from prodsys.purchasing.api import news
 from prodsys.purchasing.model import ChangedOrder, Export, NewLine, NewOrder, PurchaseOrder
-from prodsys.purchasing.store import Filter
+from prodsys.purchasing.store.lists import Filter
 from prodsys.scopes import PRODSYS_MODULE, Caller, Scope
 from prodsys.tables import deliveries, log_entries
 from tests.rooms.doors import company_of
@@ -757,8 +757,8 @@ async def test_troubled_deliveries_are_found_without_reading_the_others(desk):
     await desk.export(good, bad)
     await desk.carry()
 
-    refused = await desk.db.read(store.deliveries_below, None, 10, lane=None, state="refused", subject=None)
-    of_good = await desk.db.read(store.deliveries_below, None, 10, lane=None, state=None, subject=good.id)
+    refused = await desk.db.read(store.deliveries.below, None, 10, lane=None, state="refused", subject=None)
+    of_good = await desk.db.read(store.deliveries.below, None, 10, lane=None, state=None, subject=good.id)
 
     assert [row.subject for row in refused] == [bad.id]
     assert [row.state for row in of_good] == ["done"]

@@ -315,7 +315,7 @@ async def test_an_order_whose_changes_are_accepted_shows_what_was_agreed_beside_
         ("20", "A-201", 10, Decimal("20.00")),
     ]
     assert [line.quantity for line in found.lines] == [10, 10, 10]
-    [listed] = (await desk.db.read(actions.listed, store.Filter(), None, 10))[0]
+    [listed] = (await desk.db.read(actions.listed, store.lists.Filter(), None, 10))[0]
     assert (listed.net, listed.agreed_net) == (Decimal("75.00"), Decimal("30.00"))
 
 
@@ -342,7 +342,7 @@ async def test_what_was_agreed_stays_while_a_later_answer_or_revision_waits(desk
     assert (waiting.revision, waiting.agreed.revision, waiting.agreed.net) == (2, 1, Decimal("30.00"))
     assert [line.quantity for line in waiting.agreed.lines] == [4, 10]
     found = await desk.now(order)
-    [listed] = (await desk.db.read(actions.listed, store.Filter(), None, 10))[0]
+    [listed] = (await desk.db.read(actions.listed, store.lists.Filter(), None, 10))[0]
     assert (found.agreed, listed.net, listed.agreed_net) == (None, Decimal("7.50"), Decimal("7.50"))
 
 
@@ -505,7 +505,7 @@ async def test_a_word_that_never_gets_through_puts_the_order_back_aloud(desk):
     found = await desk.now(order)
     assert (found.acceptance, found.is_word_on_its_way) == ("changed", False)
     assert [entry.level for entry in await desk.log("order.acceptance_dead")] == ["error"]
-    [dead] = await desk.db.read(store.deliveries_below, None, 10, lane=None, state="dead", subject=None)
+    [dead] = await desk.db.read(store.deliveries.below, None, 10, lane=None, state="dead", subject=None)
     with pytest.raises(errors.WrongState):
         await desk.db.write(carrying.send_again, KARI, dead.id)
 
@@ -668,7 +668,7 @@ async def test_the_lists_to_follow_up_are_found_by_their_own_indexes(desk):
         "changed_waiting_for_me": "purchase_orders_acceptance",
     }
     for what, index in indexes.items():
-        plans = await plans_of(desk.db, store.follow_up, what, None, 10, today=TODAY, before=now())
+        plans = await plans_of(desk.db, store.following.listed, what, None, 10, today=TODAY, before=now())
         goes_by_index(plans, "purchase_orders", index)
         assert index in plans[0]
 
@@ -755,10 +755,10 @@ async def test_what_went_by_email_is_not_looked_for_in_the_suppliers_books(desk)
     supplier = (await desk.db.read(partners.connected))[0]
 
     def mail(tx: Tx) -> None:
-        key = store.keys(tx, [changed.id])[changed.id]
-        store.change(tx, key, delivery="received", mailed_to="ordre@fjord.example", their_id=None)
+        key = store.orders.keys(tx, [changed.id])[changed.id]
+        store.orders.change(tx, key, delivery="received", mailed_to="ordre@fjord.example", their_id=None)
 
     await desk.db.write(mail)
 
-    sent = await desk.db.read(store.sent_behind, supplier.pk, "", dt.datetime(2020, 1, 1, tzinfo=dt.UTC), 100)
+    sent = await desk.db.read(store.reconciling.sent_behind, supplier.pk, "", dt.datetime(2020, 1, 1, tzinfo=dt.UTC), 100)
     assert [(one.number, one.revision) for one in sent] == [(over_the_line.number, 1)]

@@ -75,13 +75,13 @@ async def _page(visitor: Visitor, db: Database, refusal: errors.Refusal | None =
     def read(tx: Tx) -> dict[str, Any]:
         if view == "waiting":
             place = visitor.place("deliveries-waiting", str, str, int)
-            rows = store.deliveries_waiting(tx, _moment_of(place), SHOWN + 1, lane=lane)
+            rows = store.deliveries.waiting(tx, _moment_of(place), SHOWN + 1, lane=lane)
             last = rows[SHOWN - 1] if len(rows) > SHOWN else None
             more = encode_cursor("deliveries-waiting", last.lane, last.run_at.isoformat(), last.pk) if last else None
         else:
             place = visitor.place("deliveries", int)
             state: Any = view or None
-            rows = store.deliveries_below(tx, place[0] if place else None, SHOWN + 1, lane=lane, state=state, subject=order)
+            rows = store.deliveries.below(tx, place[0] if place else None, SHOWN + 1, lane=lane, state=state, subject=order)
             more = encode_cursor("deliveries", rows[SHOWN - 1].pk) if len(rows) > SHOWN else None
         partners = partner_store.page(tx, after=0, limit=MOST_PARTNERS)
         return {

@@ -33,7 +33,7 @@ from prodsys.partners import store as partners
 from prodsys.partners.model import Supplier, host_of
 from prodsys.purchasing import abroad, actions, choosing, exporting, previewing, store
 from prodsys.purchasing.model import Export, ExportedOrder, Previewed
-from prodsys.purchasing.store import Kept
+from prodsys.purchasing.store.orders import Kept
 from prodsys.scopes import Scope, allows
 from prodsys.settings import Settings
 
@@ -222,7 +222,7 @@ async def _preview(visitor: Visitor, db: Database, reach: abroad.Reach, picked: 
     wanted = list(dict.fromkeys([*picked, *left]))
     if not wanted:
         return go("/orders?delivery=not_sent", "nothing_selected")
-    rows = await db.read(store.orders, wanted)
+    rows = await db.read(store.orders.by_id, wanted)
     known = [one for one in wanted if one in rows]
     if not known:
         raise errors.NotFound
@@ -275,7 +275,7 @@ def _groups(
 
 
 def _seen(row: Kept, found: Previewed, *, is_picked: bool, is_first: bool) -> SeenOrder:
-    order = store.read_order(row.document)
+    order = store.orders.read_order(row.document)
     by_line: dict[int, list[Issue]] = {}
     whole: list[Issue] = []
     for issue in found.issues:

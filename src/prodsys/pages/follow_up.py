@@ -15,7 +15,7 @@ from prodsys.pages.visitor import Visitor, go, show
 from prodsys.pages.words import N_
 from prodsys.purchasing import following, reminding
 from prodsys.purchasing.model import FollowUpCounts, OrderMessage
-from prodsys.purchasing.store import FollowedUp
+from prodsys.purchasing.store.following import FollowedUp
 from prodsys.scopes import Scope, allows
 
 SHOWN = 50

@@ -258,13 +258,13 @@ async def _entry(visitor: Visitor, db: Database, settings: Settings, id: str, re
         if found is None:
             raise errors.NotFound
         related = store.page(tx, before=None, limit=RELATED, trace_id=found.trace_id) if found.trace_id else []
-        kept = purchasing.deliveries_below(tx, None, 10, lane=None, state=None, subject=found.subject) if found.subject else []
+        kept = purchasing.deliveries.below(tx, None, 10, lane=None, state=None, subject=found.subject) if found.subject else []
         return {
             "entry": found,
             "lines": [_line(one) for _, one in reversed(related)],
             "tries": [one for one in map(carrying.delivery_entry, kept) if one.trace_id == found.trace_id],
             "names": _names(tx),
-            "is_ours": bool(found.subject) and purchasing.order(tx, found.subject) is not None,
+            "is_ours": bool(found.subject) and purchasing.orders.get(tx, found.subject) is not None,
         }
 
     facts = await db.read(read)
@@ -298,7 +298,7 @@ def _again(tx: Tx, caller: Caller, id: str, answers_every: int) -> str:
     found = store.one(tx, id)
     if found is None:
         raise errors.NotFound
-    order = purchasing.order(tx, found.subject)
+    order = purchasing.orders.get(tx, found.subject)
     if order is not None and order.delivery == "not_sent":
         return exporting.export(tx, caller, [found.subject], answers_every=answers_every)
     return replaying.replay_entry(tx, caller, id, answers_every=answers_every)

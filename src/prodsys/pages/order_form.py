@@ -70,7 +70,7 @@ async def edit(id: FromPath[str], visitor: NamedDependency[Visitor], db: NamedDe
 
     def read(tx: Tx) -> tuple[PurchaseOrder, ChangedOrder, dict[str, str]]:
         content = actions.content_of(tx, id)
-        ours = store.articles_named(tx, {line.article for line in content.lines if line.article})
+        ours = store.named.articles_named(tx, {line.article for line in content.lines if line.article})
         return actions.shown(tx, id), content, {word: article.number for word, article in ours.items()}
 
     order, content, named = await db.read(read)
@@ -215,8 +215,8 @@ async def _redraw(visitor: Visitor, db: Database, form: Form, typed: dict[str, A
 
 def _filled(tx: Tx, partner: str, currency: str, rows: Sequence[dict[str, str]], speech: Speech) -> list[dict[str, str]]:
     """Unit: rows with what is empty filled in from our articles, the supplier's numbers and his catalogue."""
-    articles = store.articles_named(tx, {plain(row["article"]) for row in rows if row["article"]})
-    found = store.suppliers_named(tx, {partner}).get(partner, []) if partner else []
+    articles = store.named.articles_named(tx, {plain(row["article"]) for row in rows if row["article"]})
+    found = store.named.suppliers_named(tx, {partner}).get(partner, []) if partner else []
     supplier = found[0][0] if len(found) == 1 else None
     numbers = numbers_at(tx, supplier, {one.pk for one in articles.values()}) if supplier else {}
     wanted = [row["article_number"] or _number_of(articles.get(plain(row["article"])), numbers) for row in rows]

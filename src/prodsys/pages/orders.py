@@ -16,7 +16,7 @@ from prodsys.pages.visitor import Visitor, show
 from prodsys.pages.words import N_, of_language
 from prodsys.partners import store as partners
 from prodsys.purchasing import actions, choosing, store
-from prodsys.purchasing.store import Filter
+from prodsys.purchasing.store.lists import Filter
 from prodsys.scopes import Scope, allows
 
 SHOWN = 50
@@ -132,11 +132,11 @@ def _day(text: str | None) -> dt.date | None:
 
 
 def _kind(wanted: Filter) -> str:
-    return f"orders-{'-'.join(part.__name__ for part in store.shape(wanted))}"
+    return f"orders-{'-'.join(part.__name__ for part in store.lists.shape(wanted))}"
 
 
 def _place_of(visitor: Visitor, wanted: Filter) -> tuple[Any, ...] | None:
-    place = visitor.place(_kind(wanted), *store.shape(wanted))
+    place = visitor.place(_kind(wanted), *store.lists.shape(wanted))
     if place is not None and len(place) == 2 and _day(place[0]) is None:
         return None
     return place

@@ -17,7 +17,7 @@ from prodsys.logs.model import Logged
 from prodsys.pages.visitor import Visitor, go, show
 from prodsys.partners import store as partners
 from prodsys.purchasing import store as purchasing
-from prodsys.purchasing.store import Filter
+from prodsys.purchasing.store.lists import Filter
 from prodsys.sales import store as sales
 from prodsys.scopes import AnyToken, Caller, Scope, allows
 
@@ -61,7 +61,7 @@ async def search(visitor: NamedDependency[Visitor], db: NamedDependency[Database
 
 def _look(tx: Tx, caller: Caller, text: str) -> Found:
     return Found(
-        orders=purchasing.listed(tx, Filter(number=text), None, _MOST) if caller.may(Scope.PURCHASE_ORDERS_READ) else (),
+        orders=purchasing.lists.listed(tx, Filter(number=text), None, _MOST) if caller.may(Scope.PURCHASE_ORDERS_READ) else (),
         drafts=[draft for _, draft in sales.page(tx, before=None, limit=_MOST, number=text)] if caller.may(Scope.SALES_ORDERS_READ) else (),
         articles=_articles(tx, text) if caller.may(Scope.ARTICLES_READ) else (),
         contacts=contacts.page(tx, after=None, limit=_MOST, starts_with=name_key(text)) if caller.may(Scope.CONTACTS_READ) else (),

@@ -34,7 +34,10 @@ from prodsys.purchasing.model import (
     PurchaseSummary,
     Totals,
 )
-from prodsys.purchasing.store import Filter, ItemRow, Kept, Shipment, Written
+from prodsys.purchasing.store.exports import ItemRow
+from prodsys.purchasing.store.goods import Shipment
+from prodsys.purchasing.store.lists import Filter
+from prodsys.purchasing.store.orders import Kept, Written
 from prodsys.scopes import Caller
 
 _MOST_HISTORY = 100
@@ -43,8 +46,8 @@ NO_CARD = Party(name="?")
 
 def create(tx: Tx, caller: Caller, new: NewOrder) -> PurchaseOrder:
     """Write an order down. Raises Invalid with every fault, AlreadyExists when its number is taken."""
-    number = documents.plain(new.number) if new.number else store.next_number(tx)
-    made = store.insert_orders(tx, [_written(tx, number, 1, new.content())], caller.name)
+    number = documents.plain(new.number) if new.number else store.orders.next_number(tx)
+    made = store.orders.write_down(tx, [_written(tx, number, 1, new.content())], caller.name)
     if not made:
         raise errors.AlreadyExists(f"There is an order {number} already; give this one another number.")
     _name_files(tx, made[0], new.attachments)
@@ -66,12 +69,12 @@ def change(tx: Tx, caller: Caller, id: str, changed: ChangedOrder, if_match: str
     must_match(if_match, etag(row.id, row.version))
     model.must(row.delivery, "change", row.number)
     model.must_live(row.acceptance, row.fulfilment, row.number)
-    before = store.read_order(row.document)
-    revision = model.next_revision(row.newest_revision, row.delivery, row.validation, store.read_issues(row.issues))
+    before = store.orders.read_order(row.document)
+    revision = model.next_revision(row.newest_revision, row.delivery, row.validation, store.orders.read_issues(row.issues))
     one = _written(tx, row.number, revision, changed, taken=[line.line_id for line in before.lines])
     if revision != row.revision:
-        store.keep_revision(tx, row.pk)
-    if not store.rewrite(tx, row.pk, row.version, one):
+        store.revisions.keep(tx, row.pk)
+    if not store.orders.rewrite(tx, row.pk, row.version, one):
         raise errors.Stale
     _name_files(tx, id, changed.attachments)
     tell(
@@ -91,7 +94,7 @@ def change(tx: Tx, caller: Caller, id: str, changed: ChangedOrder, if_match: str
 def copy(tx: Tx, caller: Caller, id: str) -> PurchaseOrder:
     """Write down a new order that says the same under the next number, dated today."""
     content = msgspec.structs.replace(content_of(tx, id), date=None)
-    made = store.insert_orders(tx, [_written(tx, store.next_number(tx), 1, content)], caller.name)
+    made = store.orders.write_down(tx, [_written(tx, store.orders.next_number(tx), 1, content)], caller.name)
     _name_files(tx, made[0], content.attachments)
     return shown(tx, made[0])
 
@@ -99,8 +102,8 @@ def copy(tx: Tx, caller: Caller, id: str) -> PurchaseOrder:
 def content_of(tx: Tx, id: str) -> ChangedOrder:
     """What an order says, as somebody would write it down once more. Raises NotFound."""
     row = kept(tx, id)
-    order = store.read_order(row.document)
-    ours = store.line_articles(tx, row.pk)
+    order = store.orders.read_order(row.document)
+    ours = store.orders.line_articles(tx, row.pk)
     lines = [
         NewLine(
             **{field: getattr(line, field) for field in NewLine.__struct_fields__ if field != "article"}, article=ours.get(line.line_id, "")
@@ -118,7 +121,7 @@ def delete(tx: Tx, caller: Caller, id: str, if_match: str | None) -> None:
     if row.sent_at is not None:
         raise errors.WrongState(f"Order {row.number} has been sent; it stays in the books.")
     model.must(row.delivery, "delete", row.number)
-    store.forget(tx, row.pk)
+    store.orders.forget(tx, row.pk)
     forget_uses(tx, row.id)
     message = f"{caller.name} deleted order {row.number}, which was never sent."
     tell(tx, Entry(code="order.deleted", message=message, partner=row.partner, subject=row.id, number=row.number, actor=caller.name))
@@ -128,8 +131,10 @@ class Known:
     """What many orders need to know of our articles and suppliers, asked once for all of them."""
 
     def __init__(self, tx: Tx, contents: Sequence[ChangedOrder]) -> None:
-        self.articles = store.articles_named(tx, {documents.plain(line.article) for one in contents for line in one.lines if line.article})
-        self.suppliers = store.suppliers_named(tx, {documents.plain(one.partner) for one in contents if one.partner})
+        self.articles = store.named.articles_named(
+            tx, {documents.plain(line.article) for one in contents for line in one.lines if line.article}
+        )
+        self.suppliers = store.named.suppliers_named(tx, {documents.plain(one.partner) for one in contents if one.partner})
         pks = {article.pk for article in self.articles.values()}
         keys = {found[0][0] for found in self.suppliers.values() if len(found) == 1}
         self.numbers = {key: numbers_at(tx, key, pks) for key in keys}
@@ -182,7 +187,7 @@ def write(known: Known, number: str, revision: int, content: ChangedOrder, taken
 
 
 def kept(tx: Tx, id: str, *, lock: bool = False) -> Kept:
-    row = store.order(tx, id, lock=lock)
+    row = store.orders.get(tx, id, lock=lock)
     if row is None:
         raise errors.NotFound
     return row
@@ -191,12 +196,12 @@ def kept(tx: Tx, id: str, *, lock: bool = False) -> Kept:
 def shown(tx: Tx, id: str) -> PurchaseOrder:
     """One order, whole. Raises NotFound."""
     row = kept(tx, id)
-    order = store.read_order(row.document)
-    ours = store.line_articles(tx, row.pk)
-    shipments = store.shipments(tx, [row.pk]).get(row.pk, [])
-    here = store.received(tx, [row.pk]).get(row.pk, {})
+    order = store.orders.read_order(row.document)
+    ours = store.orders.line_articles(tx, row.pk)
+    shipments = store.goods.shipments(tx, [row.pk]).get(row.pk, [])
+    here = store.goods.received(tx, [row.pk]).get(row.pk, {})
     gone = _despatched(shipments)
-    answer = store.read_answer(row.answered) if row.answered else None
+    answer = store.answers.read_answer(row.answered) if row.answered else None
     return PurchaseOrder(
         id=row.id,
         number=row.number,
@@ -220,7 +225,7 @@ def shown(tx: Tx, id: str) -> PurchaseOrder:
         validation=Validation(row.validation),
         acceptance=Acceptance(row.acceptance),
         fulfilment=Fulfilment(row.fulfilment),
-        issues=store.read_issues(row.issues),
+        issues=store.orders.read_issues(row.issues),
         answer=row.answer,
         answered=None if answer is None else terms.beside(order, answer, row.acceptance),
         agreed_revision=row.agreed_revision,
@@ -228,7 +233,7 @@ def shown(tx: Tx, id: str) -> PurchaseOrder:
         is_word_on_its_way=bool(row.word),
         due_date=row.due_date,
         despatches=[_shipped(one) for one in shipments],
-        messages=[_message(one) for one in store.messages(tx, row.pk)],
+        messages=[_message(one) for one in store.messages.of(tx, row.pk)],
         history=_history(tx, row.id),
         their_id=row.their_id,
         their_order_number=row.their_order_number,
@@ -277,12 +282,14 @@ def _agreed(tx: Tx, row: Kept, gone: Mapping[str, Decimal], here: Mapping[str, D
         return None
     document = row.document
     if not is_present:
-        earlier = store.revision(tx, row.pk, row.agreed_revision)
+        earlier = store.revisions.get(tx, row.pk, row.agreed_revision)
         if earlier is None:
             return None
         document = earlier.document
-    order = store.read_order(document)
-    answered = None if row.agreed_answered is None else terms.beside(order, store.read_answer(row.agreed_answered), Acceptance.AGREED)
+    order = store.orders.read_order(document)
+    answered = (
+        None if row.agreed_answered is None else terms.beside(order, store.answers.read_answer(row.agreed_answered), Acceptance.AGREED)
+    )
     taken = {} if answered is None else {line.line_id: line for line in answered.lines}
     lines = [
         _as_agreed(_line(line, None, gone, here), taken.get(line.line_id))
@@ -324,14 +331,14 @@ def _travelled(tx: Tx, row: Kept) -> model.Travelled:
         return "sent_by_email"
     if row.delivery != "queued":
         return row.delivery  # type: ignore[return-value]  # the column holds nothing else
-    if store.is_leaving(tx, row.id):
+    if store.deliveries.is_leaving(tx, row.id):
         return "sending"
     return "waiting" if _waiting(tx, [row.id]) else "queued"
 
 
 def _waiting(tx: Tx, orders: Sequence[str]) -> set[str]:
     """Those of these orders whose way is closed at the moment: to their supplier, or to the mail server."""
-    lanes = store.lanes_waited_in(tx, orders)
+    lanes = store.deliveries.lanes_waited_in(tx, orders)
     closed = closed_lanes(tx, list(lanes.values()))
     return {order for order, lane in lanes.items() if lane in closed}
 
@@ -343,8 +350,8 @@ def closed_lanes(tx: Tx, names: Sequence[str | None]) -> dict[str, outbox.LaneTu
 
 def listed(tx: Tx, wanted: Filter, after: tuple[Any, ...] | None, limit: int) -> tuple[list[PurchaseSummary], tuple[str | int, ...] | None]:
     """A page of orders, and where the next one begins."""
-    rows = store.listed(tx, wanted, after, limit + 1)
-    more = store.place(wanted, rows[limit - 1]) if len(rows) > limit else None
+    rows = store.lists.listed(tx, wanted, after, limit + 1)
+    more = store.lists.place(wanted, rows[limit - 1]) if len(rows) > limit else None
     return summaries(tx, rows[:limit]), more
 
 
@@ -374,7 +381,7 @@ def _summary(row: Kept, is_waiting: bool) -> PurchaseSummary:
         agreed_revision=row.agreed_revision,
         agreed_net=None if row.agreed_net is None else documents.Exact(row.agreed_net),
         due_date=row.due_date,
-        issue_count=len(store.read_issues(row.issues)),
+        issue_count=len(store.orders.read_issues(row.issues)),
         their_order_number=row.their_order_number,
         reason=row.reason,
         trace_id=row.trace_id,
@@ -385,9 +392,9 @@ def _summary(row: Kept, is_waiting: bool) -> PurchaseSummary:
 
 def totals(tx: Tx, wanted: Filter) -> Totals:
     """How much a list holds, up to a thousand orders."""
-    count, net = store.totals(tx, wanted)
+    count, net = store.lists.totals(tx, wanted)
     return Totals(
-        count=min(count, store.MOST_COUNTED),
-        is_more=count > store.MOST_COUNTED,
+        count=min(count, store.lists.MOST_COUNTED),
+        is_more=count > store.lists.MOST_COUNTED,
         net={currency: documents.Exact(amount) for currency, amount in sorted(net.items())},
     )

@@ -21,7 +21,8 @@ from prodsys.purchasing.abroad import GONE, STOPS_HEARING, Reach, ask_soon, reac
 from prodsys.purchasing.abroad import said as said_of
 from prodsys.purchasing.actions import kept, shown
 from prodsys.purchasing.model import PurchaseOrder, WrittenLine
-from prodsys.purchasing.store import Heard, RevisionHeard
+from prodsys.purchasing.store.answers import Heard
+from prodsys.purchasing.store.revisions import RevisionHeard
 from prodsys.purchasing.terms import ENDED, STANDS, due_date, is_all_here, is_promised_late, net
 from prodsys.purchasing.words import cancel_there_too
 from prodsys.webhooks.sending import promise_logged
@@ -64,7 +65,7 @@ async def pull_answers(db: Database, reach: Reach, partner: str) -> str:
 
 
 def _begin_again(tx: Tx, supplier: Supplier) -> None:
-    store.ask_reconciliation(tx, supplier.pk, f"The feed of {supplier.name} has begun a new life, or gone on without us.")
+    store.reconciling.ask(tx, supplier.pk, f"The feed of {supplier.name} has begun a new life, or gone on without us.")
     ask_soon(tx, supplier.id)
     message = f"The feed of {supplier.name} has begun a new life, as after a restore; all of it is read again and compared."
     tell(tx, Entry(code="feed.begun_again", message=message, level="warning", direction="in", partner=supplier.pk, actor="timetable"))
@@ -72,7 +73,7 @@ def _begin_again(tx: Tx, supplier: Supplier) -> None:
 
 def apply(tx: Tx, supplier: Supplier, changes: Sequence[TheirChange], cursor: str | None) -> None:
     """Apply a page of a supplier's feed in its order, and remember how far we have read. A page read before changes nothing."""
-    before = store.heard_of(tx, supplier.pk, {change.number for change in changes})
+    before = store.answers.heard_of(tx, supplier.pk, {change.number for change in changes})
     known = dict(before)
     page = _Page()
     for change in changes:
@@ -95,7 +96,7 @@ def apply(tx: Tx, supplier: Supplier, changes: Sequence[TheirChange], cursor: st
             page.entries.append(entry)
     page.keep(tx, supplier)
     moved = [after for number, after in known.items() if after != before[number]]
-    store.hear(tx, recounted(tx, moved))
+    store.answers.hear(tx, recounted(tx, moved))
     if cursor is not None and cursor != supplier.their_cursor:
         partners.keep_cursor(tx, supplier.pk, cursor, supplier.their_epoch)
     if page.entries:
@@ -121,14 +122,14 @@ class _Page:
 
     def keep(self, tx: Tx, supplier: Supplier) -> None:
         """Keep it; only what is new is logged."""
-        fresh = store.keep_despatches(tx, [(order.pk, one) for order, one, _ in self._despatches])
+        fresh = store.goods.keep_despatches(tx, [(order.pk, one) for order, one, _ in self._despatches])
         for order, one, change in self._despatches:
             if (order.pk, one.id) in fresh:
                 how = f" with {one.carrier}" if one.carrier else ""
                 track = f", tracking number {one.tracking_number}" if one.tracking_number else ""
                 message = f"{supplier.name} despatched {len(one.lines)} lines of order {order.number}{how}{track}."
                 self.entries.append(_entry(supplier, order, "order.despatched", message, change))
-        fresh = store.keep_messages(tx, [(order.pk, one) for order, one, _ in self._messages], "heard")
+        fresh = store.messages.keep(tx, [(order.pk, one) for order, one, _ in self._messages], "heard")
         for order, said, change in self._messages:
             if (order.pk, said.id) in fresh:
                 line = f", line {said.line_id}" if said.line_id else ""
@@ -157,7 +158,7 @@ def _answered(tx: Tx, order: Heard, change: TheirChange) -> Heard:
         answered=None if change.answered is None else documents.write(change.answered).decode(),
         answered_at=None if change.answered is None else change.answered.at,
     )
-    store.note_revisions(tx, [heard])
+    store.revisions.note(tx, [heard])
     # While the newer revision waits for its answer, what was agreed before stands.
     if stands and change.revision > order.agreed_revision:
         order = msgspec.structs.replace(order, agreed_revision=change.revision)
@@ -249,8 +250,8 @@ def _fulfilment(order: Heard, change: TheirChange) -> str:
 def recounted(tx: Tx, orders: Sequence[Heard]) -> list[Heard]:
     """Orders with what follows from their lines: when the next of them is due, whether it is promised late, what is partly or all here."""
     pks = [order.pk for order in orders]
-    said, here, shipped = store.documents_of(tx, pks), store.received(tx, pks), store.shipments(tx, pks)
-    earlier = store.revisions_of(tx, [order.pk for order in orders if order.agreed_revision not in (0, order.revision)])
+    said, here, shipped = store.orders.documents_of(tx, pks), store.goods.received(tx, pks), store.goods.shipments(tx, pks)
+    earlier = store.revisions.of(tx, [order.pk for order in orders if order.agreed_revision not in (0, order.revision)])
     return [
         _recounted(
             _agreed(order, said[order.pk], earlier.get((order.pk, order.agreed_revision))),
@@ -263,7 +264,7 @@ def recounted(tx: Tx, orders: Sequence[Heard]) -> list[Heard]:
 
 
 def _recounted(order: Heard, document: Order, received: Mapping[str, Decimal], unbooked: Sequence[Despatch]) -> Heard:
-    answer = store.read_answer(order.answered) if order.answered else None
+    answer = store.answers.read_answer(order.answered) if order.answered else None
     taken = answer if order.acceptance not in (Acceptance.DISPUTED, Acceptance.OPEN) else None
     is_shipped = order.fulfilment in (Fulfilment.SHIPPED, Fulfilment.RECEIVED)
     is_here = is_all_here(document, taken, received, unbooked, is_shipped=is_shipped)
@@ -287,30 +288,32 @@ def _agreed(order: Heard, present: Order, earlier: Any) -> Heard:
     if order.agreed_revision == order.revision:
         acceptance, document, answered = order.acceptance, present, order.answered
     elif earlier is not None:
-        acceptance, document, answered = earlier.acceptance, store.read_order(earlier.document), earlier.answered
+        acceptance, document, answered = earlier.acceptance, store.orders.read_order(earlier.document), earlier.answered
     else:
         return order
     if acceptance not in STANDS:
         return order
     # Approved is approved as ordered.
     taken = answered if acceptance == Acceptance.AGREED else None
-    return msgspec.structs.replace(order, agreed_answered=taken, agreed_net=net(document, store.read_answer(taken) if taken else None))
+    return msgspec.structs.replace(
+        order, agreed_answered=taken, agreed_net=net(document, store.answers.read_answer(taken) if taken else None)
+    )
 
 
 def _turn_to(tx: Tx, order: Heard, revision: int) -> Heard:
     """The order with another of its revisions as the present one: a change that was refused leaves what was agreed before it."""
-    row = store.revision(tx, order.pk, revision)
+    row = store.revisions.get(tx, order.pk, revision)
     if row is None:
         return order
-    store.hear(tx, [order])
-    store.keep_revision(tx, order.pk)
-    document = store.read_order(row.document)
-    ours = store.articles_named(tx, {line.buyer_article_number for line in document.lines if line.buyer_article_number})
+    store.answers.hear(tx, [order])
+    store.revisions.keep(tx, order.pk)
+    document = store.orders.read_order(row.document)
+    ours = store.named.articles_named(tx, {line.buyer_article_number for line in document.lines if line.buyer_article_number})
     lines = [
         WrittenLine(line=line, article=ours[line.buyer_article_number].pk if line.buyer_article_number in ours else None)
         for line in document.lines
     ]
-    store.turn_to(tx, order.pk, lines, document)
+    store.orders.turn_to(tx, order.pk, lines, document)
     return msgspec.structs.replace(
         order,
         revision=revision,

@@ -76,7 +76,7 @@ from prodsys.purchasing.model import (
     Totals,
 )
 from prodsys.purchasing.reconciling import OrdersToTakeOver, Reconciliation
-from prodsys.purchasing.store import Filter
+from prodsys.purchasing.store.lists import Filter
 from prodsys.scopes import PRODSYS_MODULE, Caller, Scope, allows
 from prodsys.settings import Settings
 
@@ -142,14 +142,14 @@ async def list_orders(
 ) -> Page[PurchaseSummary]:
     """Purchase orders, newest first."""
     wanted = _filter(delivery, acceptance, fulfilment, partner, number, from_date, to_date)
-    kind = f"orders-{'-'.join(part.__name__ for part in store.shape(wanted))}"
+    kind = f"orders-{'-'.join(part.__name__ for part in store.lists.shape(wanted))}"
     behind = None if after is None else _read_place(after, kind, wanted)
     found, more = await db.read(actions.listed, wanted, behind, limit)
     return Page(items=found, next=None if more is None else encode_cursor(kind, *more))
 
 
 def _read_place(after: str, kind: str, wanted: Filter) -> tuple[Any, ...]:
-    place = decode_cursor(after, kind, *store.shape(wanted))
+    place = decode_cursor(after, kind, *store.lists.shape(wanted))
     if len(place) == 2:
         _must_be_a_day(place[0])
     return place
@@ -433,7 +433,7 @@ async def remind_supplier(
 @get("/purchasing/follow-up", operation_id="list_follow_up", **allows(Scope.PURCHASE_ORDERS_READ))
 async def list_follow_up(
     db: NamedDependency[Database],
-    what: Annotated[store.FollowedUp, QueryParameter(name="filter", description="Which orders somebody should look at.")],
+    what: Annotated[store.following.FollowedUp, QueryParameter(name="filter", description="Which orders somebody should look at.")],
     limit: Limit = 50,
     after: After = None,
 ) -> Page[PurchaseSummary]:
@@ -444,7 +444,7 @@ async def list_follow_up(
     return Page(items=found, next=None if more is None else encode_cursor(kind, *more))
 
 
-def _read_day(place: tuple[Any, ...], what: store.FollowedUp) -> tuple[Any, ...]:
+def _read_day(place: tuple[Any, ...], what: store.following.FollowedUp) -> tuple[Any, ...]:
     if what == "overdue":
         _must_be_a_day(place[0])
     return place
@@ -604,7 +604,7 @@ async def list_deliveries(
 ) -> Page[DeliveryEntry]:
     """The ledger of what was promised to partners, newest first; what was sent stands in the integration logs."""
     below = None if after is None else decode_cursor(after, "deliveries", int)[0]
-    rows = await db.read(store.deliveries_below, below, limit + 1, lane=lane, state=ended, subject=subject)
+    rows = await db.read(store.deliveries.below, below, limit + 1, lane=lane, state=ended, subject=subject)
     more = encode_cursor("deliveries", rows[limit - 1].pk) if len(rows) > limit else None
     return Page(items=[carrying.delivery_entry(row) for row in rows[:limit]], next=more)
 

@@ -26,13 +26,13 @@ from prodsys.purchasing.exporting import KIND, TOPIC
 from prodsys.purchasing.model import (
     DeliveryEntry,
 )
-from prodsys.purchasing.store import Arrived, Failed, Gone
+from prodsys.purchasing.store.deliveries import Arrived, Failed, Gone
 from prodsys.scopes import Caller
 
 
 def send_again(tx: Tx, caller: Caller, delivery: str) -> DeliveryEntry:
     """Send what died once more, exactly as it was. Raises NotFound, WrongState with the reason."""
-    row = store.delivery(tx, delivery)
+    row = store.deliveries.get(tx, delivery)
     if row is None:
         raise errors.NotFound
     if row.state != "dead":
@@ -42,7 +42,7 @@ def send_again(tx: Tx, caller: Caller, delivery: str) -> DeliveryEntry:
     if not row.has_document:
         raise errors.WrongState("What was sent has been purged, so it cannot be sent again as it was; export the order anew.")
     trace = parse_traceparent(row.traceparent)
-    if row.kind in (KIND, mailing.KIND) and not store.requeue(tx, row.subject, row.id, trace.trace_id if trace else ""):
+    if row.kind in (KIND, mailing.KIND) and not store.deliveries.requeue(tx, row.subject, row.id, trace.trace_id if trace else ""):
         raise errors.WrongState("The order has been changed or exported since; export it anew instead.")
     if not outbox.send_again(tx, row.id):
         raise errors.WrongState("Somebody else has just sent it again.")
@@ -52,11 +52,11 @@ def send_again(tx: Tx, caller: Caller, delivery: str) -> DeliveryEntry:
     entry = Entry(code="delivery.sent_again", message=message, direction="out", subject=row.subject, actor=caller.name, trace_id=trace_id)
     tell(tx, entry)
     signal(tx, TOPIC)
-    again = store.delivery(tx, delivery)
+    again = store.deliveries.get(tx, delivery)
     return delivery_entry(again or row)
 
 
-def delivery_entry(row: store.DeliveryRow) -> DeliveryEntry:
+def delivery_entry(row: store.deliveries.DeliveryRow) -> DeliveryEntry:
     """A row of the ledger as it is shown."""
     trace = parse_traceparent(row.traceparent)
     same = {field: getattr(row, field) for field in DeliveryEntry.__struct_fields__ if field not in ("trace_id", "may_resend")}
@@ -167,7 +167,7 @@ def settle(tx: Tx, ended: Sequence[tuple[Claimed, Outcome | Dead]]) -> None:
 
     One that waits needs no writing: its status is told from its lane.
     """
-    gone = store.gone(tx, [claimed.subject for claimed, outcome in ended if not isinstance(outcome, Later | Misconfigured)])
+    gone = store.deliveries.gone(tx, [claimed.subject for claimed, outcome in ended if not isinstance(outcome, Later | Misconfigured)])
     arrived: list[Arrived] = []
     failed: list[Failed] = []
     entries: list[Entry] = []
@@ -198,7 +198,7 @@ def settle(tx: Tx, ended: Sequence[tuple[Claimed, Outcome | Dead]]) -> None:
                 entries.append(_entry(order, "order.dead", message, trace_id, level="error", issues=[issue], request=claimed.document))
             case Later() | Misconfigured():
                 pass
-    store.settle(tx, arrived, failed)
+    store.deliveries.settle(tx, arrived, failed)
     if entries:
         tell(tx, *entries)
     signal(tx, TOPIC)
@@ -280,7 +280,7 @@ def _entry(
 
 def _document(text: str) -> Order | None:
     try:
-        order: Order = store.read_order(text)
+        order: Order = store.orders.read_order(text)
     except msgspec.MsgspecError:
         return None
     return order

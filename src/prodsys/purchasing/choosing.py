@@ -11,7 +11,8 @@ from prodsys.kit.db import Tx
 from prodsys.purchasing import mailing, model, store
 from prodsys.purchasing.actions import kept, summaries
 from prodsys.purchasing.model import PurchaseSummary
-from prodsys.purchasing.store import Filter, Kept, NotSent
+from prodsys.purchasing.store.lists import Filter, NotSent
+from prodsys.purchasing.store.orders import Kept
 
 MOST_TOGETHER = 500
 """Orders a person exports at once; who wants more has a program do it."""
@@ -27,10 +28,10 @@ class Choosable(msgspec.Struct, frozen=True, kw_only=True):
 
 def listed(tx: Tx, wanted: Filter, after: tuple[Any, ...] | None, limit: int) -> tuple[list[Choosable], tuple[str | int, ...] | None]:
     """A page of orders, and where the next one begins."""
-    found = store.listed(tx, wanted, after, limit + 1)
-    more = store.place(wanted, found[limit - 1]) if len(found) > limit else None
+    found = store.lists.listed(tx, wanted, after, limit + 1)
+    more = store.lists.place(wanted, found[limit - 1]) if len(found) > limit else None
     rows = found[:limit]
-    counts = store.line_counts(tx, [row.pk for row in rows])
+    counts = store.orders.line_counts(tx, [row.pk for row in rows])
     against = _against(tx, rows)
     chosen = [
         Choosable(order=order, line_count=counts.get(row.pk, 0), issues=against[row.pk])
@@ -42,7 +43,7 @@ def listed(tx: Tx, wanted: Filter, after: tuple[Any, ...] | None, limit: int) ->
 def matching(tx: Tx, wanted: Filter, most: int) -> list[str]:
     """Ids of the orders of a filter that can leave now, newest first; of the first *most* that were not sent yet."""
     states = {state for state, verbs in model.STEPS.items() if "export" in verbs}
-    rows = store.not_sent_yet(tx, wanted, states, most)
+    rows = store.lists.not_sent_yet(tx, wanted, states, most)
     against = _against(tx, rows)
     return [row.id for row in rows if not against[row.pk]]
 
@@ -64,5 +65,5 @@ def _against_one(row: Kept | NotSent, has_card: bool, supplier_issues: Sequence[
     if stop is not None:
         return [stop]
     # What the supplier said of an order he refused may be mended on either side; ours of one not sent is ours to mend.
-    ours = store.read_issues(row.issues) if row.delivery == "not_sent" else []
+    ours = store.orders.read_issues(row.issues) if row.delivery == "not_sent" else []
     return [*model.against_leaving(row.number, has_card, supplier_issues), *ours]

@@ -28,7 +28,7 @@ from prodsys.purchasing.model import (
     ExportSummary,
     Progress,
 )
-from prodsys.purchasing.store import ItemRow
+from prodsys.purchasing.store.exports import ItemRow
 from prodsys.scopes import Caller
 
 KIND = "order"
@@ -56,11 +56,11 @@ def export(tx: Tx, caller: Caller, orders: Sequence[str], *, answers_every: int 
     if not 1 <= len(ids) <= model.MOST_ORDERS:
         message = f"An export holds 1 to {model.MOST_ORDERS} orders."
         raise errors.Invalid(issues=[Issue(code="order_count", message=message, pointer="/orders", blocks=True)])
-    keys = store.keys(tx, ids)
+    keys = store.orders.keys(tx, ids)
     unknown = [unknown_order(at, order) for at, order in enumerate(orders) if order not in keys]
     if unknown:
         raise errors.Invalid(issues=unknown[:1000])
-    pk, export_id = store.new_export(tx, [keys[order] for order in ids], caller.name)
+    pk, export_id = store.exports.begin(tx, [keys[order] for order in ids], caller.name)
     _promise_some(tx, pk, export_id, caller.name, model.AT_ONCE, answers_every)
     if len(ids) > model.AT_ONCE:
         timetable.plan(tx, f"{EXPORT}:{export_id}", kind=EXPORT, subject=export_id, every=dt.timedelta(minutes=1))
@@ -81,7 +81,7 @@ async def go_on(db: Database, export_id: str, *, answers_every: int = 60) -> Non
 
 
 def _go_on_once(tx: Tx, export_id: str, answers_every: int) -> bool:
-    row = store.export_row(tx, export_id)
+    row = store.exports.get(tx, export_id)
     if row is None:
         return False
     looked_at = _promise_some(tx, row.pk, row.id, row.created_by, model.CHUNK, answers_every)
@@ -91,7 +91,7 @@ def _go_on_once(tx: Tx, export_id: str, answers_every: int) -> bool:
 
 def _promise_some(tx: Tx, export_pk: int, export_id: str, actor: str, most: int, answers_every: int) -> int:
     """Look at the next orders of an export: promise those that are ready, refuse the others with every reason."""
-    going = store.going(tx, export_pk, most)
+    going = store.exports.going(tx, export_pk, most)
     if not going:
         return 0
     ours = company_card(tx)
@@ -99,7 +99,7 @@ def _promise_some(tx: Tx, export_pk: int, export_id: str, actor: str, most: int,
     promises, promised, digests, entries = [], [], [], []
     refused: list[tuple[int, str, model.ItemStatus, Sequence[Issue]]] = []
     for one in going:
-        order = store.read_order(one.document)
+        order = store.orders.read_order(one.document)
         supplier_issues = ways.issues.get(one.partner) if one.partner is not None else None
         issues = model.ready_to_export(order, one.delivery, one.acceptance, has_card=ours is not None, supplier_issues=supplier_issues)
         if issues or ours is None or one.partner is None:
@@ -138,16 +138,16 @@ def _promise_some(tx: Tx, export_pk: int, export_id: str, actor: str, most: int,
         )
     if promises:
         deliveries = outbox.promise(tx, *promises)
-        store.mark_queued(tx, [(one.pk, one.trace_id, digest) for one, digest in zip(promised, digests, strict=True)])
-        store.note_items(tx, export_pk, [(one.position, dl, "queued", ()) for one, dl in zip(promised, deliveries, strict=True)])
+        store.exports.mark_queued(tx, [(one.pk, one.trace_id, digest) for one, digest in zip(promised, digests, strict=True)])
+        store.exports.note_items(tx, export_pk, [(one.position, dl, "queued", ()) for one, dl in zip(promised, deliveries, strict=True)])
         for pk in {one.partner for one in promised if one.partner is not None and one.partner not in ways.cards}:
             plan_answers(tx, ways.suppliers[pk].id, answers_every)
-    store.note_items(tx, export_pk, refused)
+    store.exports.note_items(tx, export_pk, refused)
     tell(tx, *entries)
     return len(going)
 
 
-def _not_sent(one: store.Going, issues: Sequence[Issue], actor: str) -> Entry:
+def _not_sent(one: store.exports.Going, issues: Sequence[Issue], actor: str) -> Entry:
     return Entry(
         code="order.not_exported",
         message=f"Order {one.number} was not exported: {' '.join(issue.message for issue in issues[:3])}{_more(len(issues) - 3)}",
@@ -167,10 +167,10 @@ def _more(count: int) -> str:
 
 def retry(tx: Tx, caller: Caller, export_id: str, *, answers_every: int = 60) -> int:
     """Promise the failed orders of an export anew, as they stand now, and nothing else; how many they are. Raises NotFound."""
-    row = store.export_row(tx, export_id)
+    row = store.exports.get(tx, export_id)
     if row is None:
         raise errors.NotFound
-    count = store.reopen_failed(tx, row.pk)
+    count = store.exports.reopen_failed(tx, row.pk)
     _promise_some(tx, row.pk, row.id, caller.name, model.AT_ONCE, answers_every)
     if count > model.AT_ONCE:
         timetable.plan(tx, f"{EXPORT}:{row.id}", kind=EXPORT, subject=row.id, every=dt.timedelta(minutes=1))
@@ -180,10 +180,10 @@ def retry(tx: Tx, caller: Caller, export_id: str, *, answers_every: int = 60) ->
 
 def export_shown(tx: Tx, id: str, after: int = -1, limit: int = 500) -> tuple[Export, int | None]:
     """An export with some of its orders, and the position after which the rest comes. Raises NotFound."""
-    row = store.export_row(tx, id)
+    row = store.exports.get(tx, id)
     if row is None:
         raise errors.NotFound
-    rows = store.items(tx, row.pk, after, limit + 1)
+    rows = store.exports.items(tx, row.pk, after, limit + 1)
     more = rows[limit - 1].position if len(rows) > limit else None
     counts = _counts(tx, row.pk)
     shown_now = Export(
@@ -200,12 +200,12 @@ def export_shown(tx: Tx, id: str, after: int = -1, limit: int = 500) -> tuple[Ex
 
 def progress(tx: Tx, id: str, since: dt.datetime | None, told: Mapping[str, str]) -> Progress:
     """What is new of an export: orders whose status differs from what was `told` (status by order id) last. Raises NotFound."""
-    row = store.export_row(tx, id)
+    row = store.exports.get(tx, id)
     if row is None:
         raise errors.NotFound
     counts = _counts(tx, row.pk)
     # A commit may become visible a moment after one with a later time, so the look goes back a little.
-    rows = store.items_changed(tx, row.pk, (since or row.created_at) - _OVERLAP, model.MOST_ORDERS)
+    rows = store.exports.items_changed(tx, row.pk, (since or row.created_at) - _OVERLAP, model.MOST_ORDERS)
     news = [one for one in _items(tx, rows) if told.get(one.order) != one.status]
     return Progress(counts=counts, items=news[:NEWS], is_settled=counts.under_way == 0 and len(news) <= NEWS)
 
@@ -251,7 +251,7 @@ async def news(db: Database, id: str, since: dt.datetime | None) -> AsyncGenerat
 
 def exports_listed(tx: Tx, below: int | None, limit: int) -> tuple[list[ExportSummary], int | None]:
     """A page of exports, newest first, and the key below which the next one begins."""
-    rows = store.exports_below(tx, below, limit + 1)
+    rows = store.exports.below(tx, below, limit + 1)
     more = rows[limit - 1].pk if len(rows) > limit else None
     return [ExportSummary(id=row.id, created_at=row.created_at, created_by=row.created_by, size=row.size) for row in rows[:limit]], more
 
@@ -259,13 +259,13 @@ def exports_listed(tx: Tx, below: int | None, limit: int) -> tuple[list[ExportSu
 def counts_of(tx: Tx, exports: Sequence[str]) -> dict[str, dict[str, int]]:
     """How many orders of each of these exports stand how; what is under way counts as `queued`."""
     counts: dict[str, dict[str, int]] = {}
-    for row in store.counted_in(tx, exports):
+    for row in store.exports.counted_in(tx, exports):
         counts.setdefault(row.id, {})[row.status] = row.count
     return counts
 
 
 def _counts(tx: Tx, export_pk: int) -> model.Counts:
-    rows = store.counted(tx, export_pk)
+    rows = store.exports.counted(tx, export_pk)
     closed = closed_lanes(tx, [row.lane for row in rows])
     counts: dict[str, int] = {}
     for row in rows:
@@ -280,7 +280,7 @@ def _items(tx: Tx, rows: Sequence[ItemRow]) -> list[ExportedOrder]:
     for row in rows:
         lane = closed.get(row.lane or "")
         status = _status(row.status, row.state, was_tried=bool(row.attempts), is_closed=lane is not None)
-        issues = store.read_issues(row.issues)
+        issues = store.orders.read_issues(row.issues)
         items.append(
             ExportedOrder(
                 order=row.order,

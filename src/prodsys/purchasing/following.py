@@ -10,7 +10,7 @@ from prodsys.logs.store import tell
 from prodsys.purchasing import store
 from prodsys.purchasing.actions import summaries
 from prodsys.purchasing.model import FollowUpCount, FollowUpCounts, PurchaseSummary
-from prodsys.purchasing.store import FollowedUp
+from prodsys.purchasing.store.following import FollowedUp
 
 FOLLOW_UP = "follow_up"
 """The kind of task that looks, once a day, for orders not answered and overdue."""
@@ -25,7 +25,7 @@ def listed(
 ) -> tuple[list[PurchaseSummary], tuple[str | int, ...] | None]:
     """A page of orders to follow up, what waits longest first, and where the next one begins."""
     at = now()
-    found = store.follow_up(tx, what, after, limit + 1, today=at.date(), before=at - PATIENCE)
+    found = store.following.listed(tx, what, after, limit + 1, today=at.date(), before=at - PATIENCE)
     more = found[limit - 1][1] if len(found) > limit else None
     return summaries(tx, [row for row, _ in found[:limit]]), more
 
@@ -40,8 +40,8 @@ def counts(tx: Tx) -> FollowUpCounts:
     at = now()
 
     def count(what: FollowedUp) -> FollowUpCount:
-        found = store.follow_up_count(tx, what, today=at.date(), before=at - PATIENCE)
-        return FollowUpCount(count=min(found, store.MOST_COUNTED), is_more=found > store.MOST_COUNTED)
+        found = store.following.count(tx, what, today=at.date(), before=at - PATIENCE)
+        return FollowUpCount(count=min(found, store.lists.MOST_COUNTED), is_more=found > store.lists.MOST_COUNTED)
 
     return FollowUpCounts(
         not_answered=count("not_answered"),
@@ -61,11 +61,11 @@ async def look(db: Database) -> None:
 
 def _tell_some(tx: Tx, what: Literal["not_answered", "overdue"]) -> bool:
     at = now()
-    rows = store.to_tell(tx, what, _CHUNK, today=at.date(), before=at - PATIENCE)
+    rows = store.following.to_tell(tx, what, _CHUNK, today=at.date(), before=at - PATIENCE)
     if not rows:
         return False
     tell(tx, *(_unanswered(row) if what == "not_answered" else _overdue(row) for row in rows))
-    store.told(tx, what, [row.pk for row in rows])
+    store.following.told(tx, what, [row.pk for row in rows])
     return len(rows) == _CHUNK
 
 

@@ -49,7 +49,7 @@ def look(tx: Tx, table: Table | BadFile) -> Found:
     if isinstance(table, BadFile):
         raise errors.BadFile(table.message, issues=[Issue(code=table.code, message=table.message, blocks=True)])
     read = _read(table)
-    taken = store.ids(tx, [one.number for one in read.orders])
+    taken = store.orders.ids(tx, [one.number for one in read.orders])
     known = Known(tx, [one.new.content() for one in read.orders])
     sound, issues, left_out = [], list(read.faults), list(read.left_out)
     for one in read.orders:
@@ -74,12 +74,12 @@ def take(tx: Tx, caller: Caller, orders: Sequence[NewOrder]) -> ImportedOrders:
     known = Known(tx, [one.content() for one in orders])
     many, issues = [], []
     for one in orders:
-        order, found = write(known, one.number or store.next_number(tx), 1, one.content())
+        order, found = write(known, one.number or store.orders.next_number(tx), 1, one.content())
         many.append(order)
         issues += found
     if issues:
         raise errors.Invalid(issues=issues[:_MOST_FAULTS])
-    made = store.insert_orders(tx, many, caller.name)
+    made = store.orders.write_down(tx, many, caller.name)
     if len(made) != len(many):
         raise errors.BadFile("Another file with the same order numbers came in at this moment; look at the list of orders.")
     line_count = sum(len(one.lines) for one in orders)

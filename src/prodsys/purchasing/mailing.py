@@ -30,7 +30,7 @@ from prodsys.purchasing import model, store
 from prodsys.purchasing.actions import kept, shown
 from prodsys.purchasing.answers import recounted
 from prodsys.purchasing.model import PurchaseOrder
-from prodsys.purchasing.store import Arrived, Failed, Gone
+from prodsys.purchasing.store.deliveries import Arrived, Failed, Gone
 from prodsys.scopes import PRODSYS_MODULE, Caller
 from prodsys.settings import Settings
 
@@ -108,7 +108,9 @@ def on_paper(tx: Tx, id: str) -> Letter:
     if ours is None:
         raise errors.WrongState("Our own company card is empty; fill it in under Admin > Company.")
     found = {} if row.partner is None else cards(tx, partners.suppliers(tx, {row.partner}))
-    return letter(model.as_document(store.read_order(row.document), row.revision, ours.card), found.get(row.partner or 0) or Party(name=""))
+    return letter(
+        model.as_document(store.orders.read_order(row.document), row.revision, ours.card), found.get(row.partner or 0) or Party(name="")
+    )
 
 
 async def written(one: Letter) -> papers.Paper:
@@ -132,7 +134,7 @@ class OrderMailKind:
 
     def settle(self, tx: Tx, ended: Sequence[tuple[Claimed, Outcome | Dead]], /) -> None:
         """Write down what was posted, and what the mail server did not take."""
-        gone = store.gone(tx, [claimed.subject for claimed, _ in ended])
+        gone = store.deliveries.gone(tx, [claimed.subject for claimed, _ in ended])
         arrived, failed, entries = [], [], []
         mailed: dict[int, str] = {}
         for claimed, outcome in ended:
@@ -151,8 +153,8 @@ class OrderMailKind:
             failed.append(Failed(order=order.pk, promise=claimed.id, sent_as=trace_id, trace_id=trace_id, issues=[issue], status=status))
             message = f"Order {order.number} could not be mailed to {to}: {why}"
             entries.append(_entry(order, "order.not_mailed", message, trace_id, issues=[issue]))
-        store.settle(tx, arrived, failed)
-        store.note_mailed(tx, mailed)
+        store.deliveries.settle(tx, arrived, failed)
+        store.deliveries.note_mailed(tx, mailed)
         if entries:
             tell(tx, *entries)
         signal(tx, "exports")
@@ -222,7 +224,7 @@ def answer_by_hand(tx: Tx, caller: Caller, id: str, said: AnswerByHand, if_match
         raise errors.Invalid(issues=[issue])
     stands = said.acceptance == "approved"
     heard = msgspec.structs.replace(
-        store.heard(tx, row.pk),
+        store.answers.heard(tx, row.pk),
         acceptance=said.acceptance,
         their_order_number=documents.plain(said.their_order_number),
         reason=reason,
@@ -230,7 +232,7 @@ def answer_by_hand(tx: Tx, caller: Caller, id: str, said: AnswerByHand, if_match
         answer=row.answer + 1,
         answered_at=now(),
     )
-    store.hear(tx, recounted(tx, [heard]))
+    store.answers.hear(tx, recounted(tx, [heard]))
     why = f": {reason}" if reason else "."
     message = f"{caller.name} wrote down that {row.partner_name} {said.acceptance} order {row.number}{why}"
     entry = Entry(

@@ -21,7 +21,7 @@ from prodsys.purchasing.exporting import unknown_order
 from prodsys.purchasing.model import (
     Previewed,
 )
-from prodsys.purchasing.store import Kept
+from prodsys.purchasing.store.orders import Kept
 from prodsys.scopes import Caller
 
 
@@ -62,7 +62,7 @@ async def preview(db: Database, reach: Reach, caller: Caller, orders: Sequence[s
 
 
 def _look(tx: Tx, ids: Sequence[str]) -> _Looked:
-    rows = store.orders(tx, ids)
+    rows = store.orders.by_id(tx, ids)
     unknown = [unknown_order(at, order) for at, order in enumerate(ids) if order not in rows]
     if unknown:
         raise errors.Invalid(issues=unknown)
@@ -71,7 +71,7 @@ def _look(tx: Tx, ids: Sequence[str]) -> _Looked:
     asked = []
     for order_id in ids:
         row = rows[order_id]
-        order = store.read_order(row.document)
+        order = store.orders.read_order(row.document)
         supplier_issues = ways.issues.get(row.partner) if row.partner is not None else None
         issues = model.ready_to_export(order, row.delivery, row.acceptance, has_card=ours is not None, supplier_issues=supplier_issues)
         document = model.as_document(order, row.revision, ours.card if ours else NO_CARD)

@@ -12,7 +12,8 @@ from prodsys.purchasing import store
 from prodsys.purchasing.actions import kept, shown
 from prodsys.purchasing.answers import recounted
 from prodsys.purchasing.model import Goods, GoodsLine, PurchaseOrder
-from prodsys.purchasing.store import Kept, Shipment
+from prodsys.purchasing.store.goods import Shipment
+from prodsys.purchasing.store.orders import Kept
 from prodsys.purchasing.terms import ENDED, expected
 from prodsys.scopes import Caller
 from prodsys.webhooks.sending import promise_logged
@@ -29,16 +30,16 @@ def receive(tx: Tx, caller: Caller, id: str, goods: Goods) -> PurchaseOrder:
     if row.acceptance in ENDED:
         raise errors.WrongState(f"Order {row.number} is {row.acceptance}; nothing of it is expected.")
     despatch = _despatch(tx, row, goods.despatch)
-    order = store.read_order(row.document)
-    here = store.received(tx, [row.pk]).get(row.pk, {})
+    order = store.orders.read_order(row.document)
+    here = store.goods.received(tx, [row.pk]).get(row.pk, {})
     issues = _faults(order, goods, despatch, here)
     if issues:
         raise errors.Invalid(issues=issues)
 
     lines = _lines(goods, despatch)
-    store.keep_receipt(tx, row.pk, None if despatch is None else despatch.pk, lines, caller.name)
-    [after] = recounted(tx, [store.heard(tx, row.pk)])
-    store.hear(tx, [after])
+    store.goods.keep_receipt(tx, row.pk, None if despatch is None else despatch.pk, lines, caller.name)
+    [after] = recounted(tx, [store.answers.heard(tx, row.pk)])
+    store.answers.hear(tx, [after])
     differing = _deviations(row, order, despatch, lines, here)
     is_closed = after.fulfilment == Fulfilment.RECEIVED
     what = f"despatch {despatch.document.number or despatch.document.id}" if despatch else f"{len(lines)} lines"
@@ -63,7 +64,7 @@ def receive(tx: Tx, caller: Caller, id: str, goods: Goods) -> PurchaseOrder:
 def _despatch(tx: Tx, row: Kept, wanted: str | None) -> Shipment | None:
     if wanted is None:
         return None
-    for one in store.shipments(tx, [row.pk]).get(row.pk, []):
+    for one in store.goods.shipments(tx, [row.pk]).get(row.pk, []):
         if one.document.id == wanted:
             if one.received_at is not None:
                 raise errors.WrongState(f"Despatch {one.document.number or wanted} of order {row.number} has been booked in already.")
@@ -122,7 +123,7 @@ def _deviations(
             for line_id, came, note in lines
             if came != sent.get(line_id, Decimal(0))
         ]
-    due = expected(order, store.read_answer(row.answered) if row.answered else None)
+    due = expected(order, store.answers.read_answer(row.answered) if row.answered else None)
     wanted = {line_id: sum((one.quantity for one in deliveries), Decimal(0)) for line_id, deliveries in due.items()}
     return [
         _deviation(line_id, here.get(line_id, Decimal(0)) + came, wanted.get(line_id, Decimal(0)), "agreed", note)

@@ -29,7 +29,9 @@ from prodsys.purchasing.abroad import GONE, STOPS_HEARING, Abroad, Reach, ask_so
 from prodsys.purchasing.answers import pull_answers, recounted
 from prodsys.purchasing.exporting import KIND
 from prodsys.purchasing.model import WrittenLine
-from prodsys.purchasing.store import FoundThere, Heard, Kept, SentOrder, Written
+from prodsys.purchasing.store.answers import Heard
+from prodsys.purchasing.store.orders import Kept, Written
+from prodsys.purchasing.store.reconciling import FoundThere, SentOrder
 from prodsys.purchasing.terms import ENDED, STANDS
 from prodsys.scopes import Caller
 
@@ -123,7 +125,7 @@ def ask_all(tx: Tx, why: str, *, answers_every: int = 60) -> None:
 
 
 def _ask(tx: Tx, supplier: Supplier, why: str, answers_every: int) -> None:
-    store.ask_reconciliation(tx, supplier.pk, why)
+    store.reconciling.ask(tx, supplier.pk, why)
     plan_answers(tx, supplier.id, answers_every, soon=True)
 
 
@@ -132,7 +134,7 @@ def shown(tx: Tx, partner: str) -> Reconciliation:
     supplier = partners.supplier_named(tx, partner)
     if supplier is None:
         raise errors.NotFound
-    row = store.reconciliation(tx, supplier.pk)
+    row = store.reconciling.get(tx, supplier.pk)
     if row is None:
         return Reconciliation(is_due=False, why="", asked_at=None, ended_at=None, found=None, fault="")
     found = None if row.found is None else _read_found(row.found)
@@ -156,14 +158,14 @@ async def hear(db: Database, reach: Reach, partner: str) -> str:
 
 def _is_due(tx: Tx, partner: str) -> bool:
     supplier = partners.supplier_named(tx, partner)
-    return supplier is not None and store.is_reconciliation_due(tx, supplier.pk)
+    return supplier is not None and store.reconciling.is_due(tx, supplier.pk)
 
 
 async def _if_due(db: Database, reach: Reach, partner: str) -> str:
     supplier, trouble = await db.read(reachable, partner, STOPS_HEARING)
     if supplier is None or trouble is not None:
         return (trouble or GONE).detail
-    if not await db.read(store.is_reconciliation_due, supplier.pk):
+    if not await db.read(store.reconciling.is_due, supplier.pk):
         return ""
     try:
         abroad = reach(supplier)
@@ -203,7 +205,7 @@ async def _give_up(db: Database, supplier: Supplier, trouble: Later | outbound.M
     why = f"{supplier.name}: {said(trouble)}"
     is_for_good = isinstance(trouble, outbound.Refused) or (isinstance(trouble, outbound.Misconfigured) and trouble.reason == "not_prodsys")
     if not is_for_good:
-        await db.write(store.end_reconciliation, supplier.pk, None, why, is_due=True)
+        await db.write(store.reconciling.end, supplier.pk, None, why, is_due=True)
         return why
 
     def go_on(tx: Tx) -> None:
@@ -211,7 +213,7 @@ async def _give_up(db: Database, supplier: Supplier, trouble: Later | outbound.M
         tell(
             tx, Entry(code="reconcile.failed", message=message, level="error", partner=supplier.pk, subject=supplier.id, actor="timetable")
         )
-        store.end_reconciliation(tx, supplier.pk, None, why, is_due=False)
+        store.reconciling.end(tx, supplier.pk, None, why, is_due=False)
         _read_from_the_beginning(tx, supplier)
 
     await db.write(go_on)
@@ -219,7 +221,7 @@ async def _give_up(db: Database, supplier: Supplier, trouble: Later | outbound.M
 
 
 def _page(tx: Tx, partner: int, after: str, since: dt.datetime) -> _Page:
-    rows = store.sent_behind(tx, partner, after, since, PAGE + 1)
+    rows = store.reconciling.sent_behind(tx, partner, after, since, PAGE + 1)
     if len(rows) <= PAGE:
         return _Page(orders=rows, through=None)
     # No order's revisions are torn apart.
@@ -229,8 +231,8 @@ def _page(tx: Tx, partner: int, after: str, since: dt.datetime) -> _Page:
 
 def _lost(tx: Tx, supplier: Supplier, others: Sequence[OrderThere]) -> _Lost:
     numbers = sorted({one.number for one in others})
-    ours = {number: row for number, row in store.numbers_taken(tx, numbers, lock=False).items() if row.partner == supplier.pk}
-    kept = store.revisions_kept(tx, list(ours))
+    ours = {number: row for number, row in store.orders.by_number(tx, numbers, lock=False).items() if row.partner == supplier.pk}
+    kept = store.revisions.kept(tx, list(ours))
     lost_here, standing = [], []
     for one in others:
         row = ours.get(one.number)
@@ -272,7 +274,7 @@ def _promise_again(tx: Tx, supplier: Supplier, missing: Sequence[Key], there: se
         newest[number] = max(revision, newest.get(number, 0))
     # Where he has a higher revision, an older one would come too late.
     superseded = {number for number, revision in there if newest.get(number, revision) < revision}
-    rows = {number: row for number, row in store.numbers_taken(tx, sorted(newest)).items() if row.partner == supplier.pk}
+    rows = {number: row for number, row in store.orders.by_number(tx, sorted(newest)).items() if row.partner == supplier.pk}
     ours = company_card(tx)
     promises, queued, again, back, entries, reset = [], [], [], [], [], []
     for number, revision in sorted(newest.items()):
@@ -316,30 +318,30 @@ def _promise_again(tx: Tx, supplier: Supplier, missing: Sequence[Key], there: se
             _entry(supplier, row, "reconcile.promised_again", message, level="warning", trace_id=trace.trace_id, response=row.answered)
         )
     if promises:
-        store.lose_answers(tx, reset)
+        store.answers.lose(tx, reset)
         outbox.promise(tx, *promises)
-        store.mark_queued(tx, queued)
+        store.exports.mark_queued(tx, queued)
     tell(tx, *entries)
     return again, back
 
 
 def _what_was_sent(tx: Tx, row: Kept, revision: int) -> Order | None:
     if row.revision == revision:
-        present: Order = store.read_order(row.document)
+        present: Order = store.orders.read_order(row.document)
         return present
-    earlier = store.revision(tx, row.pk, revision)
-    return None if earlier is None else store.read_order(earlier.document)
+    earlier = store.revisions.get(tx, row.pk, revision)
+    return None if earlier is None else store.orders.read_order(earlier.document)
 
 
 def _forget_lost_answers(tx: Tx, supplier: Supplier, behind: Sequence[OrderThere]) -> list[str]:
     """Orders there whose answers are lost there are open again; what he still knows is read from the beginning of his feed."""
-    rows = store.numbers_taken(tx, sorted({one.number for one in behind}))
+    rows = store.orders.by_number(tx, sorted({one.number for one in behind}))
     lost = []
     for one in behind:
         row = rows.get(one.number)
         if row is not None and row.partner == supplier.pk and row.revision == one.revision and row.acceptance != Acceptance.CANCELLED:
             lost.append(row)
-    store.lose_answers(tx, [row.pk for row in lost])
+    store.answers.lose(tx, [row.pk for row in lost])
     for row in lost:
         message = (
             f"{supplier.name} no longer knows answer {row.answer} to order {row.number} ({row.acceptance}{_as_their(row)}); "
@@ -355,14 +357,14 @@ def _as_their(row: Kept) -> str:
 
 def _note_standing(tx: Tx, supplier: Supplier, standing: Sequence[OrderThere], found: Found) -> Found:
     """Orders that are there although by our books they have not arrived: the same content has arrived after all, another is said aloud."""
-    rows = store.numbers_taken(tx, sorted({one.number for one in standing}))
+    rows = store.orders.by_number(tx, sorted({one.number for one in standing}))
     ours = company_card(tx)
     there, numbers, differs = [], [], []
     for one in standing:
         row = rows.get(one.number)
         if row is None or ours is None or row.revision != one.revision or row.delivery in ("queued", "sending", "waiting", "received"):
             continue
-        digest = documents.digest(model.as_document(store.read_order(row.document), row.revision, ours.card))
+        digest = documents.digest(model.as_document(store.orders.read_order(row.document), row.revision, ours.card))
         if digest != one.digest:
             differs.append(Different(number=row.number, revision=row.revision, ours=digest, theirs=one.digest, their_id=one.id))
             continue
@@ -373,7 +375,7 @@ def _note_standing(tx: Tx, supplier: Supplier, standing: Sequence[OrderThere], f
         numbers.append(row.number)
         message = f"{supplier.name} has order {row.number} revision {row.revision} already; it is not sent again."
         tell(tx, _entry(supplier, row, "reconcile.found_there", message))
-    store.found_there(tx, there)
+    store.reconciling.found_there(tx, there)
     tell(tx, *(_differs(supplier, one) for one in differs))
     return msgspec.structs.replace(found, differs=_more(found.differs, differs), found_there=_more(found.found_there, numbers))
 
@@ -421,7 +423,7 @@ async def take_over(db: Database, reach: Reach, caller: Caller, partner: str, wa
 
 
 def _take_over(tx: Tx, caller: Caller, supplier: Supplier, fetched: Sequence[tuple[LostHere, Held]]) -> None:
-    row = store.reconciliation(tx, supplier.pk)
+    row = store.reconciling.get(tx, supplier.pk)
     if row is None or row.found is None:
         return  # compared anew meanwhile
     there = [(OrderThere(id=one.their_id, number=one.number, revision=one.revision, digest=_digest(held)), held) for one, held in fetched]
@@ -430,7 +432,7 @@ def _take_over(tx: Tx, caller: Caller, supplier: Supplier, fetched: Sequence[tup
     done = {one.their_id for one, held in fetched if held.order is not None}
     left = [one for one in found.lost_here if one.their_id not in done]
     after = msgspec.structs.replace(found, lost_here=left, recovered=_more(found.recovered, written))
-    store.end_reconciliation(tx, supplier.pk, msgspec.json.encode(after).decode(), row.fault, is_due=row.is_due)
+    store.reconciling.end(tx, supplier.pk, msgspec.json.encode(after).decode(), row.fault, is_due=row.is_due)
     # What was said of them meanwhile was strange to us.
     _read_from_the_beginning(tx, supplier)
     ask_soon(tx, supplier.id)
@@ -449,9 +451,9 @@ def _write_down(tx: Tx, supplier: Supplier, pairs: Sequence[tuple[OrderThere, He
             continue
         if documents.plain(order.number) == there.number and order.revision == there.revision:
             chosen.setdefault(there.number, []).append((there, held, order))
-    taken = store.numbers_taken(tx, sorted(chosen))
+    taken = store.orders.by_number(tx, sorted(chosen))
     strangers = {number for number, row in taken.items() if row.partner != supplier.pk}
-    ours = store.articles_named(
+    ours = store.named.articles_named(
         tx,
         {
             line.buyer_article_number
@@ -474,17 +476,17 @@ def _write_down(tx: Tx, supplier: Supplier, pairs: Sequence[tuple[OrderThere, He
         for number, (_, _, order) in newest.items()
         if number not in taken
     ]
-    store.insert_orders(tx, new, f"recovered from {supplier.name}")
-    rows = store.numbers_taken(tx, sorted(newest))
+    store.orders.write_down(tx, new, f"recovered from {supplier.name}")
+    rows = store.orders.by_number(tx, sorted(newest))
     present = []
     for number, (there, held, order) in newest.items():
         row = rows[number]
         if number in taken and there.revision > row.revision:
-            store.keep_revision(tx, row.pk)
-            store.turn_to(tx, row.pk, lines_of(order), order)
+            store.revisions.keep(tx, row.pk)
+            store.orders.turn_to(tx, row.pk, lines_of(order), order)
         if number not in taken or there.revision > row.revision:
             present.append((row, there, held))
-    store.found_there(
+    store.reconciling.found_there(
         tx,
         [
             FoundThere(
@@ -499,10 +501,10 @@ def _write_down(tx: Tx, supplier: Supplier, pairs: Sequence[tuple[OrderThere, He
         ],
     )
     _keep_earlier(tx, rows, chosen, {(row.number, there.revision) for row, there, _ in present})
-    heard = store.heard_of(tx, supplier.pk, {row.number for row, _, _ in present})
+    heard = store.answers.heard_of(tx, supplier.pk, {row.number for row, _, _ in present})
     states = [_as_held(heard[row.number], held) for row, _, held in present]
-    store.keep_despatches(tx, [(row.pk, one) for row, _, held in present for one in held.despatches])
-    store.hear(tx, recounted(tx, states))
+    store.goods.keep_despatches(tx, [(row.pk, one) for row, _, held in present for one in held.despatches])
+    store.answers.hear(tx, recounted(tx, states))
     for row, there, _ in present:
         which = f"Order {row.number} revision {there.revision}"
         message = f"{which} was missing here; {caller.name} had it written down again as {supplier.name} holds it."
@@ -514,7 +516,7 @@ def _write_down(tx: Tx, supplier: Supplier, pairs: Sequence[tuple[OrderThere, He
 def _keep_earlier(
     tx: Tx, rows: Mapping[str, Kept], chosen: Mapping[str, Sequence[tuple[OrderThere, Held, Order]]], present: set[Key]
 ) -> None:
-    store.keep_earlier(
+    store.revisions.keep_earlier(
         tx,
         [
             {
@@ -556,7 +558,7 @@ def _acceptance(held: Held) -> str:
 
 
 def _end(tx: Tx, supplier: Supplier, found: Found) -> None:
-    store.end_reconciliation(tx, supplier.pk, msgspec.json.encode(found).decode(), "", is_due=False)
+    store.reconciling.end(tx, supplier.pk, msgspec.json.encode(found).decode(), "", is_due=False)
     _read_from_the_beginning(tx, supplier)
     parts = [
         (len(found.promised_again), "sent again"),
@@ -573,7 +575,7 @@ def _end(tx: Tx, supplier: Supplier, found: Found) -> None:
 
 
 def _read_from_the_beginning(tx: Tx, supplier: Supplier) -> None:
-    store.forget_positions(tx, supplier.pk)
+    store.answers.forget_positions(tx, supplier.pk)
     partners.keep_cursor(tx, supplier.pk, "", "")
 
 

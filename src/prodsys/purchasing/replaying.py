@@ -9,7 +9,7 @@ from prodsys.logs.store import one as log_entry
 from prodsys.logs.store import tell
 from prodsys.purchasing import exporting, model, store
 from prodsys.purchasing.actions import kept
-from prodsys.purchasing.store import Kept
+from prodsys.purchasing.store.orders import Kept
 from prodsys.purchasing.terms import ENDED
 from prodsys.scopes import Caller
 
@@ -32,7 +32,7 @@ def replay(tx: Tx, caller: Caller, id: str, *, answers_every: int = 60) -> str:
     if row.delivery == "received":
         _must_say_the_same(tx, row)
         # Whether it is there is what somebody wants to know; `unknown` may be sent again as it is.
-        store.change(tx, row.pk, delivery="unknown")
+        store.orders.change(tx, row.pk, delivery="unknown")
     message = (
         f"{caller.name} sends order {row.number} revision {row.revision} again by today's rules; before, its trace was {row.trace_id}."
     )
@@ -52,7 +52,7 @@ def replay(tx: Tx, caller: Caller, id: str, *, answers_every: int = 60) -> str:
     made = exporting.export(tx, caller, [row.id], answers_every=answers_every)
     if row.delivery == "received" and kept(tx, id).delivery == "unknown":
         # It could not leave, so it is where it was.
-        store.change(tx, row.pk, delivery="received")
+        store.orders.change(tx, row.pk, delivery="received")
     return made
 
 
@@ -61,7 +61,7 @@ def replay_entry(tx: Tx, caller: Caller, entry: str, *, answers_every: int = 60)
     found = log_entry(tx, entry)
     if found is None:
         raise errors.NotFound
-    if store.order(tx, found.subject) is None:
+    if store.orders.get(tx, found.subject) is None:
         what = "the order is the buyer's to send again" if found.direction == "in" else "there is nothing to send"
         raise errors.WrongState(f"This entry is not about a purchase order of ours, so {what}.")
     return replay(tx, caller, found.subject, answers_every=answers_every)
@@ -71,8 +71,8 @@ def _must_say_the_same(tx: Tx, row: Kept) -> None:
     ours = company_card(tx)
     if ours is None:
         return
-    leaving = model.as_document(store.read_order(row.document), row.revision, ours.card)
-    if documents.digest(leaving) != store.sent_digest(tx, row.pk):
+    leaving = model.as_document(store.orders.read_order(row.document), row.revision, ours.card)
+    if documents.digest(leaving) != store.orders.sent_digest(tx, row.pk):
         raise errors.WrongState(
             f"Order {row.number} would say something else by now, because our company card has changed; the supplier has it as it was. "
             "Change the order to send its next revision."

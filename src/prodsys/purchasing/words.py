@@ -29,7 +29,8 @@ from prodsys.purchasing import store
 from prodsys.purchasing.abroad import GONE, STOPS, Abroad, Reach, ask_soon, reachable
 from prodsys.purchasing.actions import kept, shown
 from prodsys.purchasing.model import OrderMessage, PurchaseOrder
-from prodsys.purchasing.store import Kept, WordEnded
+from prodsys.purchasing.store.orders import Kept
+from prodsys.purchasing.store.words import WordEnded
 from prodsys.purchasing.terms import net
 from prodsys.scopes import Caller
 
@@ -94,7 +95,7 @@ def _decide(tx: Tx, caller: Caller, id: str, word: AcceptanceWord, if_match: str
     if row.answer != word.answer:
         raise errors.AnswerSuperseded(f"The newest answer to order {row.number} is number {row.answer}.")
     promise = _promise(tx, row, "acceptance", msgspec.json.encode(word).decode())
-    store.change(tx, row.pk, acceptance=becomes.value, word=promise, stood_at=row.acceptance, reason=word.reason)
+    store.orders.change(tx, row.pk, acceptance=becomes.value, word=promise, stood_at=row.acceptance, reason=word.reason)
     told = "accepts" if word.accepts else f"disputes ({word.reason})"
     _note(tx, row, f"order.{becomes.value}", f"{caller.name} {told} answer {word.answer} to order {row.number}.", caller.name)
     return shown(tx, id)
@@ -114,12 +115,12 @@ def cancel(tx: Tx, caller: Caller, id: str, reason: str) -> PurchaseOrder:
         raise errors.WrongState(f"Order {row.number} has been received; it is too late to cancel it.")
     why = documents.plain(reason)
     if row.sent_at is None or _never_arrived(row):
-        store.change(tx, row.pk, acceptance=Acceptance.CANCELLED.value, reason=why, due_date=None, word="", stood_at="")
+        store.orders.change(tx, row.pk, acceptance=Acceptance.CANCELLED.value, reason=why, due_date=None, word="", stood_at="")
         message = f"{caller.name} cancelled order {row.number}, which the supplier never had{f': {why}' if why else '.'}"
         _note(tx, row, "order.cancelled", message, caller.name)
         return shown(tx, id)
     promise = _promise(tx, row, "cancellation", msgspec.json.encode(CancellationWord(reason=why)).decode())
-    store.change(tx, row.pk, acceptance=Acceptance.CANCEL_REQUESTED.value, word=promise, stood_at=row.acceptance, reason=why)
+    store.orders.change(tx, row.pk, acceptance=Acceptance.CANCEL_REQUESTED.value, word=promise, stood_at=row.acceptance, reason=why)
     message = f"{caller.name} asks to cancel order {row.number}{f': {why}' if why else '.'}"
     _note(tx, row, "order.cancel_requested", message, caller.name)
     return shown(tx, id)
@@ -137,7 +138,7 @@ def say(tx: Tx, caller: Caller, id: str, text: str, line_id: str = "") -> OrderM
     """
     row = kept(tx, id, lock=True)
     said = documents.plain(text)
-    order = store.read_order(row.document)
+    order = store.orders.read_order(row.document)
     issues = []
     if not said:
         issues.append(Issue(code="text_missing", message="A message needs words.", pointer="/text", blocks=True))
@@ -148,14 +149,14 @@ def say(tx: Tx, caller: Caller, id: str, text: str, line_id: str = "") -> OrderM
         raise errors.Invalid(issues=issues)
     if row.sent_at is None:
         raise errors.WrongState(f"Order {row.number} has not been sent, so the supplier would not know what is meant.")
-    if sum(1 for one in store.messages(tx, row.pk) if one.state != "heard") >= documents.MOST_MESSAGES:
+    if sum(1 for one in store.messages.of(tx, row.pk) if one.state != "heard") >= documents.MOST_MESSAGES:
         raise errors.TooManyMessages(f"There are {documents.MOST_MESSAGES} messages of ours about order {row.number}; no more are kept.")
     message_kept = Message(id=new_id("ms"), at=now(), author=caller.name[:120], text=said, line_id=line_id)
-    store.keep_messages(tx, [(row.pk, message_kept)], "queued")
+    store.messages.keep(tx, [(row.pk, message_kept)], "queued")
     where = f", line {line_id}" if line_id else ""
     word = MessageWord(id=message_kept.id, text=said, line_id=line_id, author=message_kept.author)
     _promise(tx, row, "message", msgspec.json.encode(word).decode())
-    store.change(tx, row.pk)
+    store.orders.change(tx, row.pk)
     _note(
         tx,
         row,
@@ -213,7 +214,7 @@ class WordKind:
             abroad = self._reach(supplier)
         except VaultLocked as locked:
             return [Misconfigured(reason="vault_locked", detail=str(locked)) for _ in promises]
-        theirs = await self._db.read(store.their_ids, [one.subject for one in promises])
+        theirs = await self._db.read(store.orders.their_ids, [one.subject for one in promises])
         until = time.monotonic() + _SECONDS
         outcomes: list[Outcome] = []
         for at in range(0, len(promises), _TOGETHER):
@@ -263,7 +264,7 @@ _read_message = msgspec.json.Decoder(MessageWord).decode
 def settle(tx: Tx, ended: Sequence[tuple[Claimed, Outcome | Dead]]) -> None:
     """Write down what words of ours came to. One that is refused, or never heard, puts the order back where it stood, with the reason."""
     over = [(claimed, outcome) for claimed, outcome in ended if not isinstance(outcome, Later | Misconfigured)]
-    orders = store.carried(tx, [claimed.subject for claimed, _ in over])
+    orders = store.words.carried(tx, [claimed.subject for claimed, _ in over])
     words, messages, entries, agreed, heard = [], [], [], [], set()
     for claimed, outcome in over:
         row = orders.get(claimed.subject)
@@ -280,8 +281,8 @@ def settle(tx: Tx, ended: Sequence[tuple[Claimed, Outcome | Dead]]) -> None:
                 agreed.append(row)
         if not isinstance(outcome, Placed):
             entries.append(_failed(row, claimed, outcome))
-    store.end_messages(tx, messages)
-    store.end_words(tx, words)
+    store.messages.end(tx, messages)
+    store.words.end(tx, words)
     _agree(tx, {row.pk: row.answered for row in agreed})
     if entries:
         tell(tx, *entries)
@@ -290,8 +291,10 @@ def settle(tx: Tx, ended: Sequence[tuple[Claimed, Outcome | Dead]]) -> None:
 
 
 def _agree(tx: Tx, answers: dict[int, str | None]) -> None:
-    said = store.documents_of(tx, list(answers))
-    store.agree(tx, {pk: (answer, net(said[pk], store.read_answer(answer) if answer else None)) for pk, answer in answers.items()})
+    said = store.orders.documents_of(tx, list(answers))
+    store.words.agree(
+        tx, {pk: (answer, net(said[pk], store.answers.read_answer(answer) if answer else None)) for pk, answer in answers.items()}
+    )
 
 
 def _ended(row: Any, claimed: Claimed, outcome: Outcome | Dead) -> WordEnded:

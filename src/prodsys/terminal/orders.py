@@ -59,7 +59,7 @@ def import_orders(file: Any) -> None:
 def list_orders(delivery: str | None, acceptance: str | None, partner: str | None, number: str | None, limit: int) -> None:
     """Purchase orders, newest first."""
     from prodsys.purchasing import actions
-    from prodsys.purchasing.store import Filter
+    from prodsys.purchasing.store.lists import Filter
 
     def page(tx: "Tx") -> Any:
         whose = meant(tx, partner) if partner else None
@@ -488,8 +488,8 @@ def _ids(tx: "Tx", orders: Sequence[str]) -> list[str]:
     from prodsys.purchasing import store
 
     words = [plain(word) for word in orders]
-    by_number = store.ids(tx, words)
-    by_id = store.keys(tx, [word for word in words if word not in by_number])
+    by_number = store.orders.ids(tx, words)
+    by_id = store.orders.keys(tx, [word for word in words if word not in by_number])
     unknown = [word for word in words if word not in by_number and word not in by_id]
     if unknown:
         raise errors.NotFound(f"There is no order {', '.join(unknown)}.")

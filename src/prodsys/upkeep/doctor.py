@@ -241,7 +241,7 @@ def _partners(tx: Tx) -> list[Finding]:
 
 
 def _dead(tx: Tx) -> Finding:
-    dead = purchasing.deliveries_below(tx, None, MOST, lane=None, state="dead", subject=None)
+    dead = purchasing.deliveries.below(tx, None, MOST, lane=None, state="dead", subject=None)
     if not dead:
         return _ok("deliveries", "No delivery has died.")
     count = f"{len(dead)} deliveries" if len(dead) < MOST else f"{MOST} or more deliveries"

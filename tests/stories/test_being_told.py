@@ -68,7 +68,7 @@ async def test_the_seller_hears_of_a_new_draft_and_the_mail_links_to_it(
     mail = await mail_to(fjord, box, SELLER)
     [draft] = (await fjord.call("GET", "/sales/drafts"))["items"]
     assert order["number"] in mail["Subject"]
-    assert f"{fjord.url}/sales/drafts/{draft['id']}" in words(mail)
+    assert f"{fjord.url}/drafts/{draft['id']}" in words(mail)
 
 
 async def test_the_buyer_hears_of_the_answer(fjord: Company, nordlys: Company, connected: str, box: Mailbox) -> None:

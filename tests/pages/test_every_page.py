@@ -74,6 +74,7 @@ async def test_no_page_scrolls_sideways_on_the_narrowest_phone_in_the_longest_la
 
     for path in PAGES:
         await admin.open(path)
+        await admin.space_out()
 
         assert await admin.overflow() <= 0, path
 

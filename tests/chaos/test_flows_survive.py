@@ -76,7 +76,7 @@ async def run_under_fire(fjord: Killable, flow: str, moments: list[float]) -> No
 async def test_articles_that_leave_are_there_once_each(fjord: Killable, shop: RestSim) -> None:
     async with await open_database(fjord.database_url, lock=False) as db:
         drafts = [Draft(number=f"A-{at:05d}", name=f"Bolt {at}", unit="H87") for at in range(MANY)]
-        await db.write(articles.save_many, drafts)
+        await db.write(articles.keeping.save_many, drafts)
     await fjord.start()
     flow = await connected(fjord, shop, "out")
 

@@ -94,8 +94,8 @@ def a_contact(tx: Tx, card: dict[str, Any] | None = None, **more: Any) -> int:
 def some_articles(tx: Tx, *drafts: Draft | str) -> dict[str, Known]:
     """Articles by their numbers; a number alone is an active one at 129.50 NOK a piece. Without any: A-100, A-200 and A-300."""
     wanted = [an_article(one) if isinstance(one, str) else one for one in drafts or ("A-100", "A-200", "A-300")]
-    articles.save_many(tx, wanted)
-    return articles.by_numbers(tx, [one.number for one in wanted])
+    articles.keeping.save_many(tx, wanted)
+    return articles.finding.by_numbers(tx, [one.number for one in wanted])
 
 
 def an_article(number: str = "A-100", **more: Any) -> Draft:

@@ -59,13 +59,13 @@ def a_draft(number="A-100", name="Bolt M8x40", **more):
 
 
 async def kept(db, *drafts):
-    await db.write(store.save_many, [draft if isinstance(draft, Draft) else a_draft(draft) for draft in drafts])
-    return await db.read(store.by_numbers, [draft.number if isinstance(draft, Draft) else draft for draft in drafts])
+    await db.write(store.keeping.save_many, [draft if isinstance(draft, Draft) else a_draft(draft) for draft in drafts])
+    return await db.read(store.finding.by_numbers, [draft.number if isinstance(draft, Draft) else draft for draft in drafts])
 
 
 async def matched(db, *numbers, partner=None, offers_all=True):
     wanted = [number if isinstance(number, Wanted) else Wanted(plain(number)) for number in numbers]
-    return await db.read(store.match, partner, wanted, offers_all=offers_all)
+    return await db.read(store.finding.match, partner, wanted, offers_all=offers_all)
 
 
 async def the_feed(caller, after=None, **query):
@@ -283,7 +283,7 @@ async def test_an_article_comes_back_as_it_was_kept(db):
 
     article = (await kept(db, draft))["A-100"]
 
-    assert store.as_draft(article) == draft
+    assert store.keeping.as_draft(article) == draft
 
 
 async def test_twenty_thousand_lines_are_matched_at_once(db):
@@ -297,7 +297,7 @@ async def test_twenty_thousand_lines_are_matched_at_once(db):
 
 async def test_an_article_not_offered_is_as_if_it_did_not_exist(db, buyer):
     articles = await kept(db, "A-100", a_draft("B-200", gtin=GTIN), "C-300")
-    await db.write(store.choose, buyer, [articles["A-100"].pk])
+    await db.write(store.offers.choose, buyer, [articles["A-100"].pk])
     await db.write(actions.learn, CONSOLE, partner=buyer, their_number="4711", article=articles["C-300"].pk)
 
     found = await matched(db, "A-100", "B-200", "4711", Wanted("A-100", GTIN), Wanted("", GTIN), partner=buyer, offers_all=False)
@@ -332,7 +332,7 @@ async def test_teaching_again_replaces_and_undoing_forgets(db, buyer):
 
 
 async def suggested(db, number, name="", gtin="", partner=None, offers_all=True):
-    found = await db.read(store.suggest, Wanted(plain(number), gtin), name, partner=partner, offers_all=offers_all)
+    found = await db.read(store.suggesting.suggest, Wanted(plain(number), gtin), name, partner=partner, offers_all=offers_all)
     return [suggestion.article_number for suggestion in found]
 
 
@@ -357,15 +357,15 @@ async def test_a_name_is_suggested_where_the_number_says_nothing(db):
 
 async def test_what_is_retired_or_not_offered_is_never_suggested(db, buyer):
     articles = await kept(db, "A-100", "A-101", a_draft("A-102", is_active=False))
-    await db.write(store.choose, buyer, [articles["A-101"].pk, articles["A-102"].pk])
+    await db.write(store.offers.choose, buyer, [articles["A-101"].pk, articles["A-102"].pk])
 
     assert await suggested(db, "A-10", partner=buyer, offers_all=False) == ["A-101"]
 
 
 async def test_a_large_choice_is_looked_up_like_the_catalogue(db, buyer, monkeypatch):
-    monkeypatch.setattr(store, "FEW_OFFERED", 1)
+    monkeypatch.setattr(store.offers, "FEW_OFFERED", 1)
     articles = await kept(db, "A-100", "A-101", "A-102")
-    await db.write(store.choose, buyer, [articles["A-101"].pk, articles["A-102"].pk])
+    await db.write(store.offers.choose, buyer, [articles["A-101"].pk, articles["A-102"].pk])
 
     assert await suggested(db, "A-100", partner=buyer, offers_all=False) == ["A-101", "A-102"]
 
@@ -379,10 +379,10 @@ async def test_a_list_of_articles_is_taken_in(db):
 
     result = await imported(db, text)
 
-    articles = await db.read(store.by_numbers, ["007", "A-1"])
+    articles = await db.read(store.finding.by_numbers, ["007", "A-1"])
     assert (result.created, result.issues) == (2, [])
-    assert store.as_draft(articles["007"]) == a_draft("007", "Bolt, M8", gtin=GTIN)
-    assert store.as_draft(articles["A-1"]) == Draft(number="A-1", name="Nut", unit="H87", is_active=False)
+    assert store.keeping.as_draft(articles["007"]) == a_draft("007", "Bolt, M8", gtin=GTIN)
+    assert store.keeping.as_draft(articles["A-1"]) == Draft(number="A-1", name="Nut", unit="H87", is_active=False)
 
 
 BAD_ROWS = [
@@ -410,7 +410,7 @@ async def test_every_bad_row_is_listed_and_nothing_is_stored(db):
 
     told = [(issue.pointer, issue.code) for issue in refused.value.issues]
     assert told == [(f"/rows/{place}/{column}", code) for place, (_, column, code) in enumerate(BAD_ROWS, 3)]
-    assert await db.read(store.newest) == 0
+    assert await db.read(store.feed.newest) == 0
 
 
 async def test_the_good_rows_are_taken_when_that_is_asked_for(db):
@@ -419,7 +419,7 @@ async def test_the_good_rows_are_taken_when_that_is_asked_for(db):
     result = await imported(db, text, take_good=True)
 
     assert (result.created, result.refused, len(result.issues)) == (2, len(BAD_ROWS), len(BAD_ROWS))
-    assert list(await db.read(store.by_numbers, ["GOOD", "GOOD-2", "A-3"])) == ["GOOD", "GOOD-2"]
+    assert list(await db.read(store.finding.by_numbers, ["GOOD", "GOOD-2", "A-3"])) == ["GOOD", "GOOD-2"]
 
 
 async def test_a_number_cell_of_a_workbook_is_a_bad_row(db):
@@ -434,12 +434,12 @@ async def test_a_number_cell_of_a_workbook_is_a_bad_row(db):
 async def test_importing_the_same_list_again_changes_nothing(db):
     text = HEADER + "A-1,Bolt,H87,1.50,NOK,,\nA-2,Nut,H87,2,NOK,,\n"
     await imported(db, text)
-    before = await db.read(store.changed_since, 0, 10)
+    before = await db.read(store.feed.changed_since, 0, 10)
 
     result = await imported(db, text.replace("1.50", "1.5"))
 
     assert (result.created, result.changed, result.unchanged) == (0, 0, 2)
-    assert await db.read(store.changed_since, 0, 10) == before
+    assert await db.read(store.feed.changed_since, 0, 10) == before
 
 
 async def test_a_column_that_is_absent_leaves_articles_as_they_are(db):
@@ -447,7 +447,7 @@ async def test_a_column_that_is_absent_leaves_articles_as_they_are(db):
 
     await imported(db, "number,price,currency\nA-1,99,NOK\n")
 
-    assert store.as_draft((await db.read(store.by_numbers, ["A-1"]))["A-1"]) == a_draft("A-1", gtin=GTIN, price=Decimal(99))
+    assert store.keeping.as_draft((await db.read(store.finding.by_numbers, ["A-1"]))["A-1"]) == a_draft("A-1", gtin=GTIN, price=Decimal(99))
 
 
 async def test_a_new_article_needs_a_name(db):
@@ -464,9 +464,9 @@ async def test_a_list_sets_the_numbers_articles_have_at_suppliers(db):
     await imported(db, "number,supplier,supplier_article_number\nA-1,Fjord,F/1\nA-1,Baltic,B 1\nA-2,Fjord,F/1\n")
 
     keys = [articles["A-1"].pk, articles["A-2"].pk]
-    assert await db.read(store.numbers_at, fjord, keys) == dict.fromkeys(keys, "F/1")
-    assert await db.read(store.numbers_at, baltic, keys) == {keys[0]: "B 1"}
-    ours = await db.read(store.by_supplier_number, fjord, ["F/1", "F/2"])
+    assert await db.read(store.supplier_numbers.numbers_at, fjord, keys) == dict.fromkeys(keys, "F/1")
+    assert await db.read(store.supplier_numbers.numbers_at, baltic, keys) == {keys[0]: "B 1"}
+    ours = await db.read(store.supplier_numbers.articles_at, fjord, ["F/1", "F/2"])
     assert {number: [article.number for article in found] for number, found in ours.items()} == {"F/1": ["A-1", "A-2"]}
 
 
@@ -489,7 +489,7 @@ async def test_agreed_prices_are_imported_and_replaced(db, buyer):
         db, CONSOLE, f"{header}Nordlys Mekaniske AS;A-100;1,40;NOK;0;2026-01-01\nNordlys Mekaniske AS;A-100;1;NOK;100;\n".encode()
     )
 
-    prices = (await db.read(store.agreed, buyer, [article.pk]))[article.pk]
+    prices = (await db.read(store.prices.agreed, buyer, [article.pk]))[article.pk]
     assert (result.created, result.changed) == (1, 1)
     assert sorted((str(price.from_quantity), str(price.price)) for price in prices) == [("0", "1.4"), ("100", "1")]
 
@@ -516,15 +516,15 @@ async def test_a_reader_of_the_feed_misses_no_change_however_many_write(db):
 
     async def write(mine, price):
         for number in mine:
-            await db.write(store.save_many, [a_draft(number, price=Decimal(price))])
+            await db.write(store.keeping.save_many, [a_draft(number, price=Decimal(price))])
 
     async def read():
         nonlocal place
         while True:
             last_round = not writing
-            for article in await db.read(store.changed_since, place, 7):
+            for article in await db.read(store.feed.changed_since, place, 7):
                 seen[article.number], place = article.price, article.position
-            if last_round and place == await db.read(store.newest):
+            if last_round and place == await db.read(store.feed.newest):
                 return
             await asyncio.sleep(0)
 
@@ -533,7 +533,7 @@ async def test_a_reader_of_the_feed_misses_no_change_however_many_write(db):
     writing = False
     await reader
 
-    assert seen == {article.number: article.price for article in (await db.read(store.by_numbers, numbers)).values()}
+    assert seen == {article.number: article.price for article in (await db.read(store.finding.by_numbers, numbers)).values()}
 
 
 async def test_a_change_moves_an_article_to_the_end_of_the_feed(shop, house):
@@ -577,8 +577,8 @@ async def test_a_partner_sees_only_the_articles_chosen_for_it(shop, house, partn
     )
     await house.put(f"/partners/{partner_id}/articles", json={"numbers": ["A-3", "A-1"]})
     items, cursor = await the_feed(partner)
-    monkeypatch.setattr(store, "FEW_OFFERED", 1)
-    monkeypatch.setattr(store, "_WINDOW", 1)
+    monkeypatch.setattr(store.offers, "FEW_OFFERED", 1)
+    monkeypatch.setattr(store.feed, "_WINDOW", 1)
 
     assert [article["number"] for article in items] == ["A-1", "A-3"]
     assert (await the_feed(partner))[0] == items
@@ -802,19 +802,24 @@ async def test_who_changed_what_is_logged(db):
 
 
 # Few rows are read whole where there can only be few: our one company, and partners.
-READ_WHOLE = {"_epoch", "_partners_named", "_numbers_of", "_suppliers_of"}
+READ_WHOLE = {"_epoch", "_partners_named", "_every_number", "_suppliers_of"}
 # What is sorted here has been cut down by an index before, to one article's or one request's worth.
-SORTED = {"_by_gtin", "_by_gtin_offered", "_feed_few", "_numbered", "_numbers_of", "_prices_for"}
+SORTED = {"_by_gtin", "_by_gtin_offered", "_feed_few", "_numbered", "_every_number", "_prices_for"}
 
 
 async def test_no_question_reads_a_table_whole(db):
     if db.dialect != "sqlite":
         pytest.skip("PostgreSQL plans by how many rows there are, and an empty table it always reads whole.")
-    questions = {name: hot for name, hot in vars(store).items() if isinstance(hot, Hot) and not isinstance(hot._statement, Insert)}
+    questions = {
+        name: hot
+        for kept in store.__all__
+        for name, hot in vars(getattr(store, kept)).items()
+        if isinstance(hot, Hot) and not isinstance(hot._statement, Insert)
+    }
     around = {
         f"{name}{place}": hot
         for name in ("_around_number", "_around_end", "_around_name")
-        for place, hot in enumerate(getattr(store, name))
+        for place, hot in enumerate(getattr(store.suggesting, name))
     }
 
     def plan(tx, hot):
@@ -832,7 +837,9 @@ async def test_no_question_reads_a_table_whole(db):
 
 async def test_an_article_keeps_the_keys_it_is_searched_by(db):
     await kept(db, "A-100")
-    await db.write(actions.change, CONSOLE, (await db.read(store.by_numbers, ["A-100"]))["A-100"], a_draft("B.200", "Nut M6", price=None))
+    await db.write(
+        actions.change, CONSOLE, (await db.read(store.finding.by_numbers, ["A-100"]))["A-100"], a_draft("B.200", "Nut M6", price=None)
+    )
 
     row = await db.read(lambda tx: tx.execute(select(rows)).one())
 

@@ -54,7 +54,7 @@ class House(msgspec.Struct, frozen=True):
     async def numbered(self, **numbers: str) -> None:
         """Our articles' numbers at the supplier."""
         rows = [(self.partner, self.ours[ours].pk, number) for ours, number in numbers.items()]
-        await self.db.write(articles.put_supplier_numbers, rows)
+        await self.db.write(articles.supplier_numbers.put, rows)
 
     async def drifted(self) -> list[tuple[str, str, list[str]]]:
         """Our numbers that lead nowhere: our number, why, and what may be meant."""

@@ -14,7 +14,9 @@ from sqlalchemy import select
 
 from prodsys import documents, errors
 from prodsys.articles.model import Draft
-from prodsys.articles.store import by_numbers, put_supplier_numbers, save_many
+from prodsys.articles.store.finding import by_numbers
+from prodsys.articles.store.keeping import save_many
+from prodsys.articles.store.supplier_numbers import put as put_supplier_numbers
 from prodsys.company.actions import begin
 from prodsys.connectors import prodsys as wire
 from prodsys.connectors.prodsys import Changes, CursorGone, Sending, Taken

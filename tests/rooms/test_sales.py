@@ -286,7 +286,7 @@ async def test_which_article_was_meant_is_remembered_for_this_partner_only(holdi
 async def test_a_line_whose_article_a_person_named_is_compared_like_any_other(holding):
     await holding.db.write(some_articles, an_article("A-KILO", unit="KGM", price=Decimal(100)))
     order_id = await holding.a_draft(an_order(lines=[a_line("10", "A-999"), a_line("20", "A-998")]))
-    meant = (await holding.db.read(lambda tx: articles.by_numbers(tx, ["A-KILO"])))["A-KILO"].id
+    meant = (await holding.db.read(lambda tx: articles.finding.by_numbers(tx, ["A-KILO"])))["A-KILO"].id
 
     draft = await holding.db.write(sales.say_which, DESK, order_id, await etag_of(holding.db, order_id), "10", meant)
 

@@ -39,11 +39,11 @@ class ImportedArticles(msgspec.Struct, frozen=True, kw_only=True):
 def create(tx: Tx, caller: Caller, draft: Draft) -> Known:
     """Take in a new article; raises Invalid with every fault, AlreadyExists."""
     draft = _sound(draft)
-    store.positions(tx, 0)
-    if store.of_number(tx, draft.number):
+    store.keeping.positions(tx, 0)
+    if store.finding.of_number(tx, draft.number):
         raise errors.AlreadyExists(f"There is an article {draft.number} already.")
-    store.save_many(tx, [draft])
-    [article] = store.of_number(tx, draft.number)
+    store.keeping.save_many(tx, [draft])
+    [article] = store.finding.of_number(tx, draft.number)
     _tell(tx, caller, "article.created", f"{caller.name} took in article {article.number}.", article)
     note_change(tx, caller.name, "article", article.id, f"{caller.name} took in article {article.number}.", after=draft)
     return article
@@ -55,16 +55,16 @@ def change(tx: Tx, caller: Caller, article: Known, draft: Draft) -> Known:
     An article that is so already stays untouched.
     """
     draft = _sound(draft)
-    before = store.as_draft(article)
+    before = store.keeping.as_draft(article)
     if draft == before:
         return article
-    store.positions(tx, 0)
-    if draft.number != article.number and store.of_number(tx, draft.number):
+    store.keeping.positions(tx, 0)
+    if draft.number != article.number and store.finding.of_number(tx, draft.number):
         raise errors.AlreadyExists(f"There is an article {draft.number} already.")
-    store.change(tx, article, draft)
+    store.keeping.change(tx, article, draft)
     changes = ", ".join(
         f"{field} {_said(getattr(before, field))} → {_said(getattr(draft, field))}"
-        for field in store.EVERYTHING
+        for field in store.keeping.EVERYTHING
         if getattr(before, field) != getattr(draft, field)
     )
     _tell(tx, caller, "article.changed", f"{caller.name} changed article {article.number}: {changes}.", article)
@@ -74,12 +74,12 @@ def change(tx: Tx, caller: Caller, article: Known, draft: Draft) -> Known:
 
 def retire(tx: Tx, caller: Caller, article: Known) -> Known:
     """Sell this article no longer. It stays known, so that whoever orders it hears that it is inactive."""
-    return change(tx, caller, article, msgspec.structs.replace(store.as_draft(article), is_active=False))
+    return change(tx, caller, article, msgspec.structs.replace(store.keeping.as_draft(article), is_active=False))
 
 
 def found(tx: Tx, id: str) -> Known:
     """The article of this public id; raises NotFound."""
-    article = store.by_id(tx, id)
+    article = store.finding.by_id(tx, id)
     if article is None:
         raise errors.NotFound("There is no article with this id.")
     return article
@@ -87,13 +87,13 @@ def found(tx: Tx, id: str) -> Known:
 
 def taken(tx: Tx, id: str) -> Known:
     """The article of this public id, kept from everybody else until this transaction ends; raises NotFound."""
-    store.positions(tx, 0)
+    store.keeping.positions(tx, 0)
     return found(tx, id)
 
 
 def partner_key(tx: Tx, id: str, pointer: str = "/partner") -> int:
     """The key of the partner with this public id; raises Invalid."""
-    known = [key for key, public_id in store.partners_named(tx, [id]).get(id, []) if public_id == id]
+    known = [key for key, public_id in store.offers.partners_named(tx, [id]).get(id, []) if public_id == id]
     if not known:
         message = "There is no partner with this id."
         raise errors.Invalid(
@@ -111,13 +111,13 @@ async def import_articles(db: Database, caller: Caller, content: bytes, *, take_
     """
     table = await asyncio.to_thread(_table, content, model.ARTICLE_CODES, ("number",))
     listed, faults = await asyncio.to_thread(model.listed_articles, table)
-    given = frozenset({"is_active" if column == "active" else column for column in table.columns} & set(store.EVERYTHING))
+    given = frozenset({"is_active" if column == "active" else column for column in table.columns} & set(store.keeping.EVERYTHING))
     more, suppliers = await db.read(_check_articles, listed, given)
     listed = _without_faults(listed, faults, more, take_good=take_good)
     drafts = list({article.draft.number: article.draft for article in listed}.values())
-    saved = store.Saved()
+    saved = store.keeping.Saved()
     for drafts_now in _chunks(drafts):
-        saved = _added(saved, await db.write(store.save_many, drafts_now, given))
+        saved = _added(saved, await db.write(store.keeping.save_many, drafts_now, given))
     for numbered in _chunks([article for article in listed if article.supplier]):
         await db.write(_number, numbered, suppliers)
     imported = _imported(saved, faults + more)
@@ -137,15 +137,15 @@ async def import_agreed_prices(db: Database, caller: Caller, content: bytes, *, 
     rows, more = await db.read(_check_prices, listed)
     bad = {fault.params.get("row") for fault in more}
     _without_faults(listed, faults, more, take_good=take_good)
-    saved = store.Saved()
+    saved = store.keeping.Saved()
     for rows_now in _chunks([row for number, row in rows if str(number) not in bad]):
-        saved = _added(saved, await db.write(store.agree, rows_now))
+        saved = _added(saved, await db.write(store.prices.agree, rows_now))
     imported = _imported(saved, faults + more)
     await db.write(_tell_import, caller, "agreed_prices.imported", "agreed prices", imported)
     return imported
 
 
-def agree(tx: Tx, caller: Caller, row: store.AgreedRow) -> store.AgreedKept:
+def agree(tx: Tx, caller: Caller, row: store.prices.AgreedRow) -> store.prices.AgreedKept:
     """Keep one agreed price; raises Invalid, AlreadyExists when one starts at the same quantity and day."""
     issues = [
         Issue(code=code, message=message, params={"column": column}, pointer=f"/{column}", blocks=True)
@@ -153,9 +153,9 @@ def agree(tx: Tx, caller: Caller, row: store.AgreedRow) -> store.AgreedKept:
     ]
     if issues:
         raise errors.Invalid(issues=issues)
-    if not store.agree(tx, [row], replace=False).created:
+    if not store.prices.agree(tx, [row], replace=False).created:
         raise errors.AlreadyExists("A price for this partner and article starts at the same quantity and day already.")
-    kept = next(price for price in store.agreed_prices_after(tx, row.partner, row.article, (0, 0), 10_000) if store.same_price(price, row))
+    kept = next(price for price in store.prices.after(tx, row.partner, row.article, (0, 0), 10_000) if store.prices.same_price(price, row))
     text = f"{caller.name} agreed on {row.price} {row.currency} for article {kept.article_number} from quantity {row.from_quantity}."
     tell(tx, Entry(code="agreed_price.created", message=text, partner=row.partner, subject=kept.id, actor=caller.name))
     note_change(tx, caller.name, "agreed_price", kept.id, text, after=kept)
@@ -164,17 +164,17 @@ def agree(tx: Tx, caller: Caller, row: store.AgreedRow) -> store.AgreedKept:
 
 def drop_agreed_price(tx: Tx, caller: Caller, id: str) -> None:
     """Forget an agreed price; raises NotFound."""
-    kept = store.agreed_price(tx, id)
-    if kept is None or not store.drop_agreed_price(tx, id):
+    kept = store.prices.get(tx, id)
+    if kept is None or not store.prices.drop(tx, id):
         raise errors.NotFound("There is no agreed price with this id.")
     text = f"{caller.name} took back the agreed price of {kept.price} {kept.currency} for article {kept.article_number}."
     tell(tx, Entry(code="agreed_price.dropped", message=text, partner=partner_key(tx, kept.partner), subject=id, actor=caller.name))
     note_change(tx, caller.name, "agreed_price", id, text, before=kept)
 
 
-def set_supplier_numbers(tx: Tx, caller: Caller, article: Known, numbers: dict[str, str]) -> list[store.NumberAt]:
+def set_supplier_numbers(tx: Tx, caller: Caller, article: Known, numbers: dict[str, str]) -> list[store.supplier_numbers.NumberAt]:
     """Make these the only numbers of our article at its suppliers, by the suppliers' public ids; raises Invalid."""
-    known = store.partners_named(tx, numbers)
+    known = store.offers.partners_named(tx, numbers)
     wanted: dict[int, str] = {}
     for place, (supplier, number) in enumerate(numbers.items()):
         keys = [key for key, public_id in known.get(supplier, []) if public_id == supplier]
@@ -185,12 +185,12 @@ def set_supplier_numbers(tx: Tx, caller: Caller, article: Known, numbers: dict[s
                 message, issues=[Issue(code="partner_unknown", message=message, params={"id": supplier}, pointer=pointer, blocks=True)]
             )
         wanted[keys[0]] = plain(number)
-    before = {place.supplier: place.number for place in store.supplier_numbers_of(tx, article.pk)}
-    store.replace_supplier_numbers(tx, article.pk, wanted)
-    told = ", ".join(f"{place.supplier_name} {place.number}" for place in store.supplier_numbers_of(tx, article.pk)) or "none"
+    before = {place.supplier: place.number for place in store.supplier_numbers.numbers_of(tx, article.pk)}
+    store.supplier_numbers.replace(tx, article.pk, wanted)
+    told = ", ".join(f"{place.supplier_name} {place.number}" for place in store.supplier_numbers.numbers_of(tx, article.pk)) or "none"
     text = f"{caller.name} set the supplier numbers of article {article.number}: {told}."
     _tell(tx, caller, "article.numbered", text, article)
-    places = store.supplier_numbers_of(tx, article.pk)
+    places = store.supplier_numbers.numbers_of(tx, article.pk)
     note_change(tx, caller.name, "article", article.id, text, before, {place.supplier: place.number for place in places})
     return places
 
@@ -198,7 +198,7 @@ def set_supplier_numbers(tx: Tx, caller: Caller, article: Known, numbers: dict[s
 def choose(tx: Tx, caller: Caller, partner: int, numbers: Sequence[str]) -> int:
     """Offer exactly these articles to a partner that sees a chosen range; how many they are. Raises Invalid with every unknown number."""
     wanted = {plain(number): place for place, number in enumerate(numbers)}
-    known = store.by_numbers(tx, wanted)
+    known = store.finding.by_numbers(tx, wanted)
     unknown = [
         Issue(
             code="article_unknown",
@@ -212,10 +212,10 @@ def choose(tx: Tx, caller: Caller, partner: int, numbers: Sequence[str]) -> int:
     ]
     if unknown:
         raise errors.Invalid(issues=unknown)
-    if store.choose(tx, partner, {article.pk for article in known.values()}):
+    if store.offers.choose(tx, partner, {article.pk for article in known.values()}):
         text = f"{caller.name} chose {len(known)} articles to offer."
         tell(tx, Entry(code="articles.chosen", message=text, partner=partner, actor=caller.name))
-        note_change(tx, caller.name, "partner", store.partner_id(tx, partner), text)
+        note_change(tx, caller.name, "partner", store.offers.partner_id(tx, partner), text)
     return len(known)
 
 
@@ -229,29 +229,29 @@ def learn(
     number = plain(their_number)
     if not number or factor <= 0:
         raise errors.Invalid("A mapping needs the partner's number, and a factor above zero.")
-    mapping_id = store.learn(tx, partner, number, article, their_unit=their_unit, factor=factor, author=caller.name)
-    ours = store.by_pks(tx, [article])[article]
+    mapping_id = store.mappings.learn(tx, partner, number, article, their_unit=their_unit, factor=factor, author=caller.name)
+    ours = store.finding.by_pks(tx, [article])[article]
     text = f"{caller.name} taught that number {number} means article {ours.number}."
     tell(tx, Entry(code="mapping.learned", message=text, partner=partner, subject=mapping_id, actor=caller.name))
-    note_change(tx, caller.name, "mapping", mapping_id, text, after=store.mapping(tx, mapping_id))
+    note_change(tx, caller.name, "mapping", mapping_id, text, after=store.mappings.get(tx, mapping_id))
     return mapping_id
 
 
-def undo(tx: Tx, caller: Caller, id: str) -> store.MappingKept:
+def undo(tx: Tx, caller: Caller, id: str) -> store.mappings.MappingKept:
     """Let a learned mapping no longer hold; raises NotFound, WrongState when it was undone or replaced before.
 
     Drafts that were matched by it stay as they are: what a person sees of an order never changes under his eyes.
     """
-    mapping = store.mapping(tx, id)
+    mapping = store.mappings.get(tx, id)
     if mapping is None:
         raise errors.NotFound("There is no mapping with this id.")
-    if not store.undo_mapping(tx, id, by=caller.name):
+    if not store.mappings.undo(tx, id, by=caller.name):
         raise errors.WrongState("This mapping no longer holds; it was undone or replaced.")
     partner = partner_key(tx, mapping.partner)
     effect = effect_of(open_lines(tx, mapping))
     text = f"{caller.name} undid that number {mapping.their_number} means article {mapping.article_number}. {effect}"
     tell(tx, Entry(code="mapping.undone", message=text, partner=partner, subject=id, actor=caller.name))
-    undone = store.mapping(tx, id) or mapping
+    undone = store.mappings.get(tx, id) or mapping
     note_change(tx, caller.name, "mapping", id, text, mapping, undone)
     return undone
 
@@ -274,7 +274,7 @@ class LearnedMapping(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     effect: Annotated[str, Meta(description="What undoing it means for them, in a sentence.")] = ""
 
 
-def mapping_shown(kept: store.MappingKept) -> LearnedMapping:
+def mapping_shown(kept: store.mappings.MappingKept) -> LearnedMapping:
     """A mapping as the API tells it."""
     return LearnedMapping(
         id=kept.id,
@@ -291,18 +291,18 @@ def mapping_shown(kept: store.MappingKept) -> LearnedMapping:
     )
 
 
-def mapping_explained(tx: Tx, kept: store.MappingKept) -> LearnedMapping:
+def mapping_explained(tx: Tx, kept: store.mappings.MappingKept) -> LearnedMapping:
     """A mapping, with what undoing it means for the drafts that wait."""
     lines = open_lines(tx, kept)
     return msgspec.structs.replace(mapping_shown(kept), open_drafts=lines.drafts, effect=effect_of(lines))
 
 
-def open_lines(tx: Tx, mapping: store.MappingKept) -> store.OpenLines:
+def open_lines(tx: Tx, mapping: store.mappings.MappingKept) -> store.mappings.OpenLines:
     """What waits for an answer and was matched by this mapping."""
-    return store.open_lines(tx, partner_key(tx, mapping.partner), mapping.their_number, found(tx, mapping.article).pk)
+    return store.mappings.open_lines(tx, partner_key(tx, mapping.partner), mapping.their_number, found(tx, mapping.article).pk)
 
 
-def effect_of(lines: store.OpenLines) -> str:
+def effect_of(lines: store.mappings.OpenLines) -> str:
     """What undoing a mapping means for the drafts that wait, in a sentence."""
     if not lines.lines:
         return "No open draft was matched by it; orders that arrive from now on are matched without it."
@@ -363,7 +363,7 @@ def _by_row(issues: Iterable[Issue]) -> list[Issue]:
     return sorted(issues, key=lambda issue: int(issue.params.get("row", "0")))
 
 
-def _imported(saved: store.Saved, faults: Sequence[Issue]) -> ImportedArticles:
+def _imported(saved: store.keeping.Saved, faults: Sequence[Issue]) -> ImportedArticles:
     return ImportedArticles(
         created=saved.created,
         changed=saved.changed,
@@ -373,8 +373,10 @@ def _imported(saved: store.Saved, faults: Sequence[Issue]) -> ImportedArticles:
     )
 
 
-def _added(one: store.Saved, other: store.Saved) -> store.Saved:
-    return store.Saved(created=one.created + other.created, changed=one.changed + other.changed, unchanged=one.unchanged + other.unchanged)
+def _added(one: store.keeping.Saved, other: store.keeping.Saved) -> store.keeping.Saved:
+    return store.keeping.Saved(
+        created=one.created + other.created, changed=one.changed + other.changed, unchanged=one.unchanged + other.unchanged
+    )
 
 
 def _chunks(rows: Iterable[T]) -> Iterable[list[T]]:
@@ -386,8 +388,8 @@ def _chunks(rows: Iterable[T]) -> Iterable[list[T]]:
 def _check_articles(tx: Tx, listed: Sequence[ListedArticle], given: Collection[str]) -> tuple[list[Issue], dict[str, int]]:
     """What only the database knows of these rows: whether a nameless article is a known one, and who the suppliers are."""
     nameless = {article.draft.number for article in listed if not article.draft.name}
-    known = store.by_numbers(tx, nameless)
-    suppliers = store.partners_named(tx, {article.supplier for article in listed if article.supplier})
+    known = store.finding.by_numbers(tx, nameless)
+    suppliers = store.offers.partners_named(tx, {article.supplier for article in listed if article.supplier})
     issues: list[Issue] = []
     for article in listed:
         if not article.draft.name and ("name" in given or article.draft.number not in known):
@@ -397,10 +399,10 @@ def _check_articles(tx: Tx, listed: Sequence[ListedArticle], given: Collection[s
     return issues, {word: found[0][0] for word, found in suppliers.items()}
 
 
-def _check_prices(tx: Tx, listed: Sequence[ListedPrice]) -> tuple[list[tuple[int, store.AgreedRow]], list[Issue]]:
-    articles = store.by_numbers(tx, {price.article_number for price in listed})
-    partners = store.partners_named(tx, {price.partner for price in listed})
-    rows: list[tuple[int, store.AgreedRow]] = []
+def _check_prices(tx: Tx, listed: Sequence[ListedPrice]) -> tuple[list[tuple[int, store.prices.AgreedRow]], list[Issue]]:
+    articles = store.finding.by_numbers(tx, {price.article_number for price in listed})
+    partners = store.offers.partners_named(tx, {price.partner for price in listed})
+    rows: list[tuple[int, store.prices.AgreedRow]] = []
     issues: list[Issue] = []
     first: dict[object, int] = {}
     for price in listed:
@@ -412,7 +414,7 @@ def _check_prices(tx: Tx, listed: Sequence[ListedPrice]) -> tuple[list[tuple[int
         if faults or article is None:
             issues.extend(faults)
             continue
-        row = store.AgreedRow(
+        row = store.prices.AgreedRow(
             partner=partners[price.partner][0][0],
             article=article.pk,
             from_quantity=price.from_quantity,
@@ -441,7 +443,7 @@ def _partner_faults(row: int, column: str, word: str, known: dict[str, list[tupl
 
 
 def _number(tx: Tx, listed: Sequence[ListedArticle], suppliers: dict[str, int]) -> None:
-    known = store.by_numbers(tx, {article.draft.number for article in listed})
-    store.put_supplier_numbers(
+    known = store.finding.by_numbers(tx, {article.draft.number for article in listed})
+    store.supplier_numbers.put(
         tx, [(suppliers[article.supplier], known[article.draft.number].pk, article.supplier_number) for article in listed]
     )

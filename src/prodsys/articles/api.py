@@ -270,9 +270,9 @@ async def import_articles(
     tags=["articles"],
     **allows(Scope.ARTICLES_READ),
 )
-async def list_supplier_numbers(id: FromPath[str], db: NamedDependency[Database]) -> Page[store.NumberAt]:
-    def read(tx: Tx) -> list[store.NumberAt]:
-        return store.supplier_numbers_of(tx, actions.found(tx, id).pk)
+async def list_supplier_numbers(id: FromPath[str], db: NamedDependency[Database]) -> Page[store.supplier_numbers.NumberAt]:
+    def read(tx: Tx) -> list[store.supplier_numbers.NumberAt]:
+        return store.supplier_numbers.numbers_of(tx, actions.found(tx, id).pk)
 
     return Page(items=await db.read(read))
 
@@ -288,8 +288,8 @@ async def list_supplier_numbers(id: FromPath[str], db: NamedDependency[Database]
 )
 async def set_supplier_numbers(
     id: FromPath[str], data: JSONBody[NumbersAtSuppliers], caller: NamedDependency[Caller], db: NamedDependency[Database]
-) -> Page[store.NumberAt]:
-    def write(tx: Tx) -> list[store.NumberAt]:
+) -> Page[store.supplier_numbers.NumberAt]:
+    def write(tx: Tx) -> list[store.supplier_numbers.NumberAt]:
         numbers = {place.supplier: place.number for place in data.numbers}
         return actions.set_supplier_numbers(tx, caller, actions.found(tx, id), numbers)
 
@@ -308,7 +308,7 @@ async def choose_articles(
     id: FromPath[str], data: JSONBody[ChosenArticles], caller: NamedDependency[Caller], db: NamedDependency[Database]
 ) -> Chosen:
     def write(tx: Tx) -> int:
-        keys = [key for key, public_id in store.partners_named(tx, [id]).get(id, []) if public_id == id]
+        keys = [key for key, public_id in store.offers.partners_named(tx, [id]).get(id, []) if public_id == id]
         if not keys:
             raise errors.NotFound("There is no partner with this id.")
         return actions.choose(tx, caller, keys[0], data.numbers)
@@ -333,13 +333,13 @@ async def list_agreed_prices(
     if article_number is not None and partner is None:
         raise errors.Invalid("Agreed prices for one article are listed for one partner; say which.")
 
-    def read(tx: Tx) -> list[store.AgreedKept]:
+    def read(tx: Tx) -> list[store.prices.AgreedKept]:
         with_partner = None if partner is None else actions.partner_key(tx, partner, "/query/partner")
-        found = None if article_number is None else store.of_number(tx, plain(article_number))
+        found = None if article_number is None else store.finding.of_number(tx, plain(article_number))
         if found == []:
             return []
         start = (0, 0) if after is None else decode_cursor(after, "agreed-prices", int, int)
-        return store.agreed_prices_after(tx, with_partner, found[0].pk if found else None, (start[0], start[1]), limit + 1)
+        return store.prices.after(tx, with_partner, found[0].pk if found else None, (start[0], start[1]), limit + 1)
 
     kept = await db.read(read)
     more = encode_cursor("agreed-prices", kept[limit - 1].article_pk, kept[limit - 1].pk) if len(kept) > limit else None
@@ -421,12 +421,12 @@ async def list_mappings(
     if partner is None and (their_number is not None or q is not None):
         raise errors.Invalid("A number means something at one partner; say which.")
 
-    def read(tx: Tx) -> list[store.MappingKept]:
+    def read(tx: Tx) -> list[store.mappings.MappingKept]:
         start = ("", 0) if after is None else decode_cursor(after, "mappings", str, int)
         of_partner = None if partner is None else actions.partner_key(tx, partner, "/query/partner")
         if of_partner is not None and their_number is not None:
-            return store.mapping_history(tx, of_partner, plain(their_number), start[1], limit + 1)
-        return store.mappings_after(tx, of_partner, (start[0], start[1]), limit + 1, starts_with=plain(q or ""))
+            return store.mappings.history(tx, of_partner, plain(their_number), start[1], limit + 1)
+        return store.mappings.after(tx, of_partner, (start[0], start[1]), limit + 1, starts_with=plain(q or ""))
 
     kept = await db.read(read)
     more = encode_cursor("mappings", kept[limit - 1].their_number, kept[limit - 1].pk) if len(kept) > limit else None
@@ -444,7 +444,7 @@ async def list_mappings(
 )
 async def get_mapping(id: FromPath[str], db: NamedDependency[Database], if_none_match: IfNoneMatch = None) -> Response[LearnedMapping]:
     def read(tx: Tx) -> LearnedMapping:
-        kept = store.mapping(tx, id)
+        kept = store.mappings.get(tx, id)
         if kept is None:
             raise errors.NotFound("There is no mapping with this id.")
         return actions.mapping_explained(tx, kept)
@@ -491,7 +491,7 @@ routes = [
 
 
 def _offer(tx: Tx, caller: Caller) -> Offer:
-    return _EVERYTHING if caller.partner is None else store.offer_of(tx, caller.partner)
+    return _EVERYTHING if caller.partner is None else store.offers.offer_of(tx, caller.partner)
 
 
 def _shown(caller: Caller, article: Known, offer: Offer) -> Article:
@@ -499,18 +499,18 @@ def _shown(caller: Caller, article: Known, offer: Offer) -> Article:
 
 
 def _feed(tx: Tx, caller: Caller, active: bool | None, after: str | None, limit: int) -> Page[Article]:
-    epoch, offer = store.epoch(tx), _offer(tx, caller)
+    epoch, offer = store.feed.epoch(tx), _offer(tx, caller)
     # What is offered or withdrawn late has no event of its own, so a cursor holds only for the offer it was given for.
     view = "house" if caller.is_house else f"{offer.all:d}{offer.show_prices:d}{offer.edition}"
     start = 0
     if after is not None:
         life, seen, start = decode_cursor(after, "articles", str, str, int)
-        if (life, seen) != (epoch, view) or start > store.newest(tx):
+        if (life, seen) != (epoch, view) or start > store.feed.newest(tx):
             raise errors.CursorGone
     if caller.partner is None or offer.all:
-        found = store.changed_since(tx, start, limit, active=active)
+        found = store.feed.changed_since(tx, start, limit, active=active)
     else:
-        found = store.offered_since(tx, caller.partner, start, limit)
+        found = store.feed.offered_since(tx, caller.partner, start, limit)
     end = found[-1].position if found else start
     return Page(items=[_shown(caller, article, offer) for article in found], next=encode_cursor("articles", epoch, view, end))
 
@@ -519,9 +519,9 @@ def _looked_up(tx: Tx, caller: Caller, number: str | None, gtin: str | None) -> 
     offer = _offer(tx, caller)
     visible_to = None if offer.all else caller.partner
     if number is None:
-        found = store.of_gtin(tx, plain(gtin or ""), partner=visible_to)
+        found = store.finding.of_gtin(tx, plain(gtin or ""), partner=visible_to)
     else:
-        found = store.of_number(tx, plain(number), partner=visible_to)
+        found = store.finding.of_number(tx, plain(number), partner=visible_to)
         if gtin is not None:
             found = [article for article in found if article.gtin and model.gtin_key(article.gtin) == model.gtin_key(plain(gtin))]
     return Page(items=[_shown(caller, article, offer) for article in found])
@@ -532,10 +532,10 @@ def _searched(tx: Tx, q: str, active: bool | None, after: str | None, limit: int
     kind, key, pk = ("number", "", 0) if after is None else decode_cursor(after, "articles-found", str, str, int)
     found: list[tuple[str, Known]] = []
     if kind == "number":
-        found = [("number", article) for article in store.numbers_beginning(tx, q, (key, pk), limit + 1)]
+        found = [("number", article) for article in store.finding.numbers_beginning(tx, q, (key, pk), limit + 1)]
         key, pk = "", 0
     if len(found) <= limit:
-        found += [("name", article) for article in store.names_beginning(tx, q, (key, pk), limit + 1 - len(found))]
+        found += [("name", article) for article in store.finding.names_beginning(tx, q, (key, pk), limit + 1 - len(found))]
     more = None
     if len(found) > limit:
         kind, last = found[limit - 1]
@@ -553,7 +553,7 @@ def _searched(tx: Tx, q: str, active: bool | None, after: str | None, limit: int
 
 def _one(tx: Tx, caller: Caller, id: str) -> tuple[Article, str]:
     article, offer = actions.found(tx, id), _offer(tx, caller)
-    if caller.partner is not None and not offer.all and not store.is_offered(tx, caller.partner, article.pk):
+    if caller.partner is not None and not offer.all and not store.offers.is_offered(tx, caller.partner, article.pk):
         raise errors.NotFound("There is no article with this id.")
     return _shown(caller, article, offer), _etag(article, offer)
 
@@ -568,11 +568,11 @@ def _matched(tx: Tx, caller: Caller, numbers: list[str]) -> list[MatchedNumber]:
     wanted = [Wanted(plain(number)) for number in numbers]
     left = SUGGESTED
     items = []
-    for number, line, found in zip(numbers, wanted, store.match(tx, caller.partner, wanted, offers_all=offer.all), strict=True):
+    for number, line, found in zip(numbers, wanted, store.finding.match(tx, caller.partner, wanted, offers_all=offer.all), strict=True):
         suggestions: list[Suggestion] = []
         if found.how == "unknown" and line.number and left:
             left -= 1
-            suggestions = store.suggest(tx, line, "", partner=caller.partner, offers_all=offer.all)
+            suggestions = store.suggesting.suggest(tx, line, "", partner=caller.partner, offers_all=offer.all)
         article = None if found.article is None else _shown(caller, found.article, offer)
         items.append(MatchedNumber(number=number, how=found.how, article=article, suggestions=suggestions))
     return items
@@ -593,15 +593,15 @@ def _made(article: Known) -> Answered:
     return answered(model.as_document(article), headers=headers)
 
 
-def agree_on(tx: Tx, caller: Caller, form: AgreedPriceForm) -> store.AgreedKept:
+def agree_on(tx: Tx, caller: Caller, form: AgreedPriceForm) -> store.prices.AgreedKept:
     """Unit: keep a price as it was written. Raises Invalid, AlreadyExists."""
     number = plain(form.article_number)
-    known = store.of_number(tx, number)
+    known = store.finding.of_number(tx, number)
     if not known:
         message = f"There is no article {number}."
         issue = Issue(code="article_unknown", message=message, params={"number": number}, pointer="/article_number", blocks=True)
         raise errors.Invalid(message, issues=[issue])
-    row = store.AgreedRow(
+    row = store.prices.AgreedRow(
         partner=actions.partner_key(tx, form.partner),
         article=known[0].pk,
         from_quantity=Decimal(form.from_quantity),
@@ -614,11 +614,11 @@ def agree_on(tx: Tx, caller: Caller, form: AgreedPriceForm) -> store.AgreedKept:
     return actions.agree(tx, caller, row)
 
 
-def _agreed_upon(price: store.AgreedKept) -> Answered:
+def _agreed_upon(price: store.prices.AgreedKept) -> Answered:
     return answered(_agreed(price), headers={"Location": f"/api/v1/agreed-prices/{price.id}"})
 
 
-def _agreed(price: store.AgreedKept) -> AgreedPrice:
+def _agreed(price: store.prices.AgreedKept) -> AgreedPrice:
     return AgreedPrice(
         id=price.id,
         partner=price.partner,

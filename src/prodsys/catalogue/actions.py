@@ -137,15 +137,15 @@ def fix(tx: Tx, caller: Caller, wish: Fixes) -> Fixed:
     if supplier is None:
         message = "There is no partner with this id."
         raise errors.Invalid(message, issues=[Issue(code="partner_unknown", message=message, pointer="/partner", blocks=True)])
-    ours = articles.by_ids(tx, {one.article for one in wish.fixes})
+    ours = articles.finding.by_ids(tx, {one.article for one in wish.fixes})
     wanted = {one.article: plain(one.number) for one in wish.fixes}
     theirs = store.by_numbers(tx, supplier.pk, {number for number in wanted.values() if number})
     is_whole = store.place(tx, supplier.pk).is_whole
     if issues := [issue for at, one in enumerate(wish.fixes) for issue in _faults(at, one, ours, wanted, theirs, is_whole=is_whole)]:
         raise errors.Invalid(issues=issues)
-    before = articles.numbers_at(tx, supplier.pk, [article.pk for article in ours.values()])
+    before = articles.supplier_numbers.numbers_at(tx, supplier.pk, [article.pk for article in ours.values()])
     changed = {one: number for one, number in wanted.items() if before.get(ours[one].pk, "") != number}
-    articles.put_supplier_numbers(tx, [(supplier.pk, ours[one].pk, number) for one, number in changed.items()])
+    articles.supplier_numbers.put(tx, [(supplier.pk, ours[one].pk, number) for one, number in changed.items()])
     left = store.count_mismatches(tx, supplier.pk) if is_whole else 0
     if changed:
         store.note_mismatches(tx, supplier.pk, left)

@@ -183,7 +183,7 @@ def _without(card: Party, now_kept: Party, kept: frozenset[str]) -> Party:
 
 
 def _read_articles(tx: Tx, position: str, limit: int) -> Stretch:
-    rows = articles.changed_since(tx, int(position or 0), limit)
+    rows = articles.feed.changed_since(tx, int(position or 0), limit)
     onwards = str(rows[-1].position) if rows else position or "0"
     return Stretch(
         leaving=[Leaving(ours=row.number, document=article_card(row)) for row in rows], position=onwards, is_last=len(rows) < limit
@@ -191,7 +191,7 @@ def _read_articles(tx: Tx, position: str, limit: int) -> Stretch:
 
 
 def _one_article(tx: Tx, ours: str) -> ArticleCard | None:
-    row = articles.by_numbers(tx, [ours]).get(ours)
+    row = articles.finding.by_numbers(tx, [ours]).get(ours)
     return None if row is None else article_card(row)
 
 
@@ -214,7 +214,7 @@ _OURS = {"name": "name", "unit": "unit", "gtin": "gtin", "price": "price", "pric
 
 
 def _place_articles(tx: Tx, manner: Manner, coming: Sequence[Coming]) -> list[Outcome]:
-    known = articles.by_numbers(tx, [one.ours or documents.plain(one.document.number) for one in coming])
+    known = articles.finding.by_numbers(tx, [one.ours or documents.plain(one.document.number) for one in coming])
     given = frozenset(member for member, ours in _OURS.items() if ours not in manner.kept)
     outcomes: list[Outcome] = []
     drafts: dict[str, Draft] = {}
@@ -233,13 +233,13 @@ def _place_articles(tx: Tx, manner: Manner, coming: Sequence[Coming]) -> list[Ou
                 drafts[draft.number] = draft
             outcomes.append(Placed(id=draft.number, new=kept is None))
     # What a card leaves out is not taken away from an article we have.
-    articles.save_many(tx, list(drafts.values()), given)
+    articles.keeping.save_many(tx, list(drafts.values()), given)
     _keep_whole(tx, manner, "articles", coming, outcomes)
     return outcomes
 
 
 def _draft(card: ArticleCard, kept: Known | None) -> Draft:
-    was = articles.as_draft(kept) if kept is not None else Draft(number=card.number)
+    was = articles.keeping.as_draft(kept) if kept is not None else Draft(number=card.number)
     return msgspec.structs.replace(
         was,
         number=kept.number if kept is not None else card.number,

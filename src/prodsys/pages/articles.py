@@ -114,14 +114,16 @@ def _listed(tx: Tx, visitor: Visitor) -> list[Known]:
     text = visitor.query["q"]
     if not text:
         number, pk = visitor.place("articles-page", str, int) or ("", 0)
-        return store.all_by_number(tx, (number, pk), _ON_A_PAGE + 1)
-    found = store.numbers_beginning(tx, text, ("", 0), _ON_A_PAGE + 1) + store.names_beginning(tx, text, ("", 0), _ON_A_PAGE + 1)
+        return store.finding.all_by_number(tx, (number, pk), _ON_A_PAGE + 1)
+    found = store.finding.numbers_beginning(tx, text, ("", 0), _ON_A_PAGE + 1) + store.finding.names_beginning(
+        tx, text, ("", 0), _ON_A_PAGE + 1
+    )
     return list({one.pk: one for one in found}.values())[: _ON_A_PAGE + 1]
 
 
 def _whole(tx: Tx, id: str) -> tuple[Known, dict[str, str], list[Supplier]]:
     found = actions.found(tx, id)
-    numbers = {one.supplier: one.number for one in store.supplier_numbers_of(tx, found.pk)}
+    numbers = {one.supplier: one.number for one in store.supplier_numbers.numbers_of(tx, found.pk)}
     return found, numbers, partners.connected(tx)[:_MOST_NUMBERS]
 
 
@@ -129,7 +131,7 @@ def _change(tx: Tx, visitor: Visitor, id: str, if_match: str, draft: Draft, numb
     kept = actions.taken(tx, id)
     must_match(if_match, etag(kept.id, kept.version))
     changed = actions.change(tx, visitor.caller, kept, draft)
-    before = {one.supplier: one.number for one in store.supplier_numbers_of(tx, changed.pk)}
+    before = {one.supplier: one.number for one in store.supplier_numbers.numbers_of(tx, changed.pk)}
     # Suppliers this page did not show keep what they have.
     wanted = {**before, **numbers}
     if (named := {supplier: number for supplier, number in wanted.items() if number}) != before:

@@ -12,7 +12,7 @@ from litestar.params import FromPath
 from msgspec.structs import replace
 
 from prodsys import errors
-from prodsys.articles.store import numbers_at
+from prodsys.articles.store.supplier_numbers import numbers_at
 from prodsys.catalogue import store as catalogue
 from prodsys.documents import Issue, canonical, plain
 from prodsys.kit.db import Database, Tx

@@ -521,7 +521,7 @@ async def _partner(
             "contact": contacts.linked_card(tx, row.contact) if row.contact else None,
             "card": store.their_card(tx, row.pk),
             "reading": readings[0] if readings else None,
-            "mappings": articles.mappings_after(tx, row.pk, ("", 0), FEW_MAPPINGS + 1) if visitor.may(Scope.ARTICLES_READ) else [],
+            "mappings": articles.mappings.after(tx, row.pk, ("", 0), FEW_MAPPINGS + 1) if visitor.may(Scope.ARTICLES_READ) else [],
             "tokens": [one for _, one in tokens.by_end(tx, view="live", limit=FEW_TOKENS, partner=id)]
             if visitor.may(Scope.TOKENS_READ)
             else [],

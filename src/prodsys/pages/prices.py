@@ -106,25 +106,25 @@ async def _prices(visitor: Visitor, db: Database, typed: dict[str, Any], refusal
     )  # fmt: skip
 
 
-def _agreed(tx: Tx, visitor: Visitor) -> tuple[list[store.AgreedKept], dict[str, str]]:
+def _agreed(tx: Tx, visitor: Visitor) -> tuple[list[store.prices.AgreedKept], dict[str, str]]:
     named = {one.id: one.name for one in partners.named(tx)}
     of = visitor.query["partner"]
     partner = actions.partner_key(tx, of) if of in named else None
     article, pk = visitor.place("prices-page", int, int) or (0, 0)
-    return store.agreed_prices_after(tx, partner, None, (article, pk), _ON_A_PAGE + 1), named
+    return store.prices.after(tx, partner, None, (article, pk), _ON_A_PAGE + 1), named
 
 
-def _mappings(tx: Tx, visitor: Visitor) -> tuple[list[store.MappingKept], dict[str, str]]:
+def _mappings(tx: Tx, visitor: Visitor) -> tuple[list[store.mappings.MappingKept], dict[str, str]]:
     named = {one.id: one.name for one in partners.named(tx)}
     of = visitor.query["partner"]
     partner = actions.partner_key(tx, of) if of in named else None
     number, pk = visitor.place("mappings-page", str, int) or ("", 0)
     begins = visitor.query["q"] if partner is not None else ""
-    return store.mappings_after(tx, partner, (number, pk), _ON_A_PAGE + 1, starts_with=begins), named
+    return store.mappings.after(tx, partner, (number, pk), _ON_A_PAGE + 1, starts_with=begins), named
 
 
 def _mapping(tx: Tx, id: str) -> LearnedMapping:
-    kept = store.mapping(tx, id)
+    kept = store.mappings.get(tx, id)
     if kept is None:
         raise errors.NotFound
     return actions.mapping_explained(tx, kept)

@@ -614,9 +614,9 @@ def _candidates(tx: Tx, row: Any, draft: Draft, sought: Mapping[str, str]) -> di
     known_buyer = partners.buyer(tx, row.partner)
     for at, words in sought.items():
         if at.isdecimal() and int(at) < len(draft.lines):
-            like = articles.suggest(tx, Wanted(words, words), words, partner=known_buyer.pk, offers_all=known_buyer.offers_all)
+            like = articles.suggesting.suggest(tx, Wanted(words, words), words, partner=known_buyer.pk, offers_all=known_buyer.offers_all)
             found[draft.lines[int(at)].line.line_id] = like
-    numbers = articles.by_numbers(tx, {one.article_number for like in found.values() for one in like})
+    numbers = articles.finding.by_numbers(tx, {one.article_number for like in found.values() for one in like})
     return {
         line_id: [Candidate(article=numbers[one.article_number], score=one.score) for one in like if one.article_number in numbers]
         for line_id, like in found.items()
@@ -628,7 +628,9 @@ def _say_which(tx: Tx, visitor: Visitor, order_id: str, etag: str, at: str, want
     if not at.isdecimal() or int(at) >= len(draft.lines):
         raise errors.NotFound
     number = plain(wanted)
-    article = articles.by_numbers(tx, {number}).get(number) or next(iter(articles.of_gtin(tx, number) if number.isdecimal() else ()), None)
+    article = articles.finding.by_numbers(tx, {number}).get(number) or next(
+        iter(articles.finding.of_gtin(tx, number) if number.isdecimal() else ()), None
+    )
     if article is None or not article.is_active:
         message = f"We sell no article {number}." if number else "Choose an article first."
         code = "article_not_found" if number else "article_not_chosen"

@@ -72,7 +72,7 @@ def _look(tx: Tx, caller: Caller, text: str) -> Found:
 
 def _articles(tx: Tx, text: str) -> list[Known]:
     """By the beginning of number or name; the number's first, none twice."""
-    found = articles.numbers_beginning(tx, text, ("", 0), _MOST) + articles.names_beginning(tx, text, ("", 0), _MOST)
+    found = articles.finding.numbers_beginning(tx, text, ("", 0), _MOST) + articles.finding.names_beginning(tx, text, ("", 0), _MOST)
     return list({article.pk: article for article in found}.values())[:_MOST]
 
 

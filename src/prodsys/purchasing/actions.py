@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from prodsys import documents, errors
-from prodsys.articles.store import numbers_at
+from prodsys.articles.store.supplier_numbers import numbers_at
 from prodsys.attachments import actions as files
 from prodsys.attachments.store import HOUSE, forget_uses
 from prodsys.company.store import card as company_card

@@ -47,7 +47,7 @@ def say_which(
     line = next((line for line in store.lines(tx, row.pk) if line.line_id == line_id), None)
     if line is None or line.how == "text":
         raise errors.NotFound(f"Order {row.number} has no article line {line_id}.")
-    article = articles.by_id(tx, article_id)
+    article = articles.finding.by_id(tx, article_id)
     if article is None or not article.is_active:
         raise errors.NotFound("There is no active article with this id.")
     their_number = plain(line.article_number)
@@ -57,7 +57,7 @@ def say_which(
         store.read_order(row.document),
         line.position,
         Found("learned" if remember else "by_hand", article),
-        articles.agreed(tx, row.partner, {article.pk}),
+        articles.prices.agreed(tx, row.partner, {article.pk}),
         holds=True,
         tolerance=partners.buyer(tx, row.partner).price_tolerance,
         today=now().date(),
@@ -156,7 +156,7 @@ def suggestions(tx: Tx, order_id: str) -> dict[str, list[Any]]:
     for at in marked:
         line = order.lines[at]
         wanted = Wanted(plain(line.article_number), plain(line.gtin))
-        found[line.line_id] = articles.suggest(tx, wanted, line.description, partner=buyer.pk, offers_all=buyer.offers_all)
+        found[line.line_id] = articles.suggesting.suggest(tx, wanted, line.description, partner=buyer.pk, offers_all=buyer.offers_all)
     return found
 
 

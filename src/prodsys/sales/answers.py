@@ -306,7 +306,7 @@ def _marked(tx: Tx, row: Any) -> frozenset[str]:
 
 def _unknown_substitutes(tx: Tx, lines: Sequence[AnswerLine]) -> list[Issue]:
     offered = {at: plain(line.substitute.article_number) for at, line in enumerate(lines) if line.substitute is not None}
-    known = articles.by_numbers(tx, set(offered.values())) if offered else {}
+    known = articles.finding.by_numbers(tx, set(offered.values())) if offered else {}
     return [
         Issue(
             code="article_unknown",

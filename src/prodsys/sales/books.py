@@ -107,9 +107,9 @@ class Books:
         today = now().date()
         lines = [line for arrival in arrivals for line in arrival.order.lines]
         wanted = [Wanted(plain(line.article_number), plain(line.gtin)) for line in lines if line.kind == "article"]
-        answers = iter(articles.match(self._tx, self._buyer.pk, wanted, offers_all=self._buyer.offers_all))
+        answers = iter(articles.finding.match(self._tx, self._buyer.pk, wanted, offers_all=self._buyer.offers_all))
         found = [next(answers) if line.kind == "article" else UNKNOWN for line in lines]
-        agreed = articles.agreed(self._tx, self._buyer.pk, {match.article.pk for match in found if match.article is not None})
+        agreed = articles.prices.agreed(self._tx, self._buyer.pk, {match.article.pk for match in found if match.article is not None})
 
         self._files = attachments.held(self._tx, self._buyer.pk, {one.sha256 for arrival in arrivals for one in arrival.order.attachments})
         issues, start = [], 0

@@ -140,7 +140,7 @@ def preview(tx: Tx, caller: Caller, arrivals: Sequence[Arrival]) -> list[MatchRe
             if line.line.kind == "article" and line.found.how in model.UNRESOLVED and left > 0:
                 left -= 1
                 wanted = Wanted(plain(line.line.article_number), plain(line.line.gtin))
-                suggestions = articles.suggest(tx, wanted, line.line.description, partner=buyer.pk, offers_all=buyer.offers_all)
+                suggestions = articles.suggesting.suggest(tx, wanted, line.line.description, partner=buyer.pk, offers_all=buyer.offers_all)
             lines.append(model.report_line(line, suggestions))
         issues = list(before.issues) if isinstance(before, Refused) else examined.issues
         reports.append(

@@ -242,7 +242,7 @@ def match(draft: str, line: str, article: str) -> None:
 
     def one(tx: "Tx", name: str, _: dt.timedelta) -> "Draft":
         seen = actions.whole(tx, _id(tx, name)).summary
-        known = articles.by_id(tx, article) or articles.by_numbers(tx, [plain(article)]).get(plain(article))
+        known = articles.finding.by_id(tx, article) or articles.finding.by_numbers(tx, [plain(article)]).get(plain(article))
         if known is None:
             raise errors.NotFound(f"There is no article {article}.")
         return actions.say_which(tx, CONSOLE, seen.id, seen.etag, line, known.id)

@@ -33,7 +33,7 @@ def list_mappings(partner: str | None, number: str, limit: int) -> None:
 
     def page(tx: "Tx") -> Any:
         whose = partners.by_id(tx, meant(tx, partner)).pk if partner else None
-        return [actions.mapping_shown(one) for one in store.mappings_after(tx, whose, ("", 0), limit, starts_with=plain(number))]
+        return [actions.mapping_shown(one) for one in store.mappings.after(tx, whose, ("", 0), limit, starts_with=plain(number))]
 
     async def story(instance: "Instance") -> Any:
         names = {one.id: one.name for one in await instance.db.read(partners.named)}

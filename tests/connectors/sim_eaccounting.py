@@ -16,12 +16,15 @@ from prodsys.documents import (
     ContactCard,
     DeliveryPlace,
     Exact,
+    Invoice,
     InvoiceDraft,
     Percent,
     Person,
     SalesOrder,
     TradeLine,
     UnitPrice,
+    Voucher,
+    VoucherLine,
 )
 from prodsys.kit.clock import now
 from prodsys.kit.vault import Secret
@@ -33,14 +36,20 @@ _REQUIRED = {
     "articles": ("Number", "Name", "CodingId", "UnitId", "IsActive"),
     "orders": ("CustomerId", "CurrencyCode", "EuThirdParty", "ReverseChargeOnConstructionServices", "RotReducedInvoicingType", "Status"),
     "customerinvoicedrafts": ("CustomerId", "EuThirdParty", "RotReducedInvoicingType"),
+    "customerinvoices": ("CustomerId", "EuThirdParty", "RotReducedInvoicingType", "Rows"),
+    "vouchers": ("VoucherText", "Rows"),
+    "articlelabels": ("Name",),
 }
+_SALES = ("orders", "customerinvoicedrafts", "customerinvoices")
 _ROW_REQUIRED = {
     "orders": ("LineNumber", "IsTextRow", "IsWorkCost", "EligibleForReverseChargeOnVat"),
     "customerinvoicedrafts": ("IsTextRow", "ReversedConstructionServicesVatFree"),
+    "vouchers": ("AccountNumber",),
 }
 _LONGEST = {"Name": 50, "InvoiceCity": 50, "InvoicePostalCode": 10, "Number": 40, "BuyersOrderReference": 35, "CustomerNumber": 16}
 _UNIQUE = {"customers": "CustomerNumber", "articles": "Number"}
 _TERM = re.compile(r"(\w+) (eq|ne|gt|ge|lt|le) ('(?:[^']|'')*'|[^ ]+)")
+_CONTAINS = re.compile(r"contains\((\w+),'((?:[^']|'')*)'\)")
 
 
 class EAccountingSim(Simulator):
@@ -59,7 +68,7 @@ class EAccountingSim(Simulator):
         self.page_size = 500
         self.made = 0
         self.rows: dict[str, dict[str, dict[str, Any]]] = {
-            name: {} for name in (*_REQUIRED, "termsofpayments", "articleaccountcodings", "units")
+            name: {} for name in (*_REQUIRED, "termsofpayments", "articleaccountcodings", "units", "deliverymethods")
         }
         self.rows["termsofpayments"][TERMS] = {"Id": TERMS, "Name": "30 dager", "NumberOfDays": 30}
         self.rows["articleaccountcodings"][CODING] = {"Id": CODING, "Name": "Varer 25 %", "VatRatePercent": 25}
@@ -73,11 +82,14 @@ class EAccountingSim(Simulator):
                 "InvoiceCity": "Oslo",
                 "InvoicePostalCode": "0155",
                 "TermsOfPaymentId": TERMS,
+                "CurrencyCode": "NOK",
                 "IsPrivatePerson": False,
                 "IsActive": True,
             },
         )
         self.articles = {number: self.an_article(number) for number in ("A-100", "A-200")}
+        for label in ("Colour: red", "Origin: NO"):
+            self.add("articlelabels", {"Name": label})
 
     examples: ClassVar[Mapping[str, Any]] = {
         "contacts": ContactCard(
@@ -102,6 +114,8 @@ class EAccountingSim(Simulator):
             price_with_tax=UnitPrice("126.56"),
             gtin="7041234567890",
             supplier_article_number="S-1",
+            attributes={"Colour": "red"},
+            features={"Origin": "NO"},
         ),
         "orders": SalesOrder(
             number="SO-1042",
@@ -134,8 +148,36 @@ class EAccountingSim(Simulator):
             customer_reference="PO-78",
             lines=[TradeLine(line_id="0", article_number="A-200", description="Mutter", quantity=Exact("3"), unit_price=Exact("0.45"))],
         ),
+        "invoices": Invoice(
+            number="SO-1044",
+            date=dt.date(2026, 11, 21),
+            due_date=dt.date(2026, 12, 21),
+            currency="NOK",
+            customer=ContactCard(number="1001", name="Nordlys AS"),
+            lines=[TradeLine(line_id="0", article_number="A-200", description="Mutter", quantity=Exact("4"), unit_price=Exact("2.5"))],
+            net=Exact("10"),
+            tax=Exact("2.5"),
+            gross=Exact("12.5"),
+            status="open",
+        ),
+        "vouchers": Voucher(
+            number="V-7",
+            date=dt.date(2026, 11, 21),
+            currency="XXX",
+            description="Kjøp av skruer",
+            lines=[
+                VoucherLine(line_id="1", account="4300", amount=Exact("100.25"), description="Varekjøp"),
+                VoucherLine(line_id="2", account="1920", amount=Exact("-100.25")),
+            ],
+        ),
     }
-    not_mapped: ClassVar[Mapping[str, tuple[str, ...]]] = {"orders": ("status",)}
+    not_mapped: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "orders": ("status",),
+        # Attributes come back as what they are to a stranger: features. An invoice and a voucher have the numbers of their series.
+        "articles": ("attributes", "features"),
+        "invoices": ("number",),
+        "vouchers": ("number", "description"),
+    }
     recordings: ClassVar[Mapping[str, list[dict[str, Any]]]] = {
         "contacts": [
             {
@@ -211,9 +253,13 @@ class EAccountingSim(Simulator):
     def held(self, kind: str) -> int:
         return len(
             self.rows[
-                {"contacts": "customers", "stock": "articles", "order_status": "orders", "invoice_drafts": "customerinvoicedrafts"}.get(
-                    kind, kind
-                )
+                {
+                    "contacts": "customers",
+                    "stock": "articles",
+                    "order_status": "orders",
+                    "invoice_drafts": "customerinvoicedrafts",
+                    "invoices": "customerinvoices",
+                }.get(kind, kind)
             ]
         )
 
@@ -242,7 +288,7 @@ class EAccountingSim(Simulator):
         self.made += 1
         made = str(uuid.UUID(int=1000 + self.made))
         at = now().strftime("%Y-%m-%dT%H:%M:%SZ")
-        stamp = {"ModifiedUtc": at} if name in ("orders", "customerinvoicedrafts") else {"ChangedUtc": at}
+        stamp = {"ModifiedUtc": at} if name in (*_SALES, "vouchers") else {"ChangedUtc": at}
         self.rows[name][made] = {"Id": made, **stamp, **row}
         return made
 
@@ -256,7 +302,7 @@ class EAccountingSim(Simulator):
                 return Reply(body={"Name": "Fjord Lager AS"})
             case "GET", [name] if name in self.rows:
                 return self._listed(name, asked.query)
-            case "GET", [name, id] if name in self.rows:
+            case "GET", [name, id] if name in self.rows and name != "vouchers":
                 row = self.rows[name].get(id)
                 return Reply(body=row) if row else self._fault(404, 3000, "The resource was not found")
             case "POST", [name] if name in _REQUIRED:
@@ -289,6 +335,8 @@ class EAccountingSim(Simulator):
         rows = list(self.rows[name].values())
         for member, operator, value in _TERM.findall(query.get("$filter", "")):
             rows = [row for row in rows if _fits(row.get(member), operator, value)]
+        for member, value in _CONTAINS.findall(query.get("$filter", "")):
+            rows = [row for row in rows if value.replace("''", "'") in str(row.get(member) or "")]
         size = min(int(query.get("$pagesize", 50)), self.page_size)
         page = int(query.get("$page", 1))
         meta = {
@@ -303,9 +351,27 @@ class EAccountingSim(Simulator):
     def _create(self, name: str, row: dict[str, Any]) -> Reply:
         if wrong := self._wrong(name, row, ""):
             return wrong
-        if name in ("orders", "customerinvoicedrafts"):
+        at = len(self.rows[name]) + 1
+        if name in _SALES:
             customer = self.rows["customers"][row["CustomerId"]]
-            row |= {"CustomerName": customer["Name"], "CustomerNumber": customer.get("CustomerNumber"), "Number": len(self.rows[name]) + 1}
+            row |= {"CustomerName": customer["Name"], "CustomerNumber": customer.get("CustomerNumber")}
+        if name == "orders":
+            row |= {"Number": at}
+        if name == "customerinvoicedrafts":
+            row |= {"InvoiceCurrencyCode": customer.get("CurrencyCode")}
+        if name == "customerinvoices":
+            net = sum(line["Quantity"] * line["UnitPrice"] for line in row["Rows"] if not line["IsTextRow"])
+            row |= {
+                "CurrencyCode": customer.get("CurrencyCode"),
+                "InvoiceNumber": 5000 + at,
+                "TotalAmountInvoiceCurrency": net * Decimal("1.25"),
+                "TotalVatAmountInvoiceCurrency": net * Decimal("0.25"),
+                "RemainingAmountInvoiceCurrency": net * Decimal("1.25"),
+            }
+        if name == "vouchers":
+            row |= {"NumberAndNumberSeries": f"A{at}", "NumberSeries": "A"}
+        if row.get("ArticleLabels"):
+            row["ArticleLabels"] = [self.rows["articlelabels"][label["Id"]] for label in row["ArticleLabels"]]
         return Reply(status=201, body=self.rows[name][self.add(name, row)])
 
     def _wrong(self, name: str, row: dict[str, Any], id: str) -> Reply | None:
@@ -319,8 +385,12 @@ class EAccountingSim(Simulator):
         for member, longest in _LONGEST.items():
             if len(str(row.get(member) or "")) > longest:
                 return self._fault(400, 2000, f"The field {member} must be at most {longest} characters.")
-        if name in ("orders", "customerinvoicedrafts") and row["CustomerId"] not in self.rows["customers"]:
+        if name in _SALES and row["CustomerId"] not in self.rows["customers"]:
             return self._fault(400, 3000, "The customer was not found")
+        if any(label.get("Id") not in self.rows["articlelabels"] for label in row.get("ArticleLabels") or []):
+            return self._fault(400, 3000, "The article label was not found")
+        if name == "vouchers" and sum(line.get("DebitAmount", 0) - line.get("CreditAmount", 0) for line in row["Rows"]):
+            return self._fault(400, 2000, "Debit and credit are not the same.")
         unique = _UNIQUE.get(name)
         if unique and row.get(unique) and any(one.get(unique) == row[unique] and key != id for key, one in self.rows[name].items()):
             return self._fault(400, 4000, f"{unique} is not unique.")

@@ -91,10 +91,19 @@ class Known(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Lookup(msgspec.Struct, frozen=True):
-    """How a record is looked up: their query for a value, and the member that must then equal it (`customer.email`; empty: believed)."""
+    """How a record is looked up: their query for a value, and the member that must then equal it (`customer.email`; empty: believed).
+
+    With `by_reading` they cannot be asked for a value: the list `query("")` names is read whole, and compared.
+    """
 
     query: Callable[[str], Mapping[str, str]]
     member: str = ""
+    by_reading: bool = False
+
+
+def by_reading(member: str, query: Callable[[], Mapping[str, str]] = dict) -> Lookup:
+    """A look-up in systems that cannot be asked for a value: a whole list is read for it."""
+    return Lookup(lambda _: query(), member, by_reading=True)
 
 
 class Resource(msgspec.Struct, frozen=True, kw_only=True):

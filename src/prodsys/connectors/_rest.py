@@ -20,6 +20,7 @@ import msgspec
 
 from prodsys.connectors._base import (
     Check,
+    Choice,
     Connector,
     Grant,
     Lookup,
@@ -33,6 +34,7 @@ from prodsys.connectors._base import (
     Written,
     at,
     moment,
+    text,
     title_of,
 )
 from prodsys.documents import Issue
@@ -237,8 +239,9 @@ class Signed(Auth):
 class OAuth(Auth):
     """A bearer token, renewed by one of us at a time and kept before it is used (`Reach.grants`).
 
-    `credentials` says where id and secret travel: in the body, or as HTTP Basic. With `code` the first grant comes from a person who
-    signs in (`authorized`), and refresh tokens may be good once only; without, the token is asked for by id and secret alone.
+    `credentials` says where id and secret travel: in the body, or as HTTP Basic. With `sign_in`, the address where a person signs in, the
+    first grant comes from him, `more` is asked for there, and refresh tokens may be good once only; without, the token is asked for by id
+    and secret alone.
     """
 
     def __init__(
@@ -251,18 +254,12 @@ class OAuth(Auth):
         scope: str = "",
         more: Mapping[str, str] | None = None,
         credentials: Literal["body", "basic"] = "body",
-        code: bool = False,
-        redirect_uri: str = "",
+        sign_in: str = "",
         fields: tuple[str, ...] = ("client_id", "client_secret"),
     ) -> None:
         self._reach, self._token_url, self._client_id, self._client_secret = reach, token_url, client_id, client_secret
-        self._scope, self._more, self._credentials, self._code, self._redirect_uri = (
-            scope,
-            dict(more or {}),
-            credentials,
-            code,
-            redirect_uri,
-        )
+        self._scope, self._more, self._credentials, self._sign_in = scope, dict(more or {}), credentials, sign_in
+        self._redirect_uri = f"{reach.public_url}/api/v1/connections/authorized"
         self.fields = fields
         self._used: Grant | None = None
 
@@ -281,12 +278,18 @@ class OAuth(Auth):
         renewed = await self._reach.grants.renew(used, self._ask)
         return isinstance(renewed, Grant) and renewed != used
 
+    def sign_in_url(self, state: str) -> str:
+        """Where a person signs in, and comes back to us with a code."""
+        asked = {"response_type": "code", "client_id": self._client_id, "redirect_uri": self._redirect_uri, "scope": self._scope,
+                 "state": state}  # fmt: skip
+        return f"{self._sign_in}?{urlencode({name: said for name, said in (asked | self._more).items() if said})}"
+
     async def exchanged(self, code: str) -> Grant | Trouble:
         """The first grant, for the code a person's sign-in ended with."""
         return await self._grant({"grant_type": "authorization_code", "code": code, "redirect_uri": self._redirect_uri})
 
     async def _ask(self, current: Grant | None) -> Grant | Trouble:
-        if not self._code:
+        if not self._sign_in:
             scope = {"scope": self._scope} if self._scope else {}
             return await self._grant({"grant_type": "client_credentials"} | scope | self._more)
         if current is None or current.refresh_token is None:
@@ -361,6 +364,10 @@ class RestConnector(Connector):
     """The field of the form that holds the address."""
     at_once: ClassVar[int] = 8
     """How many calls may be under way together."""
+    in_part: ClassVar[frozenset[str]] = frozenset()
+    """Kinds of which a list shows the heads only: each record is then asked for by its id (`complete`)."""
+    choices_at: ClassVar[Mapping[str, tuple[str, str, str]]] = {}
+    """Where their lists are, by our word: path, and the members that are an entry's id and its title."""
 
     def __init__(self, config: Any, reach: Reach) -> None:
         super().__init__(config, reach)
@@ -443,7 +450,7 @@ class RestConnector(Connector):
         if not isinstance(proof, Mapping):
             return proof
         sent = {"accept": "application/json"} | ({"content-type": "application/json"} if has_body else {})
-        sent |= {name.lower(): text for name, text in {**self.standing_headers(), **(headers or {}), **proof}.items()}
+        sent |= {name.lower(): said for name, said in {**self.standing_headers(), **(headers or {}), **proof}.items()}
         call = Call(
             method=request.method, url=request.url, headers=sent, content=request.content or None, trust="admin", timeout=self.reach.timeout
         )
@@ -541,11 +548,32 @@ class RestConnector(Connector):
     async def pages(
         self, kind: str, *, since: dt.datetime | None = None, where: Mapping[str, str] | None = None
     ) -> AsyncIterator[Records | Trouble]:
-        resource = self.resources[kind]
-        paging = self.paging(kind)
-        wanted = self.query_of(resource, since, where or {})
+        async for page in self.heads(kind, self.query_of(self.resources[kind], since, where or {})):
+            whole = await self._completed(kind, page.records) if isinstance(page, Records) and kind in self.in_part else None
+            if whole is None or not isinstance(page, Records):
+                yield page
+            elif isinstance(whole, list):
+                yield msgspec.structs.replace(page, records=whole)
+            else:
+                yield whole
+                return
+
+    async def heads(self, kind: str, query: Mapping[str, str]) -> AsyncIterator[Records | Trouble]:
+        """Their records of a kind as a list shows them, page by page; ends behind the last page or a Trouble."""
+        async for page in self.listed(kind, self.resources[kind].path, query, self.paging(kind)):
+            if not isinstance(page, Page):
+                yield page
+                return
+            try:
+                records = [self.record(kind, row) for row in page.rows]
+            except (ValueError, AttributeError, TypeError):
+                yield self._unreadable(kind)
+                return
+            yield Records(records=records, read_at=page.read_at, is_last=page.query is None and page.url is None)
+
+    async def listed(self, what: str, path: str, wanted: Mapping[str, str], paging: Paging) -> AsyncIterator[Page | Trouble]:
+        """Any list of theirs, page by page; ends behind the last page or a Trouble."""
         query: Mapping[str, str] = {**wanted, **paging.first()}
-        path = resource.path
         for _ in range(MOST_PAGES):
             answer = await self._read_again("GET", path, query)
             if not isinstance(answer, Answer):
@@ -553,18 +581,43 @@ class RestConnector(Connector):
                 return
             try:
                 page = paging.page(answer, query)
-                records = [self.record(kind, row) for row in page.rows]
             except (ValueError, AttributeError, TypeError):
-                yield Misconfigured(reason="unreadable", detail=f"The list of {kind} does not look as {self.title} answers one.")
+                yield self._unreadable(what)
                 return
-            is_last = page.query is None and page.url is None
-            yield Records(records=records, read_at=page.read_at or self.clock_of(answer), is_last=is_last)
-            if is_last:
-                return
+            yield msgspec.structs.replace(page, read_at=page.read_at or self.clock_of(answer))
             if page.url is not None:
                 path, query = urljoin(f"{self.base_url}/", page.url), {}
+            elif page.query is not None:
+                query = {**wanted, **paging.first(), **page.query}
             else:
-                query = {**wanted, **paging.first(), **(page.query or {})}
+                return
+
+    async def rows(self, what: str, path: str, wanted: Mapping[str, str], paging: Paging) -> list[Any] | Trouble:
+        """A whole list of theirs that is short enough to be kept: an order's rows, payment terms."""
+        found: list[Any] = []
+        async for page in self.listed(what, path, wanted, paging):
+            if not isinstance(page, Page):
+                return page
+            found += page.rows
+        return found
+
+    def _unreadable(self, what: str) -> Misconfigured:
+        return Misconfigured(reason="unreadable", detail=f"The list of {what} does not look as {self.title} answers one.")
+
+    async def complete(self, kind: str, record: Record) -> Record | Trouble | None:
+        """A hook: a record whole, of which a list showed the head; None when it is gone meanwhile."""
+        return await self.get(kind, record.id)
+
+    async def _completed(self, kind: str, heads: Sequence[Record]) -> list[Record] | Trouble:
+        turns = asyncio.Semaphore(self.at_once)
+
+        async def one(record: Record) -> Record | Trouble | None:
+            async with turns:
+                return await self.complete(kind, record)
+
+        whole = await asyncio.gather(*(one(record) for record in heads))
+        trouble = next((one for one in whole if isinstance(one, Later | Misconfigured | Refused)), None)
+        return trouble or [one for one in whole if isinstance(one, Record)]
 
     def query_of(self, resource: Resource, since: dt.datetime | None, where: Mapping[str, str]) -> Mapping[str, str]:
         """Their query for what has changed since, and for the filters they know; one parameter said twice is joined by the subclass."""
@@ -594,14 +647,47 @@ class RestConnector(Connector):
             return []
         resource = self.resources[kind]
         lookup = resource.find_by[by]
+        if lookup.by_reading:
+            met = await self._met(kind, by, [value])
+            return met[value] if isinstance(met, dict) else met
         answer = await self._read_again("GET", resource.path, {**self.paging(kind).first(), **lookup.query(value)})
         if not isinstance(answer, Answer):
             return [] if isinstance(answer, Refused) and answer.problem.status == 404 else answer
         try:
             rows = self.paging(kind).page(answer, {}).rows
         except ValueError:
-            return Misconfigured(reason="unreadable", detail=f"The list of {kind} does not look as {self.title} answers one.")
-        return [self.record(kind, row) for row in rows if not lookup.member or same(at(row, lookup.member), value, by)]
+            return self._unreadable(kind)
+        return [record for row in rows if self.fits(record := self.record(kind, row), lookup, value, by)]
+
+    async def find_many(self, kind: str, by: str, values: Sequence[str]) -> Mapping[str, Sequence[Record]] | Trouble:
+        if self.resources[kind].find_by[by].by_reading:
+            return await self._met(kind, by, values)
+        return await super().find_many(kind, by, values)
+
+    async def _met(self, kind: str, by: str, values: Sequence[str]) -> dict[str, list[Record]] | Trouble:
+        """Those of a whole list that fit, for systems that cannot be asked for one."""
+        lookup, met = self.resources[kind].find_by[by], {value: list[Record]() for value in values}
+        if not any(values):
+            return met
+        async for page in self.heads(kind, self.searched(kind, lookup)):
+            if not isinstance(page, Records):
+                return page
+            for value, found in met.items():
+                found += [record for record in page.records if value and self.fits(record, lookup, value, by)]
+        for value, found in met.items() if kind in self.in_part else ():
+            whole = await self._completed(kind, found)
+            if not isinstance(whole, list):
+                return whole
+            met[value] = whole
+        return met
+
+    def searched(self, kind: str, lookup: Lookup) -> Mapping[str, str]:
+        """A hook: their query for the list that a look-up by reading reads."""
+        return lookup.query("")
+
+    def fits(self, record: Record, lookup: Lookup, value: str, by: str) -> bool:
+        """A hook: whether a record of theirs is one that was looked for."""
+        return not lookup.member or same(at(record.theirs, lookup.member), value, by)
 
     async def get(self, kind: str, id: str) -> Record | Trouble | None:
         answer = await self._read_again("GET", f"{self.resources[kind].path}/{quote(id, safe='')}", {})
@@ -634,6 +720,22 @@ class RestConnector(Connector):
                 return theirs or Refused(problem=Problem(status=404, title=f"The record {id} is not there any more."))
             answer = await self.ask("PUT", path, body={**theirs.theirs, **words})
         return Written(id=id, said=answer.said) if isinstance(answer, Answer) else answer
+
+    async def choices(self, name: str) -> Sequence[Choice] | Trouble:
+        path, key, title = self.choices_at[name]
+        listed = await self.rows(name, path, {}, self.paging(name))
+        if not isinstance(listed, list):
+            return listed
+        return [Choice(id=text(at(row, key), 200), title=text(at(row, title), 200)) for row in listed]
+
+    def authorize_url(self, state: str) -> str:
+        proof = self._proof()
+        return proof.sign_in_url(state) if isinstance(proof, OAuth) else ""
+
+    async def authorized(self, code: str) -> Grant | Trouble:
+        proof = self._proof()
+        assert isinstance(proof, OAuth)  # noqa: S101  # nobody was sent anywhere to sign in otherwise
+        return await proof.exchanged(code)
 
     async def delete(self, kind: str, id: str) -> Trouble | None:
         answer = await self.ask("DELETE", f"{self.resources[kind].path}/{quote(id, safe='')}")
@@ -741,6 +843,11 @@ def odata_equal(member: str) -> Lookup:
         return {"$filter": f"{member} eq '{quoted}'"}
 
     return Lookup(query, member)
+
+
+def odata_by(**members: str) -> Mapping[str, Lookup]:
+    """How records are looked up by OData: our word for each, and the member of theirs it equals."""
+    return {by: odata_equal(member) for by, member in members.items()}
 
 
 def odata_since(member: str) -> Callable[[dt.datetime], Mapping[str, str]]:

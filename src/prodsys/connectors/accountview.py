@@ -5,7 +5,6 @@ import re
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Annotated, Any, ClassVar
-from urllib.parse import urlencode
 
 import msgspec
 from msgspec import Meta
@@ -14,7 +13,6 @@ from prodsys.codes import streets
 from prodsys.connectors._base import (
     Check,
     Choice,
-    Grant,
     Known,
     Limit,
     Lookup,
@@ -288,7 +286,9 @@ class AccountView(RestConnector):
     }  # fmt: skip
 
     def auth(self) -> Auth:
-        return self._sign_in()
+        config: Config = self.config
+        return OAuth(self.reach, f"{self.base_url}/token", config.client_id, config.client_secret, scope=SCOPES,
+                     sign_in=config.sign_in_url)  # fmt: skip
 
     def paging(self, kind: str) -> Paging:
         return _Tables(kind)
@@ -381,22 +381,6 @@ class AccountView(RestConnector):
         if not isinstance(answer, Answer):
             return answer
         return [Choice(id=text(row.get("VAT_CODE"), 80), title=text(row.get("VAT_NAME"), 200)) for row in at(answer.body, "VAT") or []]
-
-    def authorize_url(self, state: str) -> str:
-        asked = {"response_type": "code", "client_id": self.config.client_id, "redirect_uri": self._redirect_uri(), "scope": SCOPES,
-                 "state": state}  # fmt: skip
-        return f"{self.config.sign_in_url}?{urlencode(asked)}"
-
-    async def authorized(self, code: str) -> Grant | Trouble:
-        return await self._sign_in().exchanged(code)
-
-    def _sign_in(self) -> OAuth:
-        config: Config = self.config
-        return OAuth(self.reach, f"{self.base_url}/token", config.client_id, config.client_secret, code=True,
-                     redirect_uri=self._redirect_uri())  # fmt: skip
-
-    def _redirect_uri(self) -> str:
-        return f"{self.reach.public_url}/api/v1/connections/authorized"
 
 
 CONNECTOR = AccountView

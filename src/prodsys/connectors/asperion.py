@@ -4,7 +4,6 @@ import datetime as dt
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Annotated, Any, ClassVar, Literal
-from urllib.parse import urlencode
 
 import msgspec
 from msgspec import Meta
@@ -13,8 +12,6 @@ from prodsys import documents
 from prodsys.codes import streets
 from prodsys.connectors._base import (
     Check,
-    Choice,
-    Grant,
     Known,
     Limit,
     Lookup,
@@ -275,6 +272,9 @@ class Asperion(RestConnector):
         "Suppliers are not carried: where creditors are in the interface is not known.",
     )
     lists: ClassVar[Mapping[str, str]] = {"payment_terms": "Payment conditions", "tax_codes": "VAT codes"}
+    choices_at: ClassVar[Mapping[str, tuple[str, str, str]]] = {
+        "payment_terms": ("/v1/paymentconditions", "id", "description"), "tax_codes": ("/v1/vatcodes", "id", "description"),
+    }  # fmt: skip
     resources: ClassVar[Mapping[str, Resource]] = resources_of({})
 
     def __init__(self, config: Any, reach: Any) -> None:
@@ -287,7 +287,10 @@ class Asperion(RestConnector):
         return resources_of(config)
 
     def auth(self) -> Auth:
-        return self._sign_in()
+        config: Config = self.config
+        identity = config.identity_url.rstrip("/")
+        return OAuth(self.reach, f"{identity}/connect/token", config.client_id, config.client_secret, scope=config.scope,
+                     sign_in=f"{identity}/connect/authorize")  # fmt: skip
 
     def paging(self, kind: str) -> Paging:
         return Numbered("page", "pageSize", of=100, rows="_data", pages="_meta.pageCount")
@@ -371,29 +374,6 @@ class Asperion(RestConnector):
             # It has been taken; what cannot be looked up needs no id.
             return Written(id="")
         return made
-
-    async def choices(self, name: str) -> Sequence[Choice] | Trouble:
-        path = {"payment_terms": "/v1/paymentconditions", "tax_codes": "/v1/vatcodes"}[name]
-        answer = await self.ask("GET", path, query={"page": "1", "pageSize": "500"})
-        if not isinstance(answer, Answer):
-            return answer
-        return [Choice(id=text(row.get("id"), 80), title=text(row.get("description"), 200)) for row in at(answer.body, "_data") or []]
-
-    def authorize_url(self, state: str) -> str:
-        asked = {"response_type": "code", "client_id": self.config.client_id, "redirect_uri": self._redirect_uri(), "state": state,
-                 "scope": self.config.scope}  # fmt: skip
-        return f"{self.config.identity_url.rstrip('/')}/connect/authorize?{urlencode(asked)}"
-
-    async def authorized(self, code: str) -> Grant | Trouble:
-        return await self._sign_in().exchanged(code)
-
-    def _sign_in(self) -> OAuth:
-        config: Config = self.config
-        return OAuth(self.reach, f"{config.identity_url.rstrip('/')}/connect/token", config.client_id, config.client_secret, code=True,
-                     redirect_uri=self._redirect_uri())  # fmt: skip
-
-    def _redirect_uri(self) -> str:
-        return f"{self.reach.public_url}/api/v1/connections/authorized"
 
 
 def _corrected(words: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:

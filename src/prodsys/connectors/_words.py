@@ -1,0 +1,100 @@
+"""The pieces that nearly every system's documents are made of, read and written once: places, people, prices, rules."""
+
+import datetime as dt
+from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+
+from prodsys.codes import streets
+from prodsys.connectors._base import Limit, Resource, day, text
+from prodsys.documents import Address, ContactCard, DeliveryPlace, Person, TradeLine
+
+GTIN_LENGTHS = (8, 12, 13, 14)
+
+
+def on(value: Any) -> dt.date:
+    """A date of theirs that our document has to have; 1970-01-01 where they do not say it."""
+    return day(value) or dt.date(1970, 1, 1)
+
+
+def address(line: Any, *, postcode: Any, city: Any, country: Any, more: Any = "") -> Address:
+    """An address whose street and house number stand in one line of theirs, taken apart as its country writes them."""
+    code = text(country)[:2].upper()
+    street, number = streets.split(text(line), code)
+    return Address(street=street, house_number=number, street2=text(more), postcode=text(postcode, 80), city=text(city, 120), country=code)
+
+
+def street(ours: Address) -> str | None:
+    """Street and house number in one line, as it is written in that country; None where there is neither."""
+    return streets.join(ours.street, ours.house_number, ours.country) or None
+
+
+def place(name: Any, there: Address) -> DeliveryPlace | None:
+    """Where goods go; None where they say nothing of it."""
+    made = DeliveryPlace(name=text(name), address=there)
+    return made if made != DeliveryPlace() else None
+
+
+def party(number: Any, name: Any, email: Any = "") -> ContactCard:
+    """As much of a customer or supplier as stands in a document's head; one has to be called something."""
+    return ContactCard(number=text(number, 80), name=text(name, 200) or text(number, 80) or "?", email=text(email, 120))
+
+
+def persons(name: Any, email: Any = "", phone: Any = "") -> list[Person]:
+    """The contact person, in a list of one, or of none."""
+    return [Person(name=text(name, 200), email=text(email, 120), phone=text(phone, 80))] if text(name, 200) else []
+
+
+def contact_person(ours: ContactCard) -> Person:
+    """A company's first contact person; a nameless one where it has none, or is a person itself."""
+    return ours.persons[0] if ours.persons and ours.kind == "company" else Person(name="")
+
+
+def gtin(codes: Iterable[Any]) -> str:
+    """The first of their codes that is a GTIN; empty where none is."""
+    return next((code for one in codes if (code := text(one)).isdigit() and len(code) in GTIN_LENGTHS), "")
+
+
+def left_after(*discounts: Decimal) -> Decimal:
+    """The part of a price that is left after discounts in percent, each taken off what the one before left: 10 and 5 leave 0.855."""
+    left = Decimal(1)
+    for discount in discounts:
+        left *= (100 - discount) / Decimal(100)
+    return left
+
+
+def unit_price(line: TradeLine, *discounts: Decimal, tax: Decimal = Decimal(1)) -> Decimal | None:
+    """The price of one unit, less the discounts, times `tax`, at most four decimals; None where the row says none."""
+    if line.unit_price is None:
+        return None
+    return (line.unit_price / line.price_quantity * left_after(*discounts) * tax).quantize(Decimal("0.0001"))
+
+
+def as_counted(line: TradeLine, *, includes_tax: bool, counted_with_tax: bool = False) -> Decimal:
+    """What a price of ours is multiplied by to be one of theirs, who count it with tax or without.
+
+    Raises ValueError where the row does not say the tax that would have to be put in or taken out: it is never guessed.
+    """
+    if includes_tax == counted_with_tax or not line.unit_price:
+        return Decimal(1)
+    if line.tax_percent is None:
+        raise ValueError(f"Row {line.line_id} does not say its VAT, without which its price cannot be said as they count")
+    part = 1 + line.tax_percent / Decimal(100)
+    return part if counted_with_tax else 1 / part
+
+
+def texts_of(lines: Sequence[TradeLine]) -> list[str]:
+    """What the rows say that are texts only, for systems whose rows are articles."""
+    return [said for line in lines if line.kind == "text" and (said := line.description or line.note)]
+
+
+def rules(*more: Limit, needed: Sequence[str] = (), longest: Mapping[str, int] | None = None) -> tuple[Limit, ...]:
+    """The rules of a kind of document: fields that have to be filled, how long they may be, and whatever else there is."""
+    lengths = longest or {}
+    named = dict.fromkeys([*needed, *lengths])
+    return (*(Limit(field=name, longest=lengths.get(name), is_required=name in needed) for name in named), *more)
+
+
+def closed(reason: str, out: str = "") -> Resource:
+    """A kind of document that is not offered: why it cannot come in, and, where the reason is another one, why it cannot go out."""
+    return Resource(no={"in": reason, "out": out or reason})

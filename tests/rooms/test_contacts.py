@@ -15,7 +15,7 @@ from litestar.di import Provide
 from sqlalchemy import event, func, insert, select, text, update
 
 from prodsys import errors, scopes
-from prodsys.contacts import actions, api, model, store
+from prodsys.contacts import actions, api, lists, model, numbers, recognising, spelling, store
 from prodsys.contacts.model import ContactForm, ContactPatch, Keys, Known, Recognised
 from prodsys.documents import Address, Party, Person
 from prodsys.kit import web
@@ -87,33 +87,33 @@ def codes(found: Recognised | list[Any]) -> list[str]:
     ],
 )
 def test_one_company_spelled_in_two_ways_has_one_name(one, other):
-    assert model.name_key(one) == model.name_key(other)
+    assert spelling.name_key(one) == spelling.name_key(other)
 
 
 @pytest.mark.parametrize(
     ("one", "other"), [("Nordlys Nord AS", "Nordlys Sør AS"), ("Bø AS", "Bo AS"), ("AS", "GmbH"), ("A & B", "AB & Sønn")]
 )
 def test_two_companies_keep_two_names(one, other):
-    assert model.name_key(one) != model.name_key(other)
+    assert spelling.name_key(one) != spelling.name_key(other)
 
 
 @pytest.mark.parametrize("name", ["AS", "GmbH & Co. KG", "Sp. z o.o.", "---", "A/S AS", "…", "& Co"])
 def test_a_name_that_is_only_a_legal_form_keeps_something(name):
-    assert model.name_key(name)
+    assert spelling.name_key(name)
 
 
 @given(st.text(max_size=60))
 def test_a_name_key_is_its_own_key_and_blank_only_for_a_blank_name(name):
-    key = model.name_key(name)
+    key = spelling.name_key(name)
 
-    assert model.name_key(key) == key
+    assert spelling.name_key(key) == key
     assert key or not name.strip()
 
 
 @given(st.text(min_size=1, max_size=40), st.sampled_from(["AS", "A/S", "GmbH", "Sp. z o.o.", "AB", "Oy", "e.K.", "Ltd.", "LLC", "B.V."]))
 def test_a_legal_form_behind_a_name_changes_nothing(name, form):
     if any(character.isalnum() for character in name):
-        assert model.name_key(f"{name} {form}") == model.name_key(name)
+        assert spelling.name_key(f"{name} {form}") == spelling.name_key(name)
 
 
 @pytest.mark.parametrize(
@@ -135,7 +135,7 @@ def test_a_legal_form_behind_a_name_changes_nothing(name, form):
     ],
 )
 def test_one_address_spelled_in_two_ways_is_one_address(one, other):
-    assert model.address_key(one) == model.address_key(other) != ""
+    assert spelling.address_key(one) == spelling.address_key(other) != ""
 
 
 @pytest.mark.parametrize(
@@ -148,7 +148,7 @@ def test_one_address_spelled_in_two_ways_is_one_address(one, other):
     ],
 )
 def test_two_addresses_stay_two(one, other):
-    assert model.address_key(one) != model.address_key(other)
+    assert spelling.address_key(one) != spelling.address_key(other)
 
 
 @given(
@@ -158,8 +158,8 @@ def test_two_addresses_stay_two(one, other):
     st.text(max_size=12),
 )
 def test_half_an_address_is_none(street, number, postcode, city):
-    assert not model.address_key(Address(street=street, house_number=number))
-    assert not model.address_key(Address(postcode=postcode, city=city))
+    assert not spelling.address_key(Address(street=street, house_number=number))
+    assert not spelling.address_key(Address(postcode=postcode, city=city))
 
 
 @given(st.integers(1, 999), st.sampled_from(["Storgata", "Kirkeveien", "Hafenstraße", "ul. Polna"]), st.sampled_from(["", "A", "b"]))
@@ -167,7 +167,7 @@ def test_a_house_number_may_stand_in_the_street_or_apart(number, street, letter)
     apart = Address(street=street, house_number=f"{number} {letter}".strip(), postcode="4020")
     together = Address(street=f"{street.upper()}  {number}{letter}", postcode="4020")
 
-    assert model.address_key(apart) == model.address_key(together)
+    assert spelling.address_key(apart) == spelling.address_key(together)
 
 
 @pytest.mark.parametrize(
@@ -175,7 +175,7 @@ def test_a_house_number_may_stand_in_the_street_or_apart(number, street, letter)
     [("987 654 325", "987654325"), ("NO 987.654.325 MVA", "987654325"), ("987654325mva", "987654325"), ("HRB 12345", "HRB12345"), ("", "")],
 )
 def test_an_organisation_number_is_compared_without_its_dress(given_number, key):
-    assert model.organisation_key(given_number) == key
+    assert numbers.organisation_key(given_number) == key
 
 
 @pytest.mark.parametrize(
@@ -192,7 +192,7 @@ def test_an_organisation_number_is_compared_without_its_dress(given_number, key)
     ],
 )
 def test_a_vat_number_carries_its_country(given_number, country, key):
-    assert model.vat_key(given_number, country) == key
+    assert numbers.vat_key(given_number, country) == key
 
 
 @pytest.mark.parametrize(
@@ -211,7 +211,7 @@ def test_a_vat_number_carries_its_country(given_number, country, key):
     ],
 )
 def test_check_digits_of_an_organisation_number_are_those_of_its_country(number, country, right):
-    assert model.is_organisation_number(number, country) is right
+    assert numbers.is_organisation_number(number, country) is right
 
 
 @pytest.mark.parametrize(
@@ -226,26 +226,26 @@ def test_check_digits_of_an_organisation_number_are_those_of_its_country(number,
     ],
 )
 def test_check_digits_of_a_vat_number_are_those_of_its_country(number, country, right):
-    assert model.is_vat_number(number, country) is right
+    assert numbers.is_vat_number(number, country) is right
 
 
 def test_a_gln_has_thirteen_digits_and_a_check_digit():
-    assert all(model.is_gln(number) for number in ("7080000985319", "0088:7080000985319"))
-    assert not any(model.is_gln(number) for number in ("7080000985318", "70800", ""))
+    assert all(numbers.is_gln(number) for number in ("7080000985319", "0088:7080000985319"))
+    assert not any(numbers.is_gln(number) for number in ("7080000985318", "70800", ""))
 
 
 @given(st.builds(Party, name=st.text(min_size=1), organisation_number=_NUMBER, vat_number=_NUMBER, gln=_NUMBER))
 def test_a_card_never_contradicts_itself(card):
-    keys = model.keys_of(card)
+    keys = spelling.keys_of(card)
 
-    assert not model.contradictions(keys, keys)
-    assert model.shares_identifier(keys, keys) == bool(keys.organisation_number or keys.vat_number or keys.gln)
+    assert not recognising.contradictions(keys, keys)
+    assert recognising.shares_identifier(keys, keys) == bool(keys.organisation_number or keys.vat_number or keys.gln)
 
 
 def test_a_vat_number_holds_the_organisation_number_where_it_does():
-    assert model.keys_of(Party(name="X", vat_number="NO987654325MVA")).organisation_number == NORDLYS
-    assert model.keys_of(Party(name="X", vat_number="SE556012579001")).organisation_number == "5560125790"
-    assert model.keys_of(Party(name="X", vat_number="DE136695976")).organisation_number == ""
+    assert spelling.keys_of(Party(name="X", vat_number="NO987654325MVA")).organisation_number == NORDLYS
+    assert spelling.keys_of(Party(name="X", vat_number="SE556012579001")).organisation_number == "5560125790"
+    assert spelling.keys_of(Party(name="X", vat_number="DE136695976")).organisation_number == ""
 
 
 def known(pk: int, partner: int | None = None, **keys: Any) -> Known:
@@ -295,14 +295,14 @@ ME, OTHER = 1, 2
     ],
 )
 def test_the_first_rung_somebody_stands_on_decides(contacts, says):
-    match model.climb(WANTED, contacts, ME):
-        case model.Found(how, contact):
+    match recognising.climb(WANTED, contacts, ME):
+        case recognising.Found(how, contact):
             said = f"{how} {contact.pk}"
-        case model.Several(how, _):
+        case recognising.Several(how, _):
             said = f"several {how}"
-        case model.BelongsToOther(how, _):
+        case recognising.BelongsToOther(how, _):
             said = f"belongs {how}"
-        case model.Unknown():
+        case recognising.Unknown():
             said = "unknown"
 
     assert said == says
@@ -320,15 +320,15 @@ def test_the_first_rung_somebody_stands_on_decides(contacts, says):
     )
 )
 def test_no_rung_chooses_a_contact_of_another_partner(contacts):
-    rung = model.climb(WANTED, contacts, ME)
+    rung = recognising.climb(WANTED, contacts, ME)
 
-    assert not (isinstance(rung, model.Found) and rung.contact.partner == OTHER)
+    assert not (isinstance(rung, recognising.Found) and rung.contact.partner == OTHER)
 
 
 def test_an_empty_card_finds_nobody():
     nobody = [known(1, name="", address=""), known(2, name="x", address="")]
 
-    assert model.climb(Keys(name=""), nobody, ME) == model.Unknown()
+    assert recognising.climb(Keys(name=""), nobody, ME) == recognising.Unknown()
 
 
 async def test_a_linked_partner_is_known_without_looking_further(db: Database):
@@ -624,7 +624,7 @@ async def test_a_list_is_narrowed_by_name_number_role_and_state(db: Database):
         a_contact(tx, a_card("Nordfisk AS", "974760673"), is_supplier=True, is_provisional=True)
         a_contact(tx, a_card("Sørfisk AS", "923609016"))
         asked: list[dict[str, Any]] = [
-            {"starts_with": model.folded("NORD")},
+            {"starts_with": spelling.folded("NORD")},
             {"organisation_number": "923609016"},
             {"role": "supplier"},
             {"role": "customer"},
@@ -662,7 +662,7 @@ async def test_duplicates_come_with_what_speaks_for_them(db: Database):
 
 
 def a_table(content: str) -> Table:
-    table = read_table(content.encode(), text_columns=model.CODE_COLUMNS, required=("name",))
+    table = read_table(content.encode(), text_columns=lists.CODE_COLUMNS, required=("name",))
     assert isinstance(table, Table)
     return table
 
@@ -1032,7 +1032,7 @@ async def test_a_merged_contact_is_found_by_nothing_but_its_own_address(db: Data
         partner = a_partner(tx)
         merge(tx, pair)
         card = a_card(email="post@nordlys.example")
-        wanted = model.keys_of(card)
+        wanted = spelling.keys_of(card)
         ladder = {known.id for known in (*store.alike(tx, wanted), *store.near(tx, wanted), *store.matching(tx, [wanted]))}
         listed = {one.id for one in store.page(tx, after=None, limit=9)}
         return pair, ladder, listed, store.duplicates(tx), recognised(tx, card, partner).contact, actions.read(tx, pair.id)

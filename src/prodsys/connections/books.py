@@ -14,8 +14,9 @@ from prodsys.articles import store as articles
 from prodsys.articles.model import Draft, Known
 from prodsys.connections import store
 from prodsys.connectors._base import KINDS
-from prodsys.contacts import model as contact_model
+from prodsys.contacts import lists, spelling
 from prodsys.contacts import store as contacts
+from prodsys.contacts.cards import completed
 from prodsys.contacts.store import New, Rewritten, Stored
 from prodsys.documents import ArticleCard, ContactCard, Issue, Party, Quantity, Stock, UnitPrice, read_exact
 from prodsys.exchange import engine
@@ -130,10 +131,10 @@ def party_of(card: ContactCard) -> Party:
 def _place_contacts(tx: Tx, manner: Manner, coming: Sequence[Coming]) -> list[Outcome]:
     contacts.lock_creation(tx)
     cards = [party_of(one.document) for one in coming]
-    keys = [contact_model.keys_of(card) for card in cards]
+    keys = [spelling.keys_of(card) for card in cards]
     linked = contacts.by_ids(tx, [one.ours for one in coming if one.ours])
     linked |= contacts.by_ids(tx, [row.merged_into for row in linked.values() if row.merged_into])
-    places = contact_model.Places(contacts.matching(tx, keys))
+    places = lists.Places(contacts.matching(tx, keys))
     by_email: dict[str, set[int]] = {}
     for known in contacts.by_emails(tx, [one.email for one in keys]):
         by_email.setdefault(known.keys.email, set()).add(known.pk)
@@ -165,7 +166,7 @@ def _place_contacts(tx: Tx, manner: Manner, coming: Sequence[Coming]) -> list[Ou
             outcomes.append(Placed(id="", new=True))
         else:
             if manner.update:
-                given = contact_model.completed(contact.card, _without(card, contact.card, manner.kept))
+                given = completed(contact.card, _without(card, contact.card, manner.kept))
                 is_supplier, is_customer = contact.is_supplier or document.is_supplier, contact.is_customer or document.is_customer
                 if (given, is_supplier, is_customer) != (contact.card, contact.is_supplier, contact.is_customer):
                     rewritten[contact.pk] = Rewritten(pk=contact.pk, card=given, is_supplier=is_supplier, is_customer=is_customer)

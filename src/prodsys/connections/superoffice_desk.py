@@ -23,7 +23,7 @@ from prodsys.connectors.superoffice import (
     company_members,
 )
 from prodsys.contacts import actions as contacts
-from prodsys.contacts import model as contact_model
+from prodsys.contacts import cards, recognising, spelling
 from prodsys.contacts import store as contact_store
 from prodsys.contacts.model import ContactForm, ContactPatch
 from prodsys.contacts.store import Stored
@@ -225,11 +225,11 @@ def _is_same(one: Person, other: Person) -> bool:
 
 
 def _has_same_email(one: Person, other: Person) -> bool:
-    return bool(one.email) and contact_model.email_key(one.email) == contact_model.email_key(other.email)
+    return bool(one.email) and spelling.email_key(one.email) == spelling.email_key(other.email)
 
 
 def _has_same_name(one: Person, other: Person) -> bool:
-    return contact_model.folded(one.name) == contact_model.folded(other.name)
+    return spelling.folded(one.name) == spelling.folded(other.name)
 
 
 def _create_company(tx: Tx, kept: Kept, wanted: Wanted, country: str) -> Done | Declined:
@@ -240,10 +240,10 @@ def _create_company(tx: Tx, kept: Kept, wanted: Wanted, country: str) -> Done | 
     role: dict[str, Any] = {f"is_{wanted.type.lower()}": True}
     form = ContactForm(**members, **role)
     contact_store.lock_creation(tx)
-    keys = contact_model.keys_of(contact_model.card_of(form))
+    keys = spelling.keys_of(cards.card_of(form))
     there = {known.pk: known for known in (*contact_store.alike(tx, keys), *contact_store.near(tx, keys))}
-    same = [one for one in there.values() if one.card == contact_model.card_of(form)]
-    alike = same or [one for one in there.values() if contact_model.is_same_company(keys, one.keys)]
+    same = [one for one in there.values() if one.card == cards.card_of(form)]
+    alike = same or [one for one in there.values() if recognising.is_same_company(keys, one.keys)]
     if len(alike) == 1:
         found = _found(contact_store.by_key(tx, alike[0].pk))
         if same and _has_role(found, wanted.type):
@@ -263,7 +263,7 @@ def _change_company(tx: Tx, kept: Kept, wanted: Wanted) -> Done | Declined:
         return _not_there(wanted.type)
     patch = ContactPatch(**company_members(wanted.values, found.card.address))
     # What is said again must not look like a change to them, or it would go round for ever.
-    if contact_model.card_of(contact_model.patched(found.card, patch)) != found.card:
+    if cards.card_of(cards.patched(found.card, patch)) != found.card:
         found = contacts.patch(tx, found.id, patch, if_match="*", actor=_actor(kept))
     return Done(found=_company(found, wanted.key))
 

@@ -7,7 +7,7 @@ from typing import Literal
 import msgspec
 
 from prodsys import errors
-from prodsys.contacts import model, store
+from prodsys.contacts import cards, findings, lists, recognising, spelling, store
 from prodsys.contacts.model import (
     Contact,
     ContactForm,
@@ -37,7 +37,7 @@ from prodsys.scopes import PRODSYS_MODULE
 class Rows(msgspec.Struct, frozen=True, kw_only=True):
     """A list of contacts, read: its rows, what makes it unfit, and what is only worth a look."""
 
-    listed: list[model.Listed]
+    listed: list[lists.Listed]
     faults: list[Issue]
     issues: list[Issue]
 
@@ -62,14 +62,14 @@ def recognise(
     `extra_identifiers` are the other numbers listed for this partner. Pointers start with `at`, where the card stands. In a batch,
     one call for each distinct card is enough: they all come from one partner.
     """
-    wanted = model.keys_of(buyer)
-    issues = model.number_issues(buyer, at)
+    wanted = spelling.keys_of(buyer)
+    issues = findings.number_issues(buyer, at)
     if not plain(buyer.name):
         message = "The buyer has no name; send your own card."
         issues.append(Issue(code="buyer_name_missing", message=message, pointer=f"{at}/name", blocks=True))
-    is_us = us is not None and model.shares_identifier(wanted, model.keys_of(us))
+    is_us = us is not None and recognising.shares_identifier(wanted, spelling.keys_of(us))
     if is_us:
-        issues.append(model.is_us_issue(at))
+        issues.append(findings.is_us_issue(at))
     known = None if linked is None else store.linked(tx, linked)
     if known is not None:
         if not is_us:
@@ -96,10 +96,10 @@ def create_provisional(tx: Tx, buyer: Party, *, partner: int, actor: str, trace_
     if link is not None and link.contact is not None:
         return link.contact
     store.lock_creation(tx)
-    wanted = model.keys_of(buyer)
-    if not isinstance(model.climb(wanted, store.alike(tx, wanted), partner), model.Unknown):
+    wanted = spelling.keys_of(buyer)
+    if not isinstance(recognising.climb(wanted, store.alike(tx, wanted), partner), recognising.Unknown):
         raise errors.StorageUnavailable("This company has just been made a contact; send the document again.")
-    [made] = store.create(tx, New(card=model.card_of(buyer), is_customer=True, is_provisional=True), actor=actor)
+    [made] = store.create(tx, New(card=cards.card_of(buyer), is_customer=True, is_provisional=True), actor=actor)
     tell(
         tx,
         Entry(
@@ -111,7 +111,7 @@ def create_provisional(tx: Tx, buyer: Party, *, partner: int, actor: str, trace_
             subject=made,
             actor=actor,
             trace_id=trace_id,
-            issues=model.evidence_issues(evidence),
+            issues=findings.evidence_issues(evidence),
         ),
     )
     note_change(tx, actor, "contact", made, f"{buyer.name} is now a provisional contact.", after=_noted(_found(store.by_id(tx, made))))
@@ -123,18 +123,18 @@ def match(tx: Tx, card: Party, *, partner: int) -> ContactMatch:
     link = _link(tx, partner)
     us = store.our_card(tx)
     recognised = recognise(tx, card, partner=partner, linked=link.contact, extra_identifiers=link.identifiers, us=us, at="")
-    matched = model.matched(recognised)
+    matched = recognising.matched(recognised)
     return ContactMatch(how=matched.how, similar=matched.similar, issues=recognised.issues)
 
 
 def create(tx: Tx, form: ContactForm, *, actor: str, allow_similar: bool = False) -> Stored:
     """Make a contact by hand. Raises SimilarExists, naming them, when others share an identifier or name and address."""
     store.lock_creation(tx)
-    card = model.card_of(form)
+    card = cards.card_of(form)
     _must_have_name(card)
-    wanted = model.keys_of(card)
-    if not allow_similar and (others := [known for known in store.alike(tx, wanted) if model.is_same_company(wanted, known.keys)]):
-        raise errors.SimilarExists(issues=model.evidence_issues(model.evidence(wanted, others, None), blocks=True))
+    wanted = spelling.keys_of(card)
+    if not allow_similar and (others := [known for known in store.alike(tx, wanted) if recognising.is_same_company(wanted, known.keys)]):
+        raise errors.SimilarExists(issues=findings.evidence_issues(recognising.evidence(wanted, others, None), blocks=True))
     [made] = store.create(tx, New(card=card, is_supplier=form.is_supplier, is_customer=form.is_customer), actor=actor)
     tell(tx, Entry(code="contact.created", message=f"{actor} made the contact {card.name}.", subject=made, actor=actor))
     contact = _found(store.by_id(tx, made))
@@ -145,13 +145,13 @@ def create(tx: Tx, form: ContactForm, *, actor: str, allow_similar: bool = False
 def similar(tx: Tx, id: str) -> list[Similar]:
     """Contacts that may be the same company as this one, the likeliest first, at most 20. Raises NotFound."""
     contact = _found(store.by_id(tx, id))
-    wanted = model.keys_of(contact.card)
+    wanted = spelling.keys_of(contact.card)
     around = {known.pk: known for known in (*store.alike(tx, wanted), *store.near(tx, wanted)) if known.pk != contact.pk}
-    scored = [(model.likeness(wanted, known.keys), known) for known in around.values()]
-    best = sorted((one for one in scored if one[0] >= model.NEAR), key=lambda one: (-one[0], one[1].pk))[:20]
+    scored = [(recognising.likeness(wanted, known.keys), known) for known in around.values()]
+    best = sorted((one for one in scored if one[0] >= recognising.NEAR), key=lambda one: (-one[0], one[1].pk))[:20]
     whole = store.stored(tx, [known.pk for _, known in best])
     return [
-        Similar(score=score, evidence=model.shared(wanted, known.keys), contact=document(whole[known.pk], house=True))
+        Similar(score=score, evidence=recognising.shared(wanted, known.keys), contact=document(whole[known.pk], house=True))
         for score, known in best
     ]
 
@@ -179,9 +179,9 @@ def merge(tx: Tx, id: str, wish: Merge, *, actor: str) -> Merged:
         )
         params = {"contact": merged.id, "partner": merged.partner, "into": kept.id, "other_partner": kept.partner}
         raise errors.WrongState(message, issues=[Issue(code="contact_linked_twice", message=message, params=params, blocks=True)])
-    card = model.without_gaps(kept.card, merged.card) if wish.fill_gaps else kept.card
+    card = cards.without_gaps(kept.card, merged.card) if wish.fill_gaps else kept.card
     moved = store.merge(tx, merged, kept, card, actor=actor)
-    filled = [difference.field for difference in model.differences(kept.card, card)]
+    filled = [difference.field for difference in cards.differences(kept.card, card)]
     taken = f" Taken over: {', '.join(filled)}." if filled else ""
     blocked = " It is blocked, as the other was." if merged.is_blocked and not kept.is_blocked else ""
     message = f"{actor} merged the contact {merged.card.name} ({merged.id}) into {kept.card.name} ({kept.id}).{taken}{blocked}"
@@ -210,7 +210,7 @@ def replace(tx: Tx, id: str, form: ContactForm, *, if_match: str | None, actor: 
     """Write a contact's whole card. Raises NotFound, IfMatchMissing, Stale with the current ETag, WrongState once it was merged."""
     contact = _in_use(_found(store.by_id(tx, id, lock=True)))
     must_match(if_match, tag(contact))
-    return _changed(tx, contact, model.card_of(form), form.is_supplier, form.is_customer, actor)
+    return _changed(tx, contact, cards.card_of(form), form.is_supplier, form.is_customer, actor)
 
 
 def patch(tx: Tx, id: str, given: ContactPatch, *, if_match: str | None, actor: str) -> Stored:
@@ -219,7 +219,7 @@ def patch(tx: Tx, id: str, given: ContactPatch, *, if_match: str | None, actor: 
     must_match(if_match, tag(contact))
     is_supplier = contact.is_supplier if given.is_supplier is msgspec.UNSET else given.is_supplier
     is_customer = contact.is_customer if given.is_customer is msgspec.UNSET else given.is_customer
-    return _changed(tx, contact, model.card_of(model.patched(contact.card, given)), is_supplier, is_customer, actor)
+    return _changed(tx, contact, cards.card_of(cards.patched(contact.card, given)), is_supplier, is_customer, actor)
 
 
 def block(tx: Tx, id: str, *, blocked: bool, actor: str) -> Stored:
@@ -273,10 +273,10 @@ def propose(
         raise errors.Invalid(issues=[Issue(code="not_yours", message=message, blocks=True)])
     match wish:
         case ContactForm():
-            card = model.card_of(wish)
+            card = cards.card_of(wish)
         case ContactPatch():
             before = store.open_proposal(tx, contact.pk, partner)
-            card = model.card_of(model.patched(before[1] if before else contact.card, wish))
+            card = cards.card_of(cards.patched(before[1] if before else contact.card, wish))
     return wish_for(tx, link, contact, card, actor=actor)
 
 
@@ -289,14 +289,14 @@ def wish_for(tx: Tx, link: Link, contact: Stored, card: Party, *, actor: str) ->
     before = store.open_proposal(tx, contact.pk, link.partner)
     if before is not None and before[1] == card:
         return Proposed(contact=contact.id, state="open", proposal=before[0])
-    taken = [difference.field for difference in model.differences(contact.card, card) if difference.field in link.lets_through]
+    taken = [difference.field for difference in cards.differences(contact.card, card) if difference.field in link.lets_through]
     if taken:
-        contact = _let_through(tx, link, contact, model.with_members(contact.card, card, taken), taken, actor)
+        contact = _let_through(tx, link, contact, cards.with_members(contact.card, card, taken), taken, actor)
     if card == contact.card:
         store.withdraw(tx, contact.pk, link.partner)
         return Proposed(contact=contact.id, state="taken" if taken else "unchanged", taken=taken)
     proposal = store.propose(tx, contact.pk, link.partner, card)
-    fields = ", ".join(difference.field for difference in model.differences(contact.card, card)) or "spelling"
+    fields = ", ".join(difference.field for difference in cards.differences(contact.card, card)) or "spelling"
     message = f"{link.name} proposes a change of its contact ({fields}); accept or decline it."
     tell(tx, Entry(code="contact.change_proposed", message=message, direction="in", partner=link.partner, subject=contact.id, actor=actor))
     return Proposed(contact=contact.id, state="open", proposal=proposal, taken=taken)
@@ -329,11 +329,11 @@ def import_table(tx: Tx, table: Table, *, actor: str, role: Role | None = None) 
 
 def read_rows(table: Table) -> Rows:
     """What a list says, as far as that can be told without the database: for a thread of its own, so that nobody waits meanwhile."""
-    listed, faults = model.listed_contacts(table)
+    listed, faults = lists.listed_contacts(table)
     return Rows(
         listed=listed,
         faults=faults,
-        issues=[issue for one in listed for issue in model.number_issues(one.card, model.at_row(one.row))],
+        issues=[issue for one in listed for issue in findings.number_issues(one.card, lists.at_row(one.row))],
     )
 
 
@@ -341,7 +341,7 @@ def import_rows(tx: Tx, rows: Rows, *, actor: str, role: Role | None = None) -> 
     """The unit of `import_table`, with the list already read."""
     listed, faults = rows.listed, list(rows.faults)
     store.lock_creation(tx)
-    places = model.Places(store.matching(tx, [one.keys for one in listed]))
+    places = lists.Places(store.matching(tx, [one.keys for one in listed]))
     found = store.stored(tx, {known.pk for known in places.contacts})
     new: list[New] = []
     rewritten: list[Rewritten] = []
@@ -351,7 +351,7 @@ def import_rows(tx: Tx, rows: Rows, *, actor: str, role: Role | None = None) -> 
         hits = places.of(one.keys)
         if len(hits) > 1:
             message = "{count} contacts fit this row equally well."
-            faults.append(model.row_fault(one.row, "", "contact_ambiguous", message, count=str(len(hits))))
+            faults.append(lists.row_fault(one.row, "", "contact_ambiguous", message, count=str(len(hits))))
             continue
         is_supplier = one.is_supplier or (not one.is_customer and role == "supplier")
         is_customer = one.is_customer or (not one.is_supplier and role == "customer")
@@ -360,9 +360,9 @@ def import_rows(tx: Tx, rows: Rows, *, actor: str, role: Role | None = None) -> 
             continue
         contact = found[hits[0].pk]
         if (before := first_row.setdefault(contact.pk, one.row)) != one.row:
-            faults.append(model.row_fault(one.row, "", "row_twice", "Row {other} is the same contact.", other=str(before)))
+            faults.append(lists.row_fault(one.row, "", "row_twice", "Row {other} is the same contact.", other=str(before)))
             continue
-        card = model.completed(contact.card, one.card)
+        card = cards.completed(contact.card, one.card)
         same = card == contact.card and is_supplier <= contact.is_supplier and is_customer <= contact.is_customer
         unchanged += same
         if not same:
@@ -375,7 +375,7 @@ def import_rows(tx: Tx, rows: Rows, *, actor: str, role: Role | None = None) -> 
                 )
             )
     if faults:
-        raise errors.BadFile(issues=sorted(faults, key=model.row_of))
+        raise errors.BadFile(issues=sorted(faults, key=lists.row_of))
     store.create(tx, *new, actor=actor)
     store.rewrite(tx, rewritten)
     result = ImportedContacts(
@@ -407,33 +407,33 @@ def _climbed(
 ) -> Recognised:
     """Below the link: who it may be goes to the supplier as evidence, to the partner only how many there are."""
     alike = store.alike(tx, wanted)
-    match model.climb(wanted, alike, partner):
-        case model.Found(how, known):
+    match recognising.climb(wanted, alike, partner):
+        case recognising.Found(how, known):
             issues += _compared(buyer, wanted, known, extra_identifiers, at, tell=False)
-            return Recognised(contact=known.pk, how=how, issues=issues, evidence=model.evidence(wanted, [known], partner))
-        case model.Several(_, contacts):
-            issues.append(model.ambiguous_issue(len(contacts), at))
-            seen = model.evidence(wanted, contacts, partner)
+            return Recognised(contact=known.pk, how=how, issues=issues, evidence=recognising.evidence(wanted, [known], partner))
+        case recognising.Several(_, contacts):
+            issues.append(findings.ambiguous_issue(len(contacts), at))
+            seen = recognising.evidence(wanted, contacts, partner)
             return Recognised(contact=None, how="ambiguous", similar=len(contacts), issues=issues, evidence=seen)
-        case model.BelongsToOther(_, contacts):
-            issues.append(model.belongs_to_other_issue(at))
-            seen = model.evidence(wanted, contacts, partner)
+        case recognising.BelongsToOther(_, contacts):
+            issues.append(findings.belongs_to_other_issue(at))
+            seen = recognising.evidence(wanted, contacts, partner)
             return Recognised(contact=None, how="none", similar=len(contacts), issues=issues, evidence=seen)
-        case model.Unknown():
+        case recognising.Unknown():
             around = {known.pk: known for known in (*alike, *store.near(tx, wanted))}
-            seen = tuple(one for one in model.evidence(wanted, around.values(), partner) if one.score >= model.NEAR)
-            issues.append(model.created_issue(len(seen), at))
-            if incomplete := model.incomplete_issue(buyer, wanted, at):
+            seen = tuple(one for one in recognising.evidence(wanted, around.values(), partner) if one.score >= recognising.NEAR)
+            issues.append(findings.created_issue(len(seen), at))
+            if incomplete := findings.incomplete_issue(buyer, wanted, at):
                 issues.append(incomplete)
             return Recognised(contact=None, how="created", would_create=True, similar=len(seen), issues=issues, evidence=seen)
 
 
 def _compared(buyer: Party, wanted: Keys, known: Known, extra_identifiers: Sequence[str], at: str, *, tell: bool) -> list[Issue]:
     """What a person should know about the card and the contact it belongs to. `tell`: the contact is the partner's own record."""
-    issues = model.mismatch_issues(buyer, wanted, known, extra_identifiers, at, tell=tell)
-    issues += model.difference_issues(buyer, wanted, known, at, tell=tell)
+    issues = findings.mismatch_issues(buyer, wanted, known, extra_identifiers, at, tell=tell)
+    issues += findings.difference_issues(buyer, wanted, known, at, tell=tell)
     if known.is_blocked:
-        issues.append(model.blocked_issue(at))
+        issues.append(findings.blocked_issue(at))
     return issues
 
 
@@ -441,7 +441,7 @@ def _changed(tx: Tx, contact: Stored, card: Party, is_supplier: bool, is_custome
     _must_have_name(card)
     if not store.change(tx, contact.pk, contact.version, card, is_supplier=is_supplier, is_customer=is_customer):
         raise errors.Stale
-    fields = ", ".join(difference.field for difference in model.differences(contact.card, card)) or "what it is to us"
+    fields = ", ".join(difference.field for difference in cards.differences(contact.card, card)) or "what it is to us"
     message = f"{actor} changed the contact {card.name} ({fields})."
     tell(tx, Entry(code="contact.changed", message=message, subject=contact.id, actor=actor))
     changed = _found(store.by_id(tx, contact.id))
@@ -470,7 +470,7 @@ def _let_through(tx: Tx, link: Link, contact: Stored, card: Party, members: Sequ
                     params={"field": difference.field, "from": difference.recorded, "to": difference.proposed},
                     pointer=f"/{difference.field}",
                 )
-                for difference in model.differences(contact.card, card)
+                for difference in cards.differences(contact.card, card)
             ],
         ),
     )

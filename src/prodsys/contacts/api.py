@@ -9,7 +9,7 @@ from litestar.openapi import ResponseSpec
 from litestar.params import FromPath, JSONBody, QueryParameter, RawBody
 
 from prodsys import errors
-from prodsys.contacts import actions, model, store
+from prodsys.contacts import actions, lists, numbers, spelling, store
 from prodsys.contacts.model import (
     Contact,
     ContactForm,
@@ -77,8 +77,8 @@ async def list_contacts(
         store.page,
         after=None if after is None else _place(after),
         limit=limit + 1,
-        starts_with=model.folded(q or ""),
-        organisation_number=model.organisation_key(organisation_number or ""),
+        starts_with=spelling.folded(q or ""),
+        organisation_number=numbers.organisation_key(organisation_number or ""),
         role=role,
         provisional=provisional,
     )
@@ -229,7 +229,7 @@ async def import_contacts(
 ) -> Response[ImportedContacts]:
     """Make or complete contacts from a CSV or XLSX file sent as the body; all rows, or none and every bad one listed."""
     key = await request_key(request, idempotency_key)
-    table = await asyncio.to_thread(sheets.read_table, body, text_columns=model.CODE_COLUMNS, required=("name",))
+    table = await asyncio.to_thread(sheets.read_table, body, text_columns=lists.CODE_COLUMNS, required=("name",))
     if isinstance(table, sheets.BadFile):
         raise errors.BadFile(table.message, issues=[Issue(code=table.code, message=table.message, blocks=True)])
     rows = await asyncio.to_thread(actions.read_rows, table)

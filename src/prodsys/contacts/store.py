@@ -8,19 +8,10 @@ import msgspec
 from sqlalchemy import Column, ColumnElement, and_, bindparam, delete, func, insert, or_, select, tuple_, update
 
 from prodsys import documents
-from prodsys.contacts.model import (
-    Contact,
-    Duplicates,
-    Keys,
-    Known,
-    Proposal,
-    SharedField,
-    SharedValue,
-    differences,
-    duplicate_score,
-    keys_of,
-    persons_of,
-)
+from prodsys.contacts.cards import differences
+from prodsys.contacts.model import Contact, Duplicates, Keys, Known, Proposal, SharedField, SharedValue
+from prodsys.contacts.recognising import duplicate_score
+from prodsys.contacts.spelling import keys_of, persons_of
 from prodsys.documents import Party
 from prodsys.kit.clock import now
 from prodsys.kit.db import Tx, hot, in_ints, in_texts, insert_new

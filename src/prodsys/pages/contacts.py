@@ -11,7 +11,7 @@ from litestar.params import FromPath
 from prodsys import errors
 from prodsys.connections.actions import tabs
 from prodsys.connections.model import Kind, OurRecord, SystemTab
-from prodsys.contacts import actions, model, store
+from prodsys.contacts import actions, lists, spelling, store
 from prodsys.contacts.model import ContactForm, Merge, Proposal
 from prodsys.contacts.store import Role, Stored
 from prodsys.documents import Issue, Party
@@ -83,7 +83,7 @@ async def import_contacts(visitor: NamedDependency[Visitor], form: NamedDependen
         file = form.file("file")
         if file is None:
             raise errors.BadFile(issues=[Issue(code="file_missing", message="Choose a file first.", pointer="/file", blocks=True)])
-        table = await asyncio.to_thread(sheets.read_table, await file.read(), text_columns=model.CODE_COLUMNS, required=("name",))
+        table = await asyncio.to_thread(sheets.read_table, await file.read(), text_columns=lists.CODE_COLUMNS, required=("name",))
         if isinstance(table, sheets.BadFile):
             raise errors.BadFile(table.message, issues=[Issue(code=table.code, message=table.message, blocks=True)])
         rows = await asyncio.to_thread(actions.read_rows, table)
@@ -209,7 +209,7 @@ def _page(tx: Tx, role: Role, visitor: Visitor) -> tuple[list[Stored], int]:
         tx,
         after=visitor.place("contacts", str, str, int),
         limit=_ON_A_PAGE + 1,
-        starts_with=model.folded(visitor.query["q"]),
+        starts_with=spelling.folded(visitor.query["q"]),
         role=role,
         provisional=True if visitor.query["view"] == "provisional" else None,
     )

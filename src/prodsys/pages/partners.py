@@ -20,7 +20,7 @@ from prodsys.catalogue import store as catalogue_store
 from prodsys.company import store as company
 from prodsys.contacts import actions as contacts
 from prodsys.contacts import store as contact_store
-from prodsys.contacts.model import name_key
+from prodsys.contacts.spelling import name_key
 from prodsys.documents import Issue
 from prodsys.kit.clock import now
 from prodsys.kit.db import Database, Tx

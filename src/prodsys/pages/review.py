@@ -18,7 +18,8 @@ from prodsys.articles.model import Known, Wanted
 from prodsys.attachments import actions as attachments
 from prodsys.attachments.model import ENDINGS
 from prodsys.company import store as company
-from prodsys.contacts.model import MEMBERS, member_in_words
+from prodsys.contacts.cards import member_in_words
+from prodsys.contacts.model import MEMBERS
 from prodsys.documents import Acceptance, AnswerLine, Issue, LineAction, Message, Party, ReasonCode, Suggestion, plain
 from prodsys.kit.clock import now
 from prodsys.kit.db import Database, Tx

@@ -10,7 +10,7 @@ from litestar.di import NamedDependency
 from prodsys.articles import store as articles
 from prodsys.articles.model import Known
 from prodsys.contacts import store as contacts
-from prodsys.contacts.model import name_key
+from prodsys.contacts.spelling import name_key
 from prodsys.kit.db import Database, Tx
 from prodsys.logs import store as logs
 from prodsys.logs.model import Logged

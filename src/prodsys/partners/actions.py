@@ -13,27 +13,12 @@ from prodsys import documents, errors
 from prodsys.connectors.prodsys import Claimed, Company, MatchedNumber, Offered, Prodsys, Record, Rotated, Same, Stale, base
 from prodsys.contacts import actions as contacts
 from prodsys.contacts import store as contact_store
-from prodsys.contacts.model import (
-    MEMBERS,
-    NEAR,
-    BelongsToOther,
-    ContactForm,
-    ContactPatch,
-    Found,
-    Member,
-    Several,
-    Unknown,
-    climb,
-    differences,
-    evidence,
-    evidence_issues,
-    keys_of,
-    likeness,
-    member_in_words,
-    name_key,
-    organisation_key,
-    with_members,
-)
+from prodsys.contacts.cards import differences, member_in_words, with_members
+from prodsys.contacts.findings import evidence_issues
+from prodsys.contacts.model import MEMBERS, ContactForm, ContactPatch, Member
+from prodsys.contacts.numbers import organisation_key
+from prodsys.contacts.recognising import NEAR, BelongsToOther, Found, Several, Unknown, climb, evidence, likeness
+from prodsys.contacts.spelling import keys_of, name_key
 from prodsys.documents import Issue, Party
 from prodsys.exchange import outbox, timetable
 from prodsys.exchange.outbox import LaneTurn

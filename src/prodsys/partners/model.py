@@ -11,17 +11,10 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from prodsys.connectors.prodsys import Company, MatchedNumber, ReportContact
-from prodsys.contacts.model import (
-    MEMBERS,
-    CardDifference,
-    Member,
-    email_key,
-    gln_key,
-    member_in_words,
-    organisation_key,
-    vat_key,
-    with_members,
-)
+from prodsys.contacts.cards import member_in_words, with_members
+from prodsys.contacts.model import MEMBERS, CardDifference, Member
+from prodsys.contacts.numbers import gln_key, organisation_key, vat_key
+from prodsys.contacts.spelling import email_key
 from prodsys.documents import Issue, Name, Party, Percent, Quantity, UnitPrice, plain
 from prodsys.kit.outbound import Forbidden, Later, Misconfigured, Network, Refused, Trust, read_address
 from prodsys.scopes import GUIDE_SCOPES, PRODSYS_MODULE, Scope, widened

@@ -10,7 +10,9 @@ from prodsys.attachments import actions as attachments
 from prodsys.attachments.store import Kept as File
 from prodsys.company.model import Company
 from prodsys.contacts import actions as contacts
-from prodsys.contacts.model import Recognised, keys_of, listed
+from prodsys.contacts.model import Recognised
+from prodsys.contacts.numbers import listed
+from prodsys.contacts.spelling import keys_of
 from prodsys.documents import (
     Acceptance,
     ContactHow,

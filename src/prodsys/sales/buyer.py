@@ -9,7 +9,8 @@ from msgspec import Meta
 from prodsys import errors
 from prodsys.contacts import actions as contacts
 from prodsys.contacts import store as contact_store
-from prodsys.contacts.model import MEMBERS, ContactForm, ContactPatch, Member, differences
+from prodsys.contacts.cards import differences
+from prodsys.contacts.model import MEMBERS, ContactForm, ContactPatch, Member
 from prodsys.documents import Issue, Party
 from prodsys.kit.db import Tx
 from prodsys.sales import store, terms

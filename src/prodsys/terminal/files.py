@@ -50,7 +50,7 @@ def contacts() -> None:
 def import_contacts(file: Any, role: Any) -> None:
     """Make and complete contacts from a CSV or XLSX FILE: all rows, or none with every bad row named."""
     from prodsys import errors
-    from prodsys.contacts import actions, model
+    from prodsys.contacts import actions, lists
     from prodsys.documents import Issue
     from prodsys.kit import sheets
     from prodsys.scopes import CONSOLE
@@ -58,7 +58,7 @@ def import_contacts(file: Any, role: Any) -> None:
     content = file.read()
 
     async def story(instance: "Instance") -> Any:
-        table = await asyncio.to_thread(sheets.read_table, content, text_columns=model.CODE_COLUMNS, required=("name",))
+        table = await asyncio.to_thread(sheets.read_table, content, text_columns=lists.CODE_COLUMNS, required=("name",))
         if isinstance(table, sheets.BadFile):
             raise errors.BadFile(table.message, issues=[Issue(code=table.code, message=table.message, blocks=True)])
         return await instance.db.write(actions.import_rows, actions.read_rows(table), actor=CONSOLE.name, role=role)

@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Meta
 
 from prodsys import errors
-from prodsys.contacts.model import email_key
+from prodsys.contacts.spelling import email_key
 from prodsys.kit.db import Tx
 from prodsys.logs.model import Entry
 from prodsys.logs.store import tell

@@ -87,6 +87,12 @@ class InsufficientScope(Refusal):
     code, status = "insufficient_scope", 403
 
 
+class AddressNotAllowed(Refusal):
+    """This token may not be used from this address; ask the company that issued it."""
+
+    code, status = "address_not_allowed", 403
+
+
 class ForeignForm(Refusal):
     """This form was not written by this page of ours, or your sign-in has changed since; open the page again."""
 

@@ -43,6 +43,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     catalogue_every_seconds: Annotated[int, Meta(ge=60, description="How often suppliers' catalogues are read on.")] = 3_600
     session_idle_minutes: Annotated[int, Meta(ge=5, description="How long a browser may rest before its person signs in again.")] = 120
     session_hours: Annotated[int, Meta(ge=1, le=720, description="How long a browser stays signed in at most.")] = 12
+    token_days: Annotated[int, Meta(ge=1, le=730, description="The longest life of a token; shorter ones are made as before.")] = 730
     requests_a_minute: Annotated[int, Meta(ge=1, description="Per token.")] = 600_000
     database_threads: Annotated[int, Meta(ge=1, le=64, description="PostgreSQL connections of this process.")] = 8
     log_bodies_days: Annotated[int, Meta(ge=0, description="How long the log keeps the documents that were exchanged.")] = 14

@@ -227,8 +227,11 @@ tokens = Table(
     Column("revoked_at", Instant),
     Column("last_used_at", Instant),
     _text("last_used_address"),
+    Column("last_used_client", Code, nullable=False, server_default="", comment="what it named itself, as prodsys/1.0"),
+    Column("prefix", Code, nullable=False, server_default="", comment="pst_ and its 8 public signs"),
+    Column("networks", Code, nullable=False, server_default="[]", comment="JSON list; empty: from everywhere"),
     _to("successor_of", "tokens", nullable=True, index=True),
-    _count("overlap_days", 7),
+    _count("overlap_hours", 168),
     Column("first_used_at", Instant),
     _count("version", 1),
 )

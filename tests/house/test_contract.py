@@ -119,7 +119,8 @@ async def test_an_operation_tells_the_refusals_that_follow_from_its_door(contrac
         codes, takes = _codes(contract, operation), {parameter["name"] for parameter in operation.get("parameters", ())}
         expected = {"internal"}
         if operation["security"] != [{}]:
-            expected |= {"token_missing", "token_unknown", "token_expired", "token_revoked", "too_many_requests", "storage_unavailable"}
+            expected |= {"token_missing", "token_unknown", "token_expired", "token_revoked", "address_not_allowed"}
+            expected |= {"too_many_requests", "storage_unavailable"}
             expected |= {"insufficient_scope"} if operation["security"][0]["token"] else set()
         if "requestBody" in operation:
             expected |= {"too_large", "unsupported_media_type"}

@@ -78,6 +78,58 @@ async def test_a_rotated_token_works_on_until_its_successor_has_been_used(fjord:
     assert "Being replaced" in await admin.words()
 
 
+async def test_the_overlap_is_chosen_in_hours_and_hours_of_ones_own(fjord: Company, enter: Enter) -> None:
+    admin = await enter(fjord)
+    await made_for(admin, "Nordlys Mekaniske AS")
+    page = await admin.open("/tokens")
+    await page.get_by_role("link", name="Rotate Nordlys").click()
+
+    assert not await page.get_by_label("Hours", exact=True).is_visible()
+    await page.get_by_role("radio", name="Choose the hours").check()
+    await page.get_by_label("Hours", exact=True).fill("5000")
+    await admin.press("Rotate")
+    assert "Write a number of hours up to 2,160" in await admin.words()
+    assert await page.get_by_role("radio", name="Choose the hours").is_checked()
+    await page.get_by_label("Hours", exact=True).fill("36")
+    await admin.press("Rotate")
+
+    async with fjord.as_(await page.input_value("#plain")) as partner:
+        assert (await partner.get("/company")).status_code == 200
+    said = [one["message"] for one in (await fjord.call("GET", "/logs", params={"code": "token.rotated"}))["items"]]
+    assert "the old one ends 36 hours after" in said[0]
+
+
+async def test_the_list_tells_tokens_apart_and_says_which_program_used_one(fjord: Company, enter: Enter) -> None:
+    admin = await enter(fjord)
+    token, _ = await made_for(admin, "Nordlys Mekaniske AS")
+
+    await admin.open("/tokens")
+
+    assert f"{token[:12]}…" in await admin.words()
+    assert "pst_" in token
+    await admin.open(f"/tokens?q={token[:12]}")
+    assert "Nordlys Mekaniske AS" in await admin.words()
+
+
+async def test_a_token_is_tied_to_addresses_and_refused_from_elsewhere(fjord: Company, enter: Enter) -> None:
+    admin = await enter(fjord)
+    page = await admin.open("/tokens/new")
+    await page.get_by_role("radio", name="A new partner").check()
+    await page.fill("#f-new_name", "Nordlys Mekaniske AS")
+    await page.fill("#f-networks", "198.51.100.0/24, our office")
+    await admin.press("Create token")
+    assert "our is no IP address" in await admin.words()
+
+    await page.fill("#f-networks", "198.51.100.0/24")
+    await admin.press("Create token")
+    token = await page.input_value("#plain")
+
+    async with fjord.as_(token) as partner:
+        assert (await partner.get("/company")).json()["code"] == "address_not_allowed"
+    await admin.open("/logs")
+    assert "This request came from 127.0.0.1." in await admin.words()
+
+
 async def test_a_program_of_the_house_gets_only_what_was_ticked(fjord: Company, enter: Enter) -> None:
     admin = await enter(fjord, script=False)
 

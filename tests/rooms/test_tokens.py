@@ -332,6 +332,71 @@ async def test_rotating_again_voids_the_successor_nobody_used(company, admin, pa
     assert [await opens(company, token) for token in (lost["token"], new["token"], old.token)] == [False, True, True]
 
 
+async def test_the_old_token_may_outlive_the_new_ones_first_use_by_hours(company, admin, partner):
+    old = await company.a_token(*GUIDE_SCOPES, partner=partner)
+
+    new = (await admin.post(f"/tokens/{old.id}/rotate", json={"overlap_hours": 1})).json()
+    await opens(company, new["token"])
+
+    left = dt.datetime.fromisoformat((await admin.get(f"/tokens/{old.id}")).json()["expires_at"]) - now()
+    assert dt.timedelta(minutes=59) < left <= dt.timedelta(hours=1)
+    twice = await admin.post(f"/tokens/{new['id']}/rotate", json={"overlap_hours": 1, "overlap_days": 1})
+    assert (twice.status_code, twice.json()["issues"][0]["code"]) == (422, "overlap_twice")
+
+
+async def test_tokens_are_told_apart_by_how_they_begin(company, admin):
+    made = [await company.a_token(ORDERS) for _ in range(2)]
+
+    listed = {token["id"]: token["prefix"] for token in (await admin.get("/tokens")).json()["items"]}
+
+    assert [listed[one.id] for one in made] == [one.token[:12] for one in made]
+
+
+async def test_a_token_tied_to_networks_opens_only_from_there_and_so_does_its_successor(company, admin, partner):
+    whose = await partner_id(company, partner)
+    asked = {"name": "x", "scopes": ["Articles:Read"], "partner": whose}
+
+    near = (await admin.post("/tokens", json=asked | {"networks": ["203.0.113.0/24", "2001:db8::/32"]})).json()
+    far = (await admin.post("/tokens", json=asked | {"networks": ["198.51.100.7"]})).json()
+    next_one = (await admin.post(f"/tokens/{far['id']}/rotate", json={})).json()
+
+    refused = await company.caller(far["token"]).get("/company")
+    assert await opens(company, near["token"])
+    assert (refused.status_code, refused.json()["code"]) == (403, "address_not_allowed")
+    assert "198.51.100" not in refused.text
+    assert not await opens(company, next_one["token"])
+    assert (await admin.get(f"/tokens/{next_one['id']}")).json()["networks"] == ["198.51.100.7"]
+    assert len(await company.logged("token.refused.address_not_allowed")) == 2
+
+
+async def test_a_network_that_is_none_is_named_with_its_place(admin):
+    answer = await admin.post("/tokens", json={"name": "x", "scopes": ["Articles:Read"], "networks": ["192.0.2.1", "our office"]})
+
+    assert answer.status_code == 422
+    assert [(one["code"], one["pointer"]) for one in answer.json()["issues"]] == [("network_unreadable", "/networks/1")]
+
+
+def test_an_ipv4_address_that_came_over_ipv6_lies_in_its_ipv4_network():
+    assert model.lies_in("::ffff:192.0.2.4", ["192.0.2.0/24"])
+    assert not model.lies_in("203.0.113.4", ["192.0.2.0/24", "2001:db8::/32"])
+    assert not model.lies_in("", ["0.0.0.0/0"])
+
+
+async def test_no_token_outlives_what_this_company_allows(company, partner):
+    longest = dt.timedelta(days=30)
+
+    short = await company.db.write(actions.create, CONSOLE, name="x", scopes=frozenset({ORDERS}), longest=longest)
+    old = await company.a_token(*GUIDE_SCOPES, partner=partner)
+    new = await company.db.write(actions.rotate, CONSOLE, old.id, longest=longest)
+
+    assert short.expires_at - now() <= longest
+    assert new.expires_at - now() <= longest
+    with pytest.raises(errors.Invalid):
+        await company.db.write(
+            actions.create, CONSOLE, name="x", scopes=frozenset({ORDERS}), expires_at=now() + dt.timedelta(days=31), longest=longest
+        )
+
+
 async def test_a_token_whose_successor_is_in_use_is_not_rotated_again(company, admin, partner):
     old = await company.a_token(*GUIDE_SCOPES, partner=partner)
     new = (await admin.post(f"/tokens/{old.id}/rotate", json={})).json()

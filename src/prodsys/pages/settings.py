@@ -46,7 +46,7 @@ GROUPS: Sequence[tuple[str, Sequence[str]]] = (
             "alerts_every_seconds",
         ),
     ),
-    (N_("Signing in"), ("session_idle_minutes", "session_hours", "requests_a_minute")),
+    (N_("Signing in"), ("session_idle_minutes", "session_hours", "token_days", "requests_a_minute")),
     (N_("Mail"), ("smtp_host", "smtp_port", "smtp_user", "smtp_password", "smtp_password_file", "smtp_tls", "mail_from")),
     (
         N_("This instance"),

@@ -1,6 +1,7 @@
 """Admin > API access > Tokens: who may use this instance, for how long, and ending that."""
 
 import datetime as dt
+import re
 from typing import Any
 
 import msgspec
@@ -26,14 +27,15 @@ from prodsys.scopes import GUIDE_SCOPES, PARTNER_SCOPES, Caller, Scope, allows
 from prodsys.settings import Settings, is_safe_url
 from prodsys.tokens import actions, model, store
 from prodsys.tokens.actions import Handover
+from prodsys.tokens.api import longest_of
 from prodsys.tokens.model import Created, Token
 from prodsys.tokens.store import View
 
 SHOWN = 50
 LIFETIMES = (30, 90, 180, 365, 730)
 """Days a token may be chosen to live; the longest is the most there is."""
-OVERLAPS = (0, 1, 7, 30)
-"""Days the old token may outlive the first use of the new one."""
+OVERLAPS = (0, 1, 24, 7 * 24, 30 * 24)
+"""Hours the old token may outlive the first use of the new one, as offered; others are typed."""
 RECENTLY = dt.timedelta(hours=24)
 MOST_PARTNERS = 500
 
@@ -44,6 +46,13 @@ class Whose(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     name: str
     may_rotate: bool
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """When a token shall end, and the latest this company allows."""
+
+    end: dt.datetime
+    longest: dt.timedelta
 
 
 class Wish(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,12 +69,13 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True):
     scopes: frozenset[str] = frozenset()
     days: str = "90"
     until: str = ""
+    networks: str = ""
     may_rotate: bool = False
     confirmed: bool = False
 
 
 @get("/tokens", include_in_schema=False, **allows(Scope.TOKENS_READ, "page"))
-async def tokens(visitor: NamedDependency[Visitor], db: NamedDependency[Database]) -> Response[Any]:
+async def tokens(visitor: NamedDependency[Visitor], db: NamedDependency[Database], settings: NamedDependency[Settings]) -> Response[Any]:
     """All tokens that are good, the first to end first; the others behind tabs."""
     asked = visitor.query.get("view", "")
     view: View = asked if asked in ("expiring", "ended") else "live"  # type: ignore[assignment]  # narrowed by the line itself
@@ -94,7 +104,7 @@ async def tokens(visitor: NamedDependency[Visitor], db: NamedDependency[Database
         }
 
     facts = await db.read(read)
-    return await show(visitor, "tokens.html", here="tokens", view=view, whose=whose, now=now(), **facts)
+    return await show(visitor, "tokens.html", here="tokens", view=view, whose=whose, now=now(), longest=settings.token_days, **facts)
 
 
 @get("/tokens/new", include_in_schema=False, **allows(Scope.TOKENS_WRITE, "page"))
@@ -117,10 +127,10 @@ async def create(
     """Make it and show it, this once."""
     wish = _wish(form)
     try:
-        end = _end(form, visitor.speech)
+        limits = Limits(end=_end(form, visitor.speech, longest_of(settings)), longest=longest_of(settings))
         form.must_be_sound()
         made = await pressed(
-            visitor, form, "token", lambda one: one.id, _create, visitor.caller, wish, end, _handover(wish, vault, settings)
+            visitor, form, "token", lambda one: one.id, _create, visitor.caller, wish, limits, _handover(wish, vault, settings)
         )
     except errors.Refusal as refusal:
         return await _form(visitor, db, settings, wish, refusal)
@@ -143,21 +153,18 @@ async def rotate(
     settings: NamedDependency[Settings],
 ) -> Response[Any]:
     """Make its successor and show it, this once; the old one goes on meanwhile."""
-    overlap = form.text("overlap", "7")
 
     def unit(tx: Tx) -> Created:
         old = actions.shown(tx, id)
         handover = Handover(vault=vault, public_url=settings.public_url) if old.partner and is_safe_url(settings.public_url) else None
-        return actions.rotate(tx, visitor.caller, id, overlap_days=int(overlap), bundle=handover)
+        return actions.rotate(tx, visitor.caller, id, overlap=_overlap(form), longest=longest_of(settings), bundle=handover)
 
     try:
-        if not overlap.isdecimal() or int(overlap) not in OVERLAPS:
-            raise errors.Invalid
         made = await pressed(visitor, form, f"rotate {id}", lambda one: one.id, unit)
     except errors.NotFound:
         raise
     except errors.Refusal as refusal:
-        return await _one(visitor, db, id, refusal)
+        return await _one(visitor, db, id, refusal, form)
     return await _once(visitor, db, settings, made)
 
 
@@ -194,13 +201,13 @@ def shown_state(token: Token) -> str:
     return "unused" if token.state == "active" and token.last_used_at is None else token.state
 
 
-def end_of_day(day: dt.date, speech: Speech) -> dt.datetime:
+def end_of_day(day: dt.date, speech: Speech, longest: dt.timedelta) -> dt.datetime:
     """The last second of a day where the reader is, but never beyond the longest life a token may have."""
     last = dt.datetime.combine(day, dt.time(23, 59, 59), speech.zone).astimezone(dt.UTC)
-    return min(last, now() + model.MAX_LIFETIME)
+    return min(last, now() + longest)
 
 
-async def _one(visitor: Visitor, db: Database, id: str, refusal: errors.Refusal | None = None) -> Response[Any]:
+async def _one(visitor: Visitor, db: Database, id: str, refusal: errors.Refusal | None = None, form: Form | None = None) -> Response[Any]:
     def read(tx: Tx) -> dict[str, Any]:
         found = actions.shown(tx, id)
         before = actions.shown(tx, found.successor_of) if found.successor_of else None
@@ -217,6 +224,8 @@ async def _one(visitor: Visitor, db: Database, id: str, refusal: errors.Refusal 
         is_in_use=is_in_use(one),
         is_over=one.state in ("expired", "revoked"),
         overlaps=OVERLAPS,
+        overlap=form.text("overlap", str(OVERLAPS[3])) if form else str(OVERLAPS[3]),
+        hours=form.text("hours") if form else "",
         now=now(),
         refusal=refusal,
         status=refusal.status if refusal else 200,
@@ -246,7 +255,10 @@ async def _once(visitor: Visitor, db: Database, settings: Settings, made: Create
 
 async def _form(visitor: Visitor, db: Database, settings: Settings, wish: Wish, refusal: errors.Refusal | None = None) -> Response[Any]:
     speech, today = visitor.speech, visitor.speech.today()
-    lives = [(str(days), end_of_day(today + dt.timedelta(days=days), speech)) for days in LIFETIMES]
+    longest = longest_of(settings)
+    lives = [(str(days), end_of_day(today + dt.timedelta(days=days), speech, longest)) for days in lifetimes(longest)]
+    if wish.days not in {days for days, _ in lives} and wish.days != "day":
+        wish = msgspec.structs.replace(wish, days=lives[-1][0])
     partner_words = [(scope, MEANINGS.get(scope, "")) for scope in (*GUIDE_SCOPES, Scope.CONTACTS_READ, Scope.CONTACTS_WRITE)]
     house_words = [(scope, MEANINGS.get(scope, "")) for scope in Scope if visitor.caller.may(scope)]
     partners = await db.read(_partners)
@@ -261,7 +273,9 @@ async def _form(visitor: Visitor, db: Database, settings: Settings, wish: Wish, 
         partner_options=[(one.id, one.name) for one in partners],
         may_add=visitor.may(Scope.PARTNERS_WRITE),
         lives=lives,
-        last_day=today + model.MAX_LIFETIME,
+        last_day=today + longest,
+        longest=longest.days,
+        is_ruled=longest < model.MAX_LIFETIME,
         first_day=today + dt.timedelta(days=1),
         guide=[scope.value for scope in GUIDE_SCOPES],
         partner_scopes=partner_words,
@@ -284,24 +298,43 @@ def _wish(form: Form) -> Wish:
         scopes=frozenset(ticked),
         days=form.text("days", "90"),
         until=form.text("until"),
+        networks=form.text("networks"),
         may_rotate=form.flag("may_rotate"),
         confirmed=form.flag("confirmed"),
     )
 
 
-def _end(form: Form, speech: Speech) -> dt.datetime:
+def _overlap(form: Form) -> dt.timedelta:
+    """How long the old one lives on: one of those offered, or as many hours as were typed."""
+    chosen = form.text("overlap", str(OVERLAPS[3]))
+    if chosen.isdecimal() and int(chosen) in OVERLAPS:
+        return dt.timedelta(hours=int(chosen))
+    hours = form.whole("hours")
+    form.must_be_sound()
+    if hours is None or not 0 <= hours <= 24 * model.MAX_OVERLAP_DAYS:
+        raise _missing("/hours", "hours_out_of_range", f"Write a number of hours up to {24 * model.MAX_OVERLAP_DAYS}.")
+    return dt.timedelta(hours=hours)
+
+
+def lifetimes(longest: dt.timedelta) -> list[int]:
+    """The days offered for a token's life: those a company's own rule leaves, and the rule's own number."""
+    return [days for days in LIFETIMES if days < longest.days] + [longest.days]
+
+
+def _end(form: Form, speech: Speech, longest: dt.timedelta) -> dt.datetime:
     """Until when: the end of the day that is so many days away, or of the day that was typed."""
     days = form.text("days", "90")
-    if days.isdecimal() and int(days) in LIFETIMES:
-        return end_of_day(speech.today() + dt.timedelta(days=int(days)), speech)
+    if days.isdecimal() and int(days) in lifetimes(longest):
+        return end_of_day(speech.today() + dt.timedelta(days=int(days)), speech, longest)
     day = form.day("until")
     if day is None:
         form.must_be_sound()
         raise _missing("/until", "day_missing", "Choose the day on which the token ends.")
-    if not speech.today() < day <= speech.today() + model.MAX_LIFETIME:
-        message = "A token ends in the future and at most two years from now."
-        raise errors.Invalid(message, issues=[Issue(code="expiry_out_of_range", message=message, pointer="/until", blocks=True)])
-    return end_of_day(day, speech)
+    if not speech.today() < day <= speech.today() + longest:
+        message = f"A token ends in the future and at most {longest.days} days from now."
+        issue = Issue(code="expiry_out_of_range", message=message, params={"days": str(longest.days)}, pointer="/until", blocks=True)
+        raise errors.Invalid(message, issues=[issue])
+    return end_of_day(day, speech, longest)
 
 
 def _scopes(wish: Wish) -> frozenset[Scope]:
@@ -322,25 +355,45 @@ def _handover(wish: Wish, vault: Vault, settings: Settings) -> Handover | None:
     return Handover(vault=vault, public_url=settings.public_url)
 
 
-def _create(tx: Tx, caller: Caller, wish: Wish, end: dt.datetime, handover: Handover | None) -> Created:
-    scopes = _scopes(wish)
+def _networks(wish: Wish) -> list[str]:
+    """The addresses as they were typed, by line or comma. Raises Invalid, pointing at their field."""
+    typed = [word for word in re.split(r"[\s,;]+", wish.networks) if word]
+    try:
+        return model.read_networks(typed)
+    except errors.Invalid as refusal:
+        issues = [msgspec.structs.replace(issue, pointer="/networks") for issue in refusal.issues]
+        raise errors.Invalid(refusal.detail, issues=issues) from None
+
+
+def _create(tx: Tx, caller: Caller, wish: Wish, limits: Limits, handover: Handover | None) -> Created:
+    scopes, networks = _scopes(wish), _networks(wish)
     if wish.whom == "house":
         if not wish.name:
             raise _missing("/name", "name_missing", "Say which program it is for.")
-        return actions.create(tx, caller, name=wish.name, scopes=scopes, expires_at=end)
+        return actions.create(tx, caller, name=wish.name, scopes=scopes, expires_at=limits.end, networks=networks, longest=limits.longest)
     if wish.whom == "new":
-        return _create_with_partner(tx, caller, wish, scopes, end, handover)
+        return _create_with_partner(tx, caller, wish, scopes, limits, handover)
     if not wish.partner:
         raise _missing("/partner", "partner_missing", "Choose the partner the token is for.")
     partner = actions.partner_key(tx, wish.partner)
     known = partner_store.by_id(tx, wish.partner)
     if caller.may(Scope.PARTNERS_WRITE) and known.shown.may_rotate != wish.may_rotate:
         partner_actions.change(tx, caller, wish.partner, Rules(may_rotate=wish.may_rotate), if_match="*")
-    return actions.create(tx, caller, name=wish.name or known.shown.name, scopes=scopes, expires_at=end, partner=partner, bundle=handover)
+    return actions.create(
+        tx,
+        caller,
+        name=wish.name or known.shown.name,
+        scopes=scopes,
+        expires_at=limits.end,
+        partner=partner,
+        networks=networks,
+        longest=limits.longest,
+        bundle=handover,
+    )
 
 
 def _create_with_partner(
-    tx: Tx, caller: Caller, wish: Wish, scopes: frozenset[Scope], end: dt.datetime, handover: Handover | None
+    tx: Tx, caller: Caller, wish: Wish, scopes: frozenset[Scope], limits: Limits, handover: Handover | None
 ) -> Created:
     if not caller.may(Scope.PARTNERS_WRITE):
         raise errors.InsufficientScope
@@ -352,7 +405,9 @@ def _create_with_partner(
         name=wish.new_name,
         scopes=scopes,
         organisation_number=wish.organisation_number,
-        expires_at=end,
+        expires_at=limits.end,
+        networks=_networks(wish),
+        longest=limits.longest,
         handover=handover,
         confirmed=wish.confirmed,
     )

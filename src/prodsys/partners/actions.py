@@ -56,7 +56,7 @@ from prodsys.settings import Settings
 from prodsys.tokens import actions as tokens
 from prodsys.tokens import model as token_model
 from prodsys.tokens.actions import Handover
-from prodsys.tokens.model import Bundle, Created
+from prodsys.tokens.model import MAX_LIFETIME, Bundle, Created
 from prodsys.webhooks import inbox
 
 CONTACTS = "contacts"
@@ -181,6 +181,8 @@ def create_with_token(
     scopes: frozenset[Scope],
     organisation_number: str = "",
     expires_at: dt.datetime | None = None,
+    networks: Sequence[str] = (),
+    longest: dt.timedelta = MAX_LIFETIME,
     handover: Handover | None = None,
     confirmed: bool = False,
 ) -> NewPartner:
@@ -213,7 +215,9 @@ def create_with_token(
     )
     facts = {"name": name, "organisation_number": number}
     note_change(tx, caller.name, "partner", public_id, f"{caller.name} added the partner {name}.", after=facts)
-    created = tokens.create(tx, caller, name=name, scopes=scopes, expires_at=expires_at, partner=key, bundle=handover)
+    created = tokens.create(
+        tx, caller, name=name, scopes=scopes, expires_at=expires_at, partner=key, networks=networks, longest=longest, bundle=handover
+    )
     return NewPartner(partner=shown(tx, public_id), token=created)
 
 

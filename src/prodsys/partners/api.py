@@ -38,6 +38,7 @@ from prodsys.partners.model import Checklist, Comparison, Look, Partner, Rules, 
 from prodsys.scopes import GUIDE_SCOPES, PARTNER_SCOPES, Caller, Scope, allows
 from prodsys.settings import Settings
 from prodsys.tokens.actions import Handover
+from prodsys.tokens.model import MAX_NETWORKS
 
 BundleText = Annotated[str, Meta(max_length=5_000, description="The connection bundle, `prodsys1:…`, as the supplier handed it over.")]
 Url = Annotated[str, Meta(max_length=500, description="Address of the partner's instance.", examples=["https://orders.fjord.example"])]
@@ -87,6 +88,10 @@ class NewBuyer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     expires_at: Annotated[dt.datetime, Meta(tz=True)] | None = None
     expires_in_days: Annotated[int, Meta(ge=1, le=730)] | None = None
     bundle: Annotated[bool, Meta(description="Also make a connection bundle, valid for 7 days and one use.")] = True
+    networks: Annotated[
+        list[Annotated[str, Meta(min_length=1, max_length=60)]],
+        Meta(max_length=MAX_NETWORKS, description="The token is good only from these addresses and networks; empty: from everywhere."),
+    ] = []
     confirmed: Confirmed = False
 
 
@@ -208,6 +213,8 @@ async def add_partner_with_token(
         scopes=frozenset(data.scopes),
         organisation_number=data.organisation_number,
         expires_at=data.expires_at if data.expires_in_days is None else now() + dt.timedelta(days=data.expires_in_days),
+        networks=data.networks,
+        longest=dt.timedelta(days=settings.token_days),
         handover=Handover(vault=vault, public_url=settings.public_url) if data.bundle else None,
         confirmed=data.confirmed,
     )

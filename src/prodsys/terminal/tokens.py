@@ -53,7 +53,10 @@ def token() -> None:
 @click.option("--house", is_flag=True, help="A token of the house, for our own programs.")
 @click.option("--name", default="", help="What you will know the token by; without it the partner's name.")
 @click.option("--scope", "words", multiple=True, required=True, help="Repeat for each; * is every one of the house.")
-@click.option("--expires", type=Ends(), default="90d", show_default=True, help="Days, or a date; at most two years.")
+@click.option("--expires", type=Ends(), default=None, help="Days, or a date; 90 days unless said, at most two years or PRODSYS_TOKEN_DAYS.")
+@click.option(
+    "--from", "networks", multiple=True, help="An address or network it is good from, as 192.0.2.0/24; repeat. From everywhere unless said."
+)
 @click.option(
     "--bundle/--no-bundle", default=None, help="Also the one string a partner pastes; made for partners while PRODSYS_PUBLIC_URL is safe."
 )
@@ -66,7 +69,8 @@ def create(
     house: bool,
     name: str,
     words: tuple[str, ...],
-    expires: dt.datetime,
+    expires: dt.datetime | None,
+    networks: tuple[str, ...],
     bundle: bool | None,
 ) -> None:
     """Make a token; it is shown this once."""
@@ -81,7 +85,7 @@ def create(
         raise click.UsageError("A token of the house needs a --name.")
     scopes = model.read_scopes(words, partner=not house)
 
-    def unit(tx: "Tx", handover: "Handover | None") -> "Created":
+    def unit(tx: "Tx", longest: dt.timedelta, handover: "Handover | None") -> "Created":
         if new_partner:
             made = partners.create_with_token(
                 tx,
@@ -90,6 +94,8 @@ def create(
                 scopes=scopes,
                 organisation_number=partner_organisation_number,
                 expires_at=expires,
+                networks=networks,
+                longest=longest,
                 handover=handover,
                 confirmed=confirm_new,
             )
@@ -102,11 +108,13 @@ def create(
             scopes=scopes,
             expires_at=expires,
             partner=known.pk if known else None,
+            networks=networks,
+            longest=longest,
             bundle=handover,
         )
 
     async def story(instance: "Instance") -> "Created":
-        return await instance.db.write(unit, _handover(instance, bundle, is_for_partner=not house))
+        return await instance.db.write(unit, _longest(instance), _handover(instance, bundle, is_for_partner=not house))
 
     _show(guest.visit(story))
 
@@ -126,10 +134,11 @@ def list_tokens(partner: str | None, limit: int) -> None:
     say.answer(
         say.listed(found),
         lambda: say.table(
-            ("ID", "NAME", "PARTNER", "STATE", "EXPIRES", "LAST USED", "SCOPES"),
+            ("ID", "TOKEN", "NAME", "PARTNER", "STATE", "EXPIRES", "LAST USED", "SCOPES"),
             [
                 (
                     one.id,
+                    f"{one.prefix}…",
                     one.name,
                     one.partner.name if one.partner else "the house",
                     one.state,
@@ -147,23 +156,28 @@ def list_tokens(partner: str | None, limit: int) -> None:
 @click.argument("id")
 @click.option("--expires", type=Ends(), default=None, help="Days, or a date; without it as long as the old one's life.")
 @click.option(
-    "--overlap-days",
-    type=click.IntRange(0, 90),
-    default=7,
-    show_default=True,
-    help="How long the old one outlives the new one's first use.",
+    "--overlap-days", type=click.IntRange(0, 90), default=None, help="How long the old one outlives the new one's first use: 7 unless said."
 )
+@click.option("--overlap-hours", type=click.IntRange(0, 2160), default=None, help="The same in hours, instead of days.")
 @click.option("--bundle/--no-bundle", default=None, help="Also the one string a partner pastes.")
 @say.as_json
-def rotate(id: str, expires: dt.datetime | None, overlap_days: int, bundle: bool | None) -> None:
-    """Make a token's successor; both are good until some days after the successor's first use."""
+def rotate(id: str, expires: dt.datetime | None, overlap_days: int | None, overlap_hours: int | None, bundle: bool | None) -> None:
+    """Make a token's successor; both are good until some days or hours after the successor's first use."""
     from prodsys.scopes import CONSOLE
-    from prodsys.tokens import actions
+    from prodsys.tokens import actions, model
+
+    if overlap_days is not None and overlap_hours is not None:
+        raise click.UsageError("Say either --overlap-days or --overlap-hours.")
+    overlap = model.OVERLAP
+    if overlap_days is not None or overlap_hours is not None:
+        overlap = dt.timedelta(days=overlap_days or 0, hours=overlap_hours or 0)
 
     async def story(instance: "Instance") -> "Created":
         before = await instance.db.read(actions.shown, id)
         handover = _handover(instance, bundle, is_for_partner=before.partner is not None)
-        return await instance.db.write(actions.rotate, CONSOLE, id, expires_at=expires, overlap_days=overlap_days, bundle=handover)
+        return await instance.db.write(
+            actions.rotate, CONSOLE, id, expires_at=expires, overlap=overlap, longest=_longest(instance), bundle=handover
+        )
 
     _show(guest.visit(story))
 
@@ -194,6 +208,10 @@ def _handover(instance: "Instance", wanted: bool | None, *, is_for_partner: bool
         say.note(f"No bundle was made: PRODSYS_PUBLIC_URL {why}. Hand the token over by a password manager.")
     wanted = is_for_partner and is_safe_url(public_url) if wanted is None else wanted
     return Handover(vault=instance.vault, public_url=public_url) if wanted else None
+
+
+def _longest(instance: "Instance") -> dt.timedelta:
+    return dt.timedelta(days=instance.settings.token_days)
 
 
 def _scopes(words: list[str]) -> str:

@@ -1,7 +1,7 @@
 """Create, hand over, claim, rotate and revoke a token."""
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -38,17 +38,20 @@ def create(
     scopes: frozenset[Scope],
     expires_at: dt.datetime | None = None,
     partner: int | None = None,
+    networks: Sequence[str] = (),
+    longest: dt.timedelta = model.MAX_LIFETIME,
     bundle: Handover | None = None,
 ) -> Created:
     """Make a token for a partner (by key) or, without one, for the house; with `bundle` also the one string that hands it over.
 
-    Without `expires_at` it ends in 90 days. Raises ScopeNotYours, and Invalid for scopes a partner may not carry, an end beyond two
-    years, or a bundle while the public address is not https (product.md, E1).
+    Without `expires_at` it ends in 90 days, or after `longest` where this company allows less. With `networks` it is good only from these
+    addresses. Raises ScopeNotYours, and Invalid for scopes a partner may not carry, an end beyond `longest`, a network that is none, or a
+    bundle while the public address is not https (product.md, E1).
     """
     model.must_grant(caller, scopes, partner=partner is not None)
     at = now()
-    minted = model.mint()
-    created = _put(tx, caller, minted, name=name, scopes=scopes, at=at, end=model.end_of(expires_at, at), partner=partner, bundle=bundle)
+    end, tied = model.end_of(expires_at, at, longest), model.read_networks(networks)
+    created = _put(tx, caller, model.mint(), name=name, scopes=scopes, networks=tied, at=at, end=end, partner=partner, bundle=bundle)
     tell(
         tx,
         Entry(
@@ -103,26 +106,27 @@ def rotate(
     id: str,
     *,
     expires_at: dt.datetime | None = None,
-    overlap_days: int = model.OVERLAP_DAYS,
+    overlap: dt.timedelta = model.OVERLAP,
+    longest: dt.timedelta = model.MAX_LIFETIME,
     bundle: Handover | None = None,
 ) -> Created:
-    """Make the successor of a token, with the same scopes and, unless said, the same lifetime.
+    """Make the successor of a token, with the same scopes and networks and, unless said, the same lifetime, but never beyond `longest`.
 
-    Both are good until `overlap_days` after the successor's first use. Repeating it voids a successor that was never used (ruling 23).
+    Both are good until `overlap`, in whole hours, after the successor's first use. Repeating it voids a successor nobody used (ruling 23).
     Raises NotFound, WrongState for a token that was revoked or whose successor is in use, ScopeNotYours.
     """
     token = _visible(tx, id)
     model.must_grant(caller, token.scopes, partner=token.partner is not None)
-    return _succeed(tx, caller, token, expires_at=expires_at, overlap_days=overlap_days, bundle=bundle)
+    return _succeed(tx, caller, token, expires_at=expires_at, overlap=overlap, longest=longest, bundle=bundle)
 
 
-def rotate_own(tx: Tx, caller: Caller) -> Created:
+def rotate_own(tx: Tx, caller: Caller, *, longest: dt.timedelta = model.MAX_LIFETIME) -> Created:
     """The successor of the very token a partner called with. Raises RotationNotAllowed unless this partner may."""
     token = _visible(tx, caller.token)
     partner = None if token.partner is None else store.partner_of(tx, token.partner)
     if partner is None or not partner.may_rotate:
         raise errors.RotationNotAllowed
-    return _succeed(tx, caller, token, expires_at=None, overlap_days=model.OVERLAP_DAYS, bundle=None)
+    return _succeed(tx, caller, token, expires_at=None, overlap=model.OVERLAP, longest=longest, bundle=None)
 
 
 def revoke(tx: Tx, caller: Caller, id: str) -> Token:
@@ -183,7 +187,7 @@ def note_first_use(tx: Tx, key: int) -> bool:
         return again is not None and again.revoked_at is None
     if token.successor_of is None:
         return True
-    end = at + dt.timedelta(days=token.overlap_days)
+    end = at + token.overlap
     if store.shorten(tx, token.successor_of, end):
         tell(
             tx,
@@ -244,32 +248,42 @@ def _visible(tx: Tx, id: str) -> Row:
     return token
 
 
-def _succeed(tx: Tx, caller: Caller, token: Row, *, expires_at: dt.datetime | None, overlap_days: int, bundle: Handover | None) -> Created:
+def _succeed(
+    tx: Tx,
+    caller: Caller,
+    token: Row,
+    *,
+    expires_at: dt.datetime | None,
+    overlap: dt.timedelta,
+    longest: dt.timedelta,
+    bundle: Handover | None,
+) -> Created:
     if not store.touch(tx, token.pk):
         raise errors.WrongState("The token was revoked; create a new one.")
     at = now()
     for successor in store.live_successors(tx, token.pk):
         if not store.void(tx, successor.pk, at):
             raise errors.WrongState(f"The token's successor {successor.id} is in use already; rotate that one.")
-    lifetime = min(token.expires_at - token.created_at, model.MAX_LIFETIME)
+    lifetime = min(token.expires_at - token.created_at, longest)
     created = _put(
         tx,
         caller,
         model.mint(),
         name=token.name,
         scopes=token.scopes,
+        networks=token.networks,
         at=at,
-        end=at + lifetime if expires_at is None else model.end_of(expires_at, at),
+        end=at + lifetime if expires_at is None else model.end_of(expires_at, at, longest),
         partner=token.partner,
         successor_of=token.pk,
-        overlap_days=overlap_days,
+        overlap=overlap,
         bundle=bundle,
     )
     tell(
         tx,
         Entry(
             code="token.rotated",
-            message=f"{caller.name} rotated the token {token.name}; the old one ends {overlap_days} days after the first use of the new.",
+            message=f"{caller.name} rotated the token {token.name}; the old one ends {_long(overlap)} after the first use of the new.",
             partner=token.partner,
             subject=created.id,
             actor=caller.name,
@@ -278,6 +292,11 @@ def _succeed(tx: Tx, caller: Caller, token: Row, *, expires_at: dt.datetime | No
     note_change(tx, caller.name, "token", created.id, f"{caller.name} rotated the token {token.name}.", after=shown(tx, created.id))
     signal(tx, TOPIC)
     return created
+
+
+def _long(span: dt.timedelta) -> str:
+    hours = span // dt.timedelta(hours=1)
+    return f"{hours // 24} days" if hours % 24 == 0 else f"{hours} hours"
 
 
 def _put(
@@ -289,10 +308,11 @@ def _put(
     scopes: frozenset[Scope],
     at: dt.datetime,
     end: dt.datetime,
+    networks: Sequence[str] = (),
     partner: int | None = None,
     person: int | None = None,
     successor_of: int | None = None,
-    overlap_days: int = model.OVERLAP_DAYS,
+    overlap: dt.timedelta = model.OVERLAP,
     bundle: Handover | None = None,
 ) -> Created:
     public_id = new_id("tk")
@@ -304,13 +324,15 @@ def _put(
             "partner": partner,
             "person": person,
             "digest": minted.digest,
+            "prefix": minted.prefix,
             "expires_at": end,
             "created_at": at,
             "created_by": caller.name,
             "successor_of": successor_of,
-            "overlap_days": overlap_days,
+            "overlap_hours": overlap // dt.timedelta(hours=1),
         },
         scopes,
+        networks,
     )
     packed = None if bundle is None else _bundle(tx, bundle, key, minted.token, min(at + model.CLAIM_LIFETIME, end))
     return Created(id=public_id, token=minted.token, bundle=packed, scopes=sorted(scopes), expires_at=end)

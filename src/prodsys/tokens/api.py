@@ -52,6 +52,14 @@ class NewToken(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     partner: Annotated[str | None, Meta(description="Whom it is for; null for the house.", examples=["pa_01KANQ0000000000000000000A"])] = (
         None
     )
+    networks: Annotated[
+        list[Annotated[str, Meta(min_length=1, max_length=60)]],
+        Meta(
+            max_length=model.MAX_NETWORKS,
+            description="Good only from these addresses and networks; empty: from everywhere.",
+            examples=[["192.0.2.0/24"]],
+        ),
+    ] = []
     bundle: Annotated[bool, Meta(description="Also make a connection bundle, valid for 7 days and one use.")] = False
 
 
@@ -60,9 +68,16 @@ class Rotation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     expires_in_days: Days | None = None
     expires_at: Moment | None = None
-    overlap_days: Annotated[int, Meta(ge=0, le=90, description="How long the old one outlives the new one's first use.")] = (
-        model.OVERLAP_DAYS
-    )
+    overlap_days: (
+        Annotated[
+            int,
+            Meta(ge=0, le=model.MAX_OVERLAP_DAYS, description="How long the old one outlives the new one's first use: 7 days unless said."),
+        ]
+        | None
+    ) = None
+    overlap_hours: (
+        Annotated[int, Meta(ge=0, le=24 * model.MAX_OVERLAP_DAYS, description="The same in hours; say one of the two.")] | None
+    ) = None
     bundle: bool = False
 
 
@@ -98,7 +113,7 @@ async def create_token(
 ) -> Response[Created]:
     """Make a token; its secret is in this answer and nowhere else."""
     key = await request_key(request, idempotency_key)
-    made = await once(db, key, _shown_once, _create, caller, data, _handover(data.bundle, vault, settings))
+    made = await once(db, key, _shown_once, _create, caller, data, longest_of(settings), _handover(data.bundle, vault, settings))
     return made.reply()
 
 
@@ -126,7 +141,7 @@ async def rotate_token(
     settings: NamedDependency[Settings],
     idempotency_key: IdempotencyKey = None,
 ) -> Response[Created]:
-    """Make a token's successor; both are good until some days after the successor's first use."""
+    """Make a token's successor; both are good until some days or hours after the successor's first use."""
     key = await request_key(request, idempotency_key)
     made = await once(
         db,
@@ -136,7 +151,8 @@ async def rotate_token(
         caller,
         id,
         expires_at=_end(data.expires_in_days, data.expires_at),
-        overlap_days=data.overlap_days,
+        overlap=_overlap(data.overlap_days, data.overlap_hours),
+        longest=longest_of(settings),
         bundle=_handover(data.bundle, vault, settings),
     )
     return made.reply()
@@ -178,11 +194,12 @@ async def rotate_own_token(
     request: Request[Any, Any, Any],
     caller: NamedDependency[Caller],
     db: NamedDependency[Database],
+    settings: NamedDependency[Settings],
     idempotency_key: IdempotencyKey = None,
 ) -> Response[Created]:
     """Renew the token this request came with, if its issuer allows; a repeat voids a new one that was never used."""
     key = await request_key(request, idempotency_key)
-    made = await once(db, key, _shown_once, actions.rotate_own, caller)
+    made = await once(db, key, _shown_once, actions.rotate_own, caller, longest=longest_of(settings))
     return made.reply()
 
 
@@ -194,7 +211,21 @@ def new_claim_attempts() -> Limiter:
     return Limiter("claims", quota=10, window=60)
 
 
-def _create(tx: Tx, caller: Caller, asked: NewToken, handover: Handover | None) -> Created:
+def longest_of(settings: Settings) -> dt.timedelta:
+    """The longest life this company gives a token."""
+    return dt.timedelta(days=settings.token_days)
+
+
+def _overlap(days: int | None, hours: int | None) -> dt.timedelta:
+    if days is None:
+        return model.OVERLAP if hours is None else dt.timedelta(hours=hours)
+    if hours is not None:
+        message = "Say either overlap_days or overlap_hours, not both."
+        raise errors.Invalid(message, issues=[Issue(code="overlap_twice", message=message, pointer="/overlap_hours", blocks=True)])
+    return dt.timedelta(days=days)
+
+
+def _create(tx: Tx, caller: Caller, asked: NewToken, longest: dt.timedelta, handover: Handover | None) -> Created:
     return actions.create(
         tx,
         caller,
@@ -202,6 +233,8 @@ def _create(tx: Tx, caller: Caller, asked: NewToken, handover: Handover | None) 
         scopes=frozenset(asked.scopes),
         expires_at=_end(asked.expires_in_days, asked.expires_at),
         partner=None if asked.partner is None else actions.partner_key(tx, asked.partner),
+        networks=asked.networks,
+        longest=longest,
         bundle=handover,
     )
 

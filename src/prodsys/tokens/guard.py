@@ -21,6 +21,7 @@ from prodsys.documents import Issue
 from prodsys.kit.clock import now
 from prodsys.kit.db import ELSEWHERE, Database, Tx
 from prodsys.kit.journal import log
+from prodsys.kit.telemetry import redact
 from prodsys.kit.web import Limiter, charge
 from prodsys.logs.model import Entry
 from prodsys.logs.store import tell
@@ -47,6 +48,7 @@ class Verified(msgspec.Struct):
     key: int
     caller: Caller
     scopes: frozenset[Scope]
+    networks: tuple[str, ...]
     expires_at: dt.datetime
     is_revoked: bool
 
@@ -70,7 +72,7 @@ class Guard:
         self._secret = secrets.token_bytes(32)
         self._known: dict[bytes, Verified] = {}
         self._life = 0
-        self._uses: dict[int, tuple[dt.datetime, str]] = {}
+        self._uses: dict[int, tuple[dt.datetime, str, bytes]] = {}
         self._strangers: dict[tuple[str, str], int] = {}
         self._others = 0
         self._guesses = Limiter("unknown-tokens", quota=_GUESSES, window=60)
@@ -94,7 +96,7 @@ class Guard:
         client = scope.get("client")
         address = client[0] if client else ""
         try:
-            token = _bearer(scope["headers"])
+            token, client_name = _bearer(scope["headers"])
             verified = self._remembered(token) or await self._look_up(token, address)
         except (errors.TokenMissing, errors.TokenUnknown) as unknown:
             self._count_stranger(address, unknown.code)
@@ -105,9 +107,9 @@ class Guard:
         # Before any refusal, because each answer to a token says when the token ends.
         scope["caller"] = caller
         at = self._clock()
-        refusal = self._ended(verified, at)
+        refusal = self._ended(verified, at) or _from_elsewhere(verified, address)
         if refusal is None:
-            self._uses[verified.key] = (at, address)
+            self._uses[verified.key] = (at, address, client_name)
             if self._limiter is not None:
                 charge(scope, self._limiter, caller.token)
             refusal = self._against(verified, asked)
@@ -116,12 +118,12 @@ class Guard:
             raise refusal
 
     async def caller_of(self, token: str, address: str) -> Caller:
-        """Whose token this is, for doors that are no API route. Raises TokenUnknown, TokenExpired, TokenRevoked."""
+        """Whose token this is, for doors that are no API route. Raises TokenUnknown, TokenExpired, TokenRevoked, AddressNotAllowed."""
         verified = self._remembered(token) or await self._look_up(token, address)
         at = self._clock()
-        if (refusal := self._ended(verified, at)) is not None:
+        if (refusal := self._ended(verified, at) or _from_elsewhere(verified, address)) is not None:
             raise refusal
-        self._uses[verified.key] = (at, address)
+        self._uses[verified.key] = (at, address, b"")
         return msgspec.structs.replace(verified.caller, address=address)
 
     def forget(self) -> None:
@@ -150,7 +152,7 @@ class Guard:
         if not uses and entry is None:
             return
         try:
-            await self._db.write(_note, [(key, when, address) for key, (when, address) in uses.items()], entry)
+            await self._db.write(_note, [(key, *use[:2], _program(use[2])) for key, use in uses.items()], entry)
         except errors.StorageUnavailable:
             self._uses = uses | self._uses
             raise
@@ -265,17 +267,33 @@ def guard_of(
     return Guard(db, module_is_on, clock, limiter)
 
 
-def _bearer(headers: list[tuple[bytes, bytes]]) -> str:
-    """The token of the one Authorization header. Raises TokenMissing, and TokenUnknown for two of them."""
+def _bearer(headers: list[tuple[bytes, bytes]]) -> tuple[str, bytes]:
+    """The token of the one Authorization header, and what its program is called. Raises TokenMissing, TokenUnknown for two of them."""
     found: bytes | None = None
+    program = b""
     for name, value in headers:
         if name == b"authorization":
             if found is not None:
                 raise errors.TokenUnknown("There are two Authorization headers; send one.")
             found = value
+        elif name == b"user-agent":
+            program = value
     if found is None or found[:7].lower() != b"bearer ":
         raise errors.TokenMissing
-    return found[7:].strip().decode("latin-1")
+    return found[7:].strip().decode("latin-1"), program
+
+
+def _program(name: bytes) -> str:
+    return redact("".join(sign for sign in name[:200].decode("ascii", "replace") if sign.isprintable()))[:60].strip()
+
+
+def _from_elsewhere(verified: Verified, address: str) -> errors.Refusal | None:
+    if not verified.networks or model.lies_in(address, verified.networks):
+        return None
+    # Where it may be used from is not said: whoever holds a stolen token need not know.
+    message = f"This request came from {address or 'an unknown address'}, from where this token may not be used."
+    issue = Issue(code="address_not_allowed", message=message, params={"address": address}, blocks=True)
+    return errors.AddressNotAllowed(f"This request came from {address or 'an unknown address'}.", issues=[issue])
 
 
 def _verified(known: Known) -> Verified:
@@ -285,6 +303,7 @@ def _verified(known: Known) -> Verified:
         key=token.pk,
         caller=Caller(token=token.id, name=token.name, scopes=token.scopes, partner=token.partner, person=token.person, expires_at=ends),
         scopes=widened(token.scopes),
+        networks=token.networks,
         expires_at=token.expires_at,
         is_revoked=token.revoked_at is not None,
     )
@@ -302,7 +321,7 @@ def _module_off(module: str) -> errors.ModuleOff:
     return errors.ModuleOff(message, issues=[Issue(code="module_off", message=message, params={"module": module}, blocks=True)])
 
 
-def _note(tx: Tx, uses: list[tuple[int, dt.datetime, str]], entry: Entry | None) -> None:
+def _note(tx: Tx, uses: list[tuple[int, dt.datetime, str, str]], entry: Entry | None) -> None:
     store.note_last_use(tx, uses)
     if entry is not None:
         tell(tx, entry)

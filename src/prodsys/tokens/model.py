@@ -4,6 +4,7 @@ import base64
 import binascii
 import datetime as dt
 import hashlib
+import ipaddress
 import re
 import secrets
 import string
@@ -22,7 +23,9 @@ DEFAULT_LIFETIME = dt.timedelta(days=90)
 MAX_LIFETIME = dt.timedelta(days=730)
 CLAIM_LIFETIME = dt.timedelta(days=7)
 SESSION_LIFETIME = dt.timedelta(hours=12)
-OVERLAP_DAYS = 7
+OVERLAP = dt.timedelta(days=7)
+MAX_OVERLAP_DAYS = 90
+MAX_NETWORKS = 20
 EXPIRING_DAYS = 14
 """A token is called expiring this many days ahead (product.md, A1)."""
 
@@ -40,6 +43,11 @@ class Minted(msgspec.Struct, frozen=True):
     token: str
     digest: str
 
+    @property
+    def prefix(self) -> str:
+        """What may be shown of it for ever, so that people can tell tokens apart: `pst_` and 8 signs."""
+        return self.token[:12]
+
 
 class TokenPartner(msgspec.Struct, frozen=True, kw_only=True):
     """Whom a token belongs to."""
@@ -53,8 +61,10 @@ class Token(msgspec.Struct, frozen=True, kw_only=True):
 
     id: str
     name: str
+    prefix: Annotated[str, Meta(description="How the token begins; the rest is secret.", examples=["pst_7Hq2Lm9x"])]
     partner: Annotated[TokenPartner | None, Meta(description="Null for a token of the house.")]
     scopes: list[str]
+    networks: Annotated[list[str], Meta(description="Addresses and networks it may be used from; empty: from everywhere.")]
     state: Annotated[
         State, Meta(description="expiring: ends within 14 days; overlapping: its successor exists, whose first use lets this one end soon.")
     ]
@@ -64,6 +74,7 @@ class Token(msgspec.Struct, frozen=True, kw_only=True):
     revoked_at: dt.datetime | None
     last_used_at: dt.datetime | None
     last_used_address: str
+    last_used_client: Annotated[str, Meta(description="What the program called itself, as prodsys/1.0.")]
     claimed_at: Annotated[dt.datetime | None, Meta(description="When its bundle was exchanged for it.")]
     claimed_from: str
     successor_of: Annotated[str | None, Meta(description="Id of the token this one replaces.")]
@@ -163,24 +174,56 @@ def state_of(*, expires_at: dt.datetime, revoked_at: dt.datetime | None, is_repl
     return "expiring" if expires_at <= at + dt.timedelta(days=EXPIRING_DAYS) else "active"
 
 
-def end_of(asked: dt.datetime | None, at: dt.datetime) -> dt.datetime:
-    """When a token made now shall end: as asked, else in 90 days. Raises Invalid for the past and beyond two years."""
+def end_of(asked: dt.datetime | None, at: dt.datetime, longest: dt.timedelta = MAX_LIFETIME) -> dt.datetime:
+    """When a token made now shall end: as asked, else in 90 days or what is allowed. Raises Invalid for the past and beyond `longest`."""
     if asked is None:
-        return at + DEFAULT_LIFETIME
-    if at < asked <= at + MAX_LIFETIME:
+        return at + min(DEFAULT_LIFETIME, longest)
+    if at < asked <= at + longest:
         return asked.astimezone(dt.UTC)
     raise errors.Invalid(
-        "A token ends in the future and at most two years from now.",
+        f"A token ends in the future and at most {longest.days} days from now.",
         issues=[
             Issue(
                 code="expiry_out_of_range",
-                message=f"{asked.isoformat()} is not between now and two years from now.",
-                params={"expires_at": asked.isoformat()},
+                message=f"{asked.isoformat()} is not between now and {longest.days} days from now.",
+                params={"expires_at": asked.isoformat(), "days": str(longest.days)},
                 pointer="/expires_at",
                 blocks=True,
             )
         ],
     )
+
+
+def read_networks(words: Iterable[str]) -> list[str]:
+    """Addresses and networks as they are kept (`192.0.2.7`, `2001:db8::/32`), none twice. Raises Invalid with every one that is neither."""
+    found, issues = [], []
+    for at, word in enumerate(words):
+        try:
+            network = ipaddress.ip_network(word.strip(), strict=False)
+        except ValueError:
+            message = f"{word[:60]} is no IP address and no network such as 192.0.2.0/24."
+            issues.append(
+                Issue(code="network_unreadable", message=message, params={"text": word[:60]}, pointer=f"/networks/{at}", blocks=True)
+            )
+            continue
+        found.append(str(network.network_address) if network.num_addresses == 1 else str(network))
+    if issues:
+        raise errors.Invalid("Not everything is an address.", issues=issues)
+    if len(found) > MAX_NETWORKS:
+        message = f"A token is tied to at most {MAX_NETWORKS} addresses and networks."
+        issue = Issue(code="networks_too_many", message=message, params={"most": str(MAX_NETWORKS)}, pointer="/networks", blocks=True)
+        raise errors.Invalid(message, issues=[issue])
+    return list(dict.fromkeys(found))
+
+
+def lies_in(address: str, networks: Iterable[str]) -> bool:
+    """Whether an address lies in one of these networks; an IPv4 address written as IPv6 is the IPv4 address."""
+    try:
+        found = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    known = getattr(found, "ipv4_mapped", None) or found
+    return any(known in ipaddress.ip_network(one) for one in networks)
 
 
 def must_grant(caller: Caller, scopes: frozenset[Scope], *, partner: bool) -> None:

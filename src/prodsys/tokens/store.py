@@ -31,7 +31,7 @@ from prodsys.tokens.model import EXPIRING_DAYS, Token, TokenPartner, state_of
 
 _SCOPES = frozenset(scope.value for scope in Scope)
 
-_read_scopes = msgspec.json.Decoder(list[str]).decode
+_read_scopes = _read_words = msgspec.json.Decoder(list[str]).decode
 _read_card = msgspec.json.Decoder(Party).decode
 
 
@@ -49,7 +49,8 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     revoked_at: dt.datetime | None
     first_used_at: dt.datetime | None
     successor_of: int | None
-    overlap_days: int
+    overlap: dt.timedelta
+    networks: tuple[str, ...]
 
 
 class Known(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,7 +89,8 @@ _row_columns = (
     tokens.c.revoked_at,
     tokens.c.first_used_at,
     tokens.c.successor_of,
-    tokens.c.overlap_days,
+    tokens.c.overlap_hours,
+    tokens.c.networks,
 )
 _by_digest = hot(
     select(*_row_columns, partners.c.name.label("partner_name"))
@@ -126,6 +128,7 @@ _last_use = hot(
     .values(
         last_used_at=_moment,
         last_used_address=bindparam("address"),
+        last_used_client=bindparam("client"),
         first_used_at=func.coalesce(tokens.c.first_used_at, _moment),
     )
 )
@@ -173,9 +176,10 @@ def live_successors(tx: Tx, key: int) -> list[Row]:
     return [_row(row) for row in _live_successors.all(tx, {"key": key})]
 
 
-def put(tx: Tx, values: dict[str, Any], scopes: Iterable[Scope]) -> int:
+def put(tx: Tx, values: dict[str, Any], scopes: Iterable[Scope], networks: Iterable[str]) -> int:
     """Insert a token; its key."""
-    _insert.run(tx, values | {"scopes": msgspec.json.encode(sorted(scopes)).decode()})
+    lists = {"scopes": sorted(scopes), "networks": list(networks)}
+    _insert.run(tx, values | {name: msgspec.json.encode(words).decode() for name, words in lists.items()})
     row = _by_digest.first(tx, {"digest": values["digest"]})
     assert row is not None  # noqa: S101 - inserted above, in this transaction
     return int(row.pk)
@@ -225,10 +229,10 @@ def note_first_use(tx: Tx, key: int, at: dt.datetime) -> bool:
     return _first_use.run(tx, {"key": key, "at": at}) == 1
 
 
-def note_last_use(tx: Tx, uses: Sequence[tuple[int, dt.datetime, str]]) -> None:
-    """Remember when and from where tokens were last used: (key, moment, address) each."""
+def note_last_use(tx: Tx, uses: Sequence[tuple[int, dt.datetime, str, str]]) -> None:
+    """Remember when, from where and by which program tokens were last used: (key, moment, address, program) each."""
     # In one order everywhere, so that two nodes cannot wait for each other.
-    _last_use.many(tx, [{"key": key, "at": at, "address": address} for key, at, address in sorted(uses)])
+    _last_use.many(tx, [{"key": key, "at": at, "address": address, "client": client} for key, at, address, client in sorted(uses)])
 
 
 def listed(tx: Tx, *, limit: int, below: int | None = None, partner: str | None = None) -> list[tuple[int, Token]]:
@@ -282,7 +286,9 @@ def by_end(
         query = query.where(tokens.c.partner.is_(None))
     if words:
         text = words.strip().casefold()
-        named = [func.lower(column).contains(text, autoescape=True) for column in (tokens.c.name, partners.c.name, tokens.c.id)]
+        named = [
+            func.lower(column).contains(text, autoescape=True) for column in (tokens.c.name, partners.c.name, tokens.c.id, tokens.c.prefix)
+        ]
         query = query.where(or_(*named))
     return [(row.pk, _token(row, at)) for row in tx.execute(query)]
 
@@ -381,6 +387,8 @@ def _shown() -> Select[Any]:
             tokens.c.created_by,
             tokens.c.last_used_at,
             tokens.c.last_used_address,
+            tokens.c.last_used_client,
+            tokens.c.prefix,
             partners.c.id.label("partner_id"),
             partners.c.name.label("partner_name"),
             claims.c.claimed_at,
@@ -400,8 +408,10 @@ def _token(row: Any, at: dt.datetime) -> Token:
     return Token(
         id=row.id,
         name=row.name,
+        prefix=row.prefix,
         partner=None if row.partner is None else TokenPartner(id=row.partner_id, name=row.partner_name),
         scopes=_read_scopes(row.scopes),
+        networks=_read_words(row.networks),
         state=state_of(expires_at=row.expires_at, revoked_at=row.revoked_at, is_replaced=row.is_replaced, at=at),
         created_at=row.created_at,
         created_by=row.created_by,
@@ -409,6 +419,7 @@ def _token(row: Any, at: dt.datetime) -> Token:
         revoked_at=row.revoked_at,
         last_used_at=row.last_used_at,
         last_used_address=row.last_used_address,
+        last_used_client=row.last_used_client,
         claimed_at=row.claimed_at,
         claimed_from=row.claimed_from or "",
         successor_of=row.previous_id,
@@ -429,5 +440,6 @@ def _row(row: Any) -> Row:
         revoked_at=row.revoked_at,
         first_used_at=row.first_used_at,
         successor_of=row.successor_of,
-        overlap_days=row.overlap_days,
+        overlap=dt.timedelta(hours=row.overlap_hours),
+        networks=tuple(_read_words(row.networks)) if row.networks != "[]" else (),
     )

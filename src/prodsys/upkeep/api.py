@@ -31,6 +31,7 @@ class SettingsInForce(msgspec.Struct, frozen=True, kw_only=True):
     alerts_every_seconds: int
     contacts_every_seconds: int
     catalogue_every_seconds: int
+    token_days: Annotated[int, Meta(description="The longest life of a token.")]
     requests_a_minute: Annotated[int, Meta(description="Per token.")]
     kept_for_ever: Annotated[list[str], Meta(description="What is never dropped.")]
 

@@ -34,6 +34,7 @@ _BEHIND_A_TOKEN: tuple[type[errors.Refusal], ...] = (
     errors.TokenUnknown,
     errors.TokenExpired,
     errors.TokenRevoked,
+    errors.AddressNotAllowed,
     errors.TooManyRequests,
 )
 _WITH_A_DOCUMENT: tuple[type[errors.Refusal], ...] = (errors.NotJson, errors.TooLarge, errors.UnsupportedMediaType, errors.Invalid)

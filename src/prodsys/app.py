@@ -27,9 +27,8 @@ from prodsys.catalogue import actions as catalogue
 from prodsys.catalogue import api as catalogue_api
 from prodsys.company import api as company_api
 from prodsys.company import store as company_store
-from prodsys.connections import actions as connections
 from prodsys.connections import api as connections_api
-from prodsys.connections import flows, superoffice_door
+from prodsys.connections import flows, steering, superoffice_door
 from prodsys.connections.flows import FlowKind, Flows
 from prodsys.connections.reaching import Systems
 from prodsys.contacts import actions as contacts
@@ -196,7 +195,7 @@ async def keep_promises(instance: Instance, courier: Courier, systems: Systems |
     tasks = by_the_clock.tasks(db, _reach(instance), answers_every=instance.settings.answers_every_seconds)
     way = _way(instance)
     tasks |= partners.tasks(db, way) | catalogue.tasks(db, way)
-    tasks |= connections.tasks(flows_of(instance, systems or systems_of(instance)))
+    tasks |= steering.tasks(flows_of(instance, systems or systems_of(instance)))
     tasks["suppliers"] = partial(_plan_suppliers, instance)
     tasks["tidy"] = partial(_tidy, db)
     tasks["alerts"] = partial(_tell_people, instance)

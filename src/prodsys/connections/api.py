@@ -8,7 +8,7 @@ from litestar.params import FromPath, JSONBody, QueryParameter
 from litestar.response import Redirect
 
 from prodsys import errors
-from prodsys.connections import actions, model, store
+from prodsys.connections import actions, code_lists, linking, mappings, model, signing_in, standing, steering, store, trials
 from prodsys.connections.flows import Flows
 from prodsys.connections.model import (
     Authorization,
@@ -89,7 +89,7 @@ async def get_connector(name: FromPath[str], if_none_match: IfNoneMatch = None) 
 )  # fmt: skip
 async def describe_connector(name: FromPath[str], data: JSONBody[ToDescribe], systems: NamedDependency[Systems]) -> ConnectorShown:
     """A connector with the form its system describes itself: a remote sync connector, by name and URL, tells its own fields."""
-    return await actions.described(systems, name, data.config)
+    return await trials.described(systems, name, data.config)
 
 
 @get("/connections", operation_id="list_connections", tags=_TAGS, **_READ)
@@ -103,7 +103,7 @@ async def list_connections(
     """The connections the caller may use, in the order they were made."""
     above = 0 if after is None else decode_cursor(after, "connections", int)[0]
     found = await db.read(store.page, person=caller.person, after=above, limit=limit + 1)
-    shown = await db.read(lambda tx: [actions.shown(tx, systems, kept) for kept in found[:limit]])
+    shown = await db.read(lambda tx: [standing.shown(tx, systems, kept) for kept in found[:limit]])
     return Page(items=shown, next=encode_cursor("connections", found[limit - 1].pk) if len(found) > limit else None)
 
 
@@ -118,7 +118,7 @@ async def create_connection(
 ) -> Response[Connection]:
     """Add a connection. With `config` it is tested and saved only when the test passes; the refusal names every field at fault."""
     key = await request_key(request, idempotency_key)
-    passed = await actions.passed_for(systems, data)
+    passed = await trials.passed_for(systems, data)
     made = await once(db, key, _made_connection, actions.create, systems, caller, data, passed)
     return made.reply()
 
@@ -126,7 +126,7 @@ async def create_connection(
 @post("/connections/test", operation_id="test_configuration", status_code=200, tags=_TAGS, responses=answers(errors.NotFound), **_WRITE)
 async def test_configuration(data: JSONBody[ToTest], caller: NamedDependency[Caller], systems: NamedDependency[Systems]) -> TestResult:
     """Try a filled form out, with the reason per field and in words what is missing before it can be saved; nothing is kept."""
-    return await actions.test(systems, caller, data)
+    return await trials.test(systems, caller, data)
 
 
 @post(
@@ -137,13 +137,13 @@ async def authorize_connection(
     data: JSONBody[Authorize], caller: NamedDependency[Caller], systems: NamedDependency[Systems]
 ) -> Authorization:
     """Begin a sign-in at the other system: open `url` in a browser, within 30 minutes."""
-    return await actions.authorize(systems, caller, data)
+    return await signing_in.authorize(systems, caller, data)
 
 
 @get("/connections/authorizations/{id:str}", operation_id="get_authorization", tags=_TAGS, responses=answers(errors.NotFound), **_READ)
 async def get_authorization(id: FromPath[str], db: NamedDependency[Database], if_none_match: IfNoneMatch = None) -> Response[Authorization]:
     """Whether somebody has signed in."""
-    found = await db.read(actions.authorization, id)
+    found = await db.read(signing_in.authorization, id)
     return tagged(found, etag_of(id, found), if_none_match)
 
 
@@ -157,7 +157,7 @@ async def end_authorization(
     """Where the other system sends the browser back to; `state` proves that it is our sign-in."""
     if error or not code:
         return Redirect("/connections?signed_in=no")
-    return Redirect(f"/connections?grant={await actions.authorized(systems, code, tie)}")
+    return Redirect(f"/connections?grant={await signing_in.authorized(systems, code, tie)}")
 
 
 @get("/connections/records", operation_id="list_systems_of_record", tags=_TAGS, **_READ)
@@ -168,7 +168,7 @@ async def list_systems_of_record(
     ours: Annotated[str, QueryParameter(max_length=200, description="What names it here.")],
 ) -> Page[SystemTab]:
     """The ERP tab of a record of ours (a contact by its id, an article by its number): what each system says of it, by priority."""
-    return Page(items=await db.read(actions.tabs, caller, OurRecord(kind=kind, ours=ours)), next=None)
+    return Page(items=await db.read(linking.tabs, caller, OurRecord(kind=kind, ours=ours)), next=None)
 
 
 @get("/connections/{id:str}", operation_id="get_connection", tags=_TAGS, responses=answers(errors.NotFound), **_READ)
@@ -180,7 +180,7 @@ async def get_connection(
     if_none_match: IfNoneMatch = None,
 ) -> Response[Connection]:
     """One connection, its secrets masked, with what stands against activating it."""
-    found = await db.read(lambda tx: actions.shown(tx, systems, actions.allowed(tx, caller, id)))
+    found = await db.read(lambda tx: standing.shown(tx, systems, standing.allowed(tx, caller, id)))
     return tagged(found, etag(found.id, found.version), if_none_match)
 
 
@@ -233,7 +233,7 @@ async def remove_connection(
 )
 async def test_connection(id: FromPath[str], caller: NamedDependency[Caller], systems: NamedDependency[Systems]) -> Connection:
     """Test a connection as it is, now; what was found stays with it."""
-    return await actions.test_again(systems, caller, id)
+    return await trials.test_again(systems, caller, id)
 
 
 @post(
@@ -279,7 +279,7 @@ async def get_field_mapping(
     if_none_match: IfNoneMatch = None,
 ) -> Response[MappingShown]:
     """The mapping that holds, or an earlier version of it, and the fields of its target."""
-    found = await db.read(lambda tx: actions.mapping_shown(tx, actions.allowed(tx, caller, id), kind, direction, number))
+    found = await db.read(lambda tx: mappings.shown(tx, standing.allowed(tx, caller, id), kind, direction, number))
     return tagged(found, etag_of(f"{id}.{kind}.{direction}", found), if_none_match)
 
 
@@ -296,7 +296,7 @@ async def set_field_mapping(
     db: NamedDependency[Database],
 ) -> MappingShown:
     """Save a mapping as the next version; every fault is said at once."""
-    return await db.write(actions.set_mapping, caller, id, kind, direction, data)
+    return await db.write(mappings.save, caller, id, kind, direction, data)
 
 
 @get(
@@ -307,7 +307,7 @@ async def list_field_mapping_versions(
     id: FromPath[str], kind: FromPath[str], direction: FromPath[str], caller: NamedDependency[Caller], db: NamedDependency[Database]
 ) -> Page[MappingShown]:
     """Every version of a mapping, newest first."""
-    return Page(items=await db.read(actions.mapping_versions, caller, id, kind, direction), next=None)
+    return Page(items=await db.read(mappings.versions, caller, id, kind, direction), next=None)
 
 
 @post(
@@ -322,13 +322,13 @@ async def preview_mapping(
     flows: NamedDependency[Flows],
 ) -> Preview:
     """What a mapping, saved or not, makes of a real record; nothing is sent or kept."""
-    return await actions.preview(systems, flows, caller, id, data)
+    return await mappings.preview(systems, flows, caller, id, data)
 
 
 @get("/connections/{id:str}/lists", operation_id="list_list_mappings", tags=_TAGS, responses=answers(errors.NotFound), **_READ)
 async def list_list_mappings(id: FromPath[str], caller: NamedDependency[Caller], db: NamedDependency[Database]) -> Page[ListMapping]:
     """Every list that can be mapped, with what is mapped."""
-    return Page(items=await db.read(lambda tx: actions.lists(tx, actions.allowed(tx, caller, id))), next=None)
+    return Page(items=await db.read(lambda tx: code_lists.all_of(tx, standing.allowed(tx, caller, id))), next=None)
 
 
 @put(
@@ -342,7 +342,7 @@ async def set_list_mapping(
     id: FromPath[str], name: FromPath[str], data: JSONBody[WholeList], caller: NamedDependency[Caller], db: NamedDependency[Database]
 ) -> ListMapping:
     """Replace a list mapping."""
-    return await db.write(actions.set_list, caller, id, name, data.entries)
+    return await db.write(code_lists.save, caller, id, name, data.entries)
 
 
 @get(
@@ -353,7 +353,7 @@ async def list_choices(
     id: FromPath[str], name: FromPath[str], caller: NamedDependency[Caller], systems: NamedDependency[Systems]
 ) -> Page[ListChoice]:
     """What can be chosen in one of their lists, asked now."""
-    return Page(items=await actions.choices(systems, caller, id, name), next=None)
+    return Page(items=await code_lists.choices(systems, caller, id, name), next=None)
 
 
 @get("/connections/{id:str}/links", operation_id="list_links", tags=_TAGS, responses=answers(errors.NotFound), **_READ)
@@ -368,7 +368,7 @@ async def list_links(
 ) -> Page[LinkShown]:
     """Which record there is which record here; `unknown` waits for somebody to look."""
     above = 0 if after is None else decode_cursor(after, "links", int)[0]
-    found = await db.read(actions.links_of, caller, id, kind=kind, state=stands, after=above, limit=limit + 1)
+    found = await db.read(linking.links_of, caller, id, kind=kind, state=stands, after=above, limit=limit + 1)
     return Page(items=[one for _, one in found[:limit]], next=encode_cursor("links", found[limit - 1][0]) if len(found) > limit else None)
 
 
@@ -381,9 +381,9 @@ async def link_records(
 ) -> NewLink:
     """Say which record there is which record here; with empty `theirs` the link is cut, and what waited may be sent again."""
     if data.theirs:
-        await db.write(actions.link, caller, id, data.kind, data.ours, data.theirs)
+        await db.write(linking.link, caller, id, data.kind, data.ours, data.theirs)
     else:
-        await db.write(actions.unlink, caller, id, data.kind, data.ours)
+        await db.write(linking.unlink, caller, id, data.kind, data.ours)
     return data
 
 
@@ -395,13 +395,13 @@ async def bring_in_records(
     id: FromPath[str], data: JSONBody[Imports], caller: NamedDependency[Caller], db: NamedDependency[Database]
 ) -> list[Flow]:
     """Bring what is there in, now; asking again takes nothing twice. Try one with `preview` first."""
-    return await db.write(actions.import_soon, caller, id, data.kinds)
+    return await db.write(steering.import_soon, caller, id, data.kinds)
 
 
 @get("/connections/{id:str}/flows", operation_id="list_flows_of_connection", tags=_TAGS, responses=answers(errors.NotFound), **_READ)
 async def list_flows_of_connection(id: FromPath[str], caller: NamedDependency[Caller], db: NamedDependency[Database]) -> Page[Flow]:
     """The flows of a connection."""
-    return Page(items=await db.read(actions.flows_of, caller, id), next=None)
+    return Page(items=await db.read(steering.flows_of, caller, id), next=None)
 
 
 @post("/connections/{id:str}/flows", operation_id="create_flow", tags=_TAGS, responses=answers(errors.NotFound, errors.Invalid), **_WRITE)
@@ -415,7 +415,7 @@ async def create_flow(
 ) -> Response[Flow]:
     """Set up a flow: what goes where, when, and how."""
     key = await request_key(request, idempotency_key)
-    made = await once(db, key, _made_flow, actions.create_flow, caller, id, data)
+    made = await once(db, key, _made_flow, steering.create_flow, caller, id, data)
     return made.reply()
 
 
@@ -424,14 +424,14 @@ async def list_flows(caller: NamedDependency[Caller], db: NamedDependency[Databa
     """Every flow of the connections the caller may use, each with its newest run."""
     above = 0 if after is None else decode_cursor(after, "flows", int)[0]
     found = await db.read(store.all_flows, person=caller.person, after=above, limit=limit + 1)
-    shown = await db.read(actions.flows_shown, found[:limit])
+    shown = await db.read(steering.flows_shown, found[:limit])
     return Page(items=shown, next=encode_cursor("flows", found[limit - 1].pk) if len(found) > limit else None)
 
 
 @get("/flows/{id:str}", operation_id="get_flow", tags=_TAGS, responses=answers(errors.NotFound), **_READ)
 async def get_flow(id: FromPath[str], caller: NamedDependency[Caller], db: NamedDependency[Database]) -> Response[Flow]:
     """One flow, with its newest run."""
-    found = await db.read(lambda tx: actions.flow_shown(tx, actions.flow_allowed(tx, caller, id)[0]))
+    found = await db.read(lambda tx: steering.flow_shown(tx, steering.flow_allowed(tx, caller, id)[0]))
     return tagged(found, etag(found.id, found.version))
 
 
@@ -443,7 +443,7 @@ async def change_flow(
     id: FromPath[str], data: JSONBody[ChangedFlow], caller: NamedDependency[Caller], db: NamedDependency[Database], if_match: IfMatch = None
 ) -> Response[Flow]:
     """Change when or how a flow goes, or switch it on or off."""
-    made = await db.write(actions.change_flow, caller, id, data, if_match)
+    made = await db.write(steering.change_flow, caller, id, data, if_match)
     return tagged(made, etag(made.id, made.version))
 
 
@@ -456,7 +456,7 @@ async def change_flow(
 )
 async def remove_flow(id: FromPath[str], caller: NamedDependency[Caller], db: NamedDependency[Database], if_match: IfMatch = None) -> None:
     """Forget a flow and its history; what it linked stays linked."""
-    await db.write(actions.remove_flow, caller, id, if_match)
+    await db.write(steering.remove_flow, caller, id, if_match)
 
 
 @post(
@@ -469,13 +469,13 @@ async def remove_flow(id: FromPath[str], caller: NamedDependency[Caller], db: Na
 )
 async def run_flow(id: FromPath[str], caller: NamedDependency[Caller], db: NamedDependency[Database]) -> Flow:
     """Run a flow now; its newest run tells how it goes. Asking while it runs lets it run once more."""
-    return await db.write(actions.run_now, caller, id)
+    return await db.write(steering.run_now, caller, id)
 
 
 @post("/flows/{id:str}/restart", operation_id="restart_flow", status_code=200, tags=_TAGS, responses=answers(errors.NotFound), **_WRITE)
 async def restart_flow(id: FromPath[str], caller: NamedDependency[Caller], db: NamedDependency[Database]) -> Flow:
     """Let a flow read everything from the beginning the next time; what has not changed is left as it is."""
-    return await db.write(actions.begin_again, caller, id)
+    return await db.write(steering.begin_again, caller, id)
 
 
 @get("/flows/{id:str}/runs", operation_id="list_runs", tags=_TAGS, responses=answers(errors.NotFound), **_READ)
@@ -484,7 +484,7 @@ async def list_runs(
 ) -> Page[Run]:
     """The runs of a flow, newest first."""
     before = None if after is None else decode_cursor(after, "runs", int)[0]
-    found = await db.read(actions.runs_of, caller, id, before=before, limit=limit + 1)
+    found = await db.read(steering.runs_of, caller, id, before=before, limit=limit + 1)
     return Page(items=[run for _, run in found[:limit]], next=encode_cursor("runs", found[limit - 1][0]) if len(found) > limit else None)
 
 
@@ -493,7 +493,7 @@ async def get_run(
     id: FromPath[str], caller: NamedDependency[Caller], db: NamedDependency[Database], if_none_match: IfNoneMatch = None
 ) -> Response[Run]:
     """One run and its counts."""
-    found = (await db.read(actions.run_allowed, caller, id))[1]
+    found = (await db.read(steering.run_allowed, caller, id))[1]
     return tagged(found, etag_of(id, found), if_none_match)
 
 
@@ -503,7 +503,7 @@ async def list_run_records(
 ) -> Page[RunRecord]:
     """What a run did not take over, with all the reasons."""
     above = 0 if after is None else decode_cursor(after, "run_records", int)[0]
-    found = await db.read(actions.records_of, caller, id, after=above, limit=limit + 1)
+    found = await db.read(steering.records_of, caller, id, after=above, limit=limit + 1)
     more = encode_cursor("run_records", found[limit - 1][0]) if len(found) > limit else None
     return Page(items=[one for _, one in found[:limit]], next=more)
 
@@ -520,7 +520,7 @@ async def retry_record(
     flows: NamedDependency[Flows],
 ) -> RunRecord:
     """Take a refused record over once more, with what a person has filled in for fields that ask for it."""
-    return await actions.retry(db, flows, caller, id, data.given)
+    return await steering.retry(db, flows, caller, id, data.given)
 
 
 routes = [

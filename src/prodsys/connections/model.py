@@ -442,21 +442,21 @@ def flow_faults(here: End, there: End | None, flow: NewFlow) -> list[Issue]:
     if there is not None and (issue := cannot(there[0], flow.kind, "out" if flow.direction == "in" else "in", there[1])):
         issues.append(issue)
     if flow.trigger == "schedule" and flow.every_seconds < 10:
-        issues.append(_fault("interval_missing", "A flow by schedule runs at most every 10 seconds; say how often.", "/every_seconds"))
+        issues.append(fault("interval_missing", "A flow by schedule runs at most every 10 seconds; say how often.", "/every_seconds"))
     if flow.trigger == "event" and (flow.direction == "in" or other is not None):
-        issues.append(_fault("event_not_offered", "Only our own books tell of an event; let this flow run by schedule.", "/trigger"))
+        issues.append(fault("event_not_offered", "Only our own books tell of an event; let this flow run by schedule.", "/trigger"))
     target = other if flow.direction == "in" else connector
     if flow.kind == "orders" and target is not None:
         resources = target.offered(there[1] if there is not None and flow.direction == "in" else here[1])
         makes = resources.get("orders", Resource()).makes
         if flow.settings.makes not in makes:
-            issues.append(_fault("order_type_not_offered", f"{target.title} makes of an order: {', '.join(makes)}.", "/settings/makes"))
+            issues.append(fault("order_type_not_offered", f"{target.title} makes of an order: {', '.join(makes)}.", "/settings/makes"))
         if flow.settings.debtor != "own" and not flow.settings.default_debtor:
-            issues.append(_fault("default_debtor_missing", "Say which debtor is the default one.", "/settings/default_debtor"))
+            issues.append(fault("default_debtor_missing", "Say which debtor is the default one.", "/settings/default_debtor"))
         keys = resources.get("contacts", Resource()).find_by
         if "contacts" in resources and flow.settings.debtor != "default" and flow.settings.customer_key not in keys:
             listed = ", ".join(key for key in keys if key != "reference") or "nothing"
-            issues.append(_fault("customer_key_not_offered", f"{target.title} finds customers by {listed}.", "/settings/customer_key"))
+            issues.append(fault("customer_key_not_offered", f"{target.title} finds customers by {listed}.", "/settings/customer_key"))
     return issues
 
 
@@ -513,5 +513,6 @@ def _struct_in(kind: Any) -> tuple[type[Any] | None, bool]:
     return None, False
 
 
-def _fault(code: str, message: str, pointer: str) -> Issue:
-    return Issue(code=code, message=message, pointer=pointer, blocks=True)
+def fault(code: str, message: str, pointer: str) -> Issue:
+    """What stands against a form, a flow or a switch; an empty pointer means all of it."""
+    return Issue(code=code, message=message, pointer=pointer or None, blocks=True)

@@ -24,7 +24,8 @@ RENEWING = dt.timedelta(seconds=60)
 _PATIENCE = 40
 _A_MOMENT = 0.25
 
-_read_map = msgspec.json.Decoder(dict[str, Any]).decode
+read_form = msgspec.json.Decoder(dict[str, Any]).decode
+write_form = msgspec.json.Encoder().encode
 _read_grant = msgspec.json.Decoder(Grant, dec_hook=read_secret).decode
 
 
@@ -74,14 +75,14 @@ class Systems:
     def config(self, kept: Kept) -> Any | None:
         """A connection's filled form; None when it does not fit the connector any more. Raises VaultLocked."""
         kind = connectors.known()[kept.connector]
-        given = _read_map(kept.config)
+        given = read_form(kept.config)
         if kept.secrets is not None:
-            given |= _read_map(self.vault.unseal(kept.secrets))
+            given |= read_form(self.vault.unseal(kept.secrets))
         return read_config(kind.Config, given)[0]
 
     def form_of(self, grant: KeptGrant) -> Any | None:
         """The form somebody signed in with. Raises VaultLocked."""
-        return read_config(connectors.known()[grant.connector].Config, _read_map(self.vault.unseal(grant.form)))[0]
+        return read_config(connectors.known()[grant.connector].Config, read_form(self.vault.unseal(grant.form)))[0]
 
     def forget(self, connection: int) -> None:
         """Let go of what is kept in memory of a connection whose form has changed."""

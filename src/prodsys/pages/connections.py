@@ -8,7 +8,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath
 
 from prodsys import errors
-from prodsys.connections import actions, model, store
+from prodsys.connections import actions, model, signing_in, standing, steering, store, trials
 from prodsys.connections.model import Authorize, ChangedConnection, Configuration, Connection, ConnectorShown, NewErpConnection, ToTest
 from prodsys.connections.reaching import Systems, connector_of
 from prodsys.kit.db import Database, Tx
@@ -76,7 +76,7 @@ async def create_connection(
     typed = {"connector": form.text("connector"), **_named(form)}
     try:
         wanted = document(typed, NewErpConnection, form)
-        made = await db.write(actions.create, systems, visitor.caller, wanted, await actions.passed_for(systems, wanted))
+        made = await db.write(actions.create, systems, visitor.caller, wanted, await trials.passed_for(systems, wanted))
     except errors.Refusal as refusal:
         return await _form(visitor, db, form.text("connector"), typed, refusal)
     return go(f"/connections/{made.id}/fields")
@@ -103,7 +103,7 @@ async def change_connection(
     try:
         match form.text("do"):
             case "test":
-                tested = await actions.test_again(systems, visitor.caller, id)
+                tested = await trials.test_again(systems, visitor.caller, id)
                 said = "test_passed" if tested.tested and tested.tested.is_fine else "test_failed"
             case "activate" | "rest" as wanted:
                 await db.write(actions.switch, systems, visitor.caller, id, on=wanted == "activate")
@@ -113,7 +113,7 @@ async def change_connection(
                 return go("/connections", "connection_removed")
             case "bring_in":
                 wanted_kinds = document({"kinds": form.many("kinds")}, model.Imports)
-                await db.write(actions.import_soon, visitor.caller, id, wanted_kinds.kinds)
+                await db.write(steering.import_soon, visitor.caller, id, wanted_kinds.kinds)
                 said = "import_begun"
             case _:
                 changed = {**_named(form), "priority": form.whole("priority") or 0}
@@ -130,7 +130,7 @@ async def config_form(
     id: FromPath[str], visitor: NamedDependency[Visitor], db: NamedDependency[Database], systems: NamedDependency[Systems]
 ) -> Response[Any]:
     """The form of the system; secrets that are kept are not shown again."""
-    found = await db.read(lambda tx: actions.shown(tx, systems, actions.allowed(tx, visitor.caller, id)))
+    found = await db.read(lambda tx: standing.shown(tx, systems, standing.allowed(tx, visitor.caller, id)))
     return await _fields(visitor, found, found.config)
 
 
@@ -143,18 +143,20 @@ async def configure(
     systems: NamedDependency[Systems],
 ) -> Response[Any]:
     """Test what was typed, or test and save it; or begin a sign-in at the other system. Every field at fault is named."""
-    found = await db.read(lambda tx: actions.shown(tx, systems, actions.allowed(tx, visitor.caller, id)))
+    found = await db.read(lambda tx: standing.shown(tx, systems, standing.allowed(tx, visitor.caller, id)))
     typed = _config(form, found.connector)
     grant = form.text("grant") or await db.read(store.newest_grant, found.connector, visitor.caller.name)
     result: model.TestResult | None = None
     try:
         match form.text("do"):
             case "sign_in":
-                begun = await actions.authorize(systems, visitor.caller, Authorize(connector=found.connector, config=typed, connection=id))
+                begun = await signing_in.authorize(
+                    systems, visitor.caller, Authorize(connector=found.connector, config=typed, connection=id)
+                )
                 return await show(visitor, "connection_sign_in.html", here="connections", connection=found, url=begun.url)
             case "test":
                 asked = ToTest(connector=found.connector, config=typed, connection=id, grant=grant or None)
-                result = await actions.test(systems, visitor.caller, asked)
+                result = await trials.test(systems, visitor.caller, asked)
             case _:
                 await actions.configure(systems, visitor.caller, id, Configuration(config=typed, grant=grant or None), form.text("etag"))
                 return _gone(visitor, f"/connections/{id}?said=test_passed")
@@ -251,7 +253,7 @@ def _named(form: Form) -> dict[str, Any]:
 
 def _page(tx: Tx, systems: Systems, visitor: Visitor, above: int) -> list[tuple[int, Connection]]:
     found = store.page(tx, person=visitor.caller.person, after=above, limit=_ON_A_PAGE + 1)
-    return [(kept.pk, actions.shown(tx, systems, kept)) for kept in found]
+    return [(kept.pk, standing.shown(tx, systems, kept)) for kept in found]
 
 
 def choices(tx: Tx) -> list[Choice]:
@@ -290,7 +292,7 @@ async def _fields(
 
 async def _whole(visitor: Visitor, db: Database, systems: Systems, id: str, refusal: errors.Refusal | None = None) -> Response[Any]:
     def read(tx: Tx) -> tuple[Connection, list[model.Flow], list[Choice]]:
-        return actions.shown(tx, systems, actions.allowed(tx, visitor.caller, id)), actions.flows_of(tx, visitor.caller, id), choices(tx)
+        return standing.shown(tx, systems, standing.allowed(tx, visitor.caller, id)), steering.flows_of(tx, visitor.caller, id), choices(tx)
 
     found, flows, people = await db.read(read)
     connector = model.shown(found.connector, connector_of(found.connector))

@@ -9,7 +9,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath
 
 from prodsys import errors
-from prodsys.connections.actions import tabs
+from prodsys.connections.linking import tabs
 from prodsys.connections.model import Kind, OurRecord, SystemTab
 from prodsys.contacts import actions, lists, spelling, store
 from prodsys.contacts.model import ContactForm, Merge, Proposal

@@ -8,7 +8,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath
 
 from prodsys import errors
-from prodsys.connections import actions, model, store
+from prodsys.connections import model, standing, steering, store
 from prodsys.connections.model import ChangedFlow, Flow, FlowSettings, NewFlow
 from prodsys.connections.reaching import Systems, connector_of
 from prodsys.connectors._base import Capability
@@ -61,7 +61,7 @@ async def create_flow(
         "settings": _settings(form),
     }
     try:
-        made = await db.write(actions.create_flow, visitor.caller, id, document(typed, NewFlow, form))
+        made = await db.write(steering.create_flow, visitor.caller, id, document(typed, NewFlow, form))
     except errors.NotFound:
         raise
     except errors.Refusal as refusal:
@@ -84,18 +84,18 @@ async def change_flow(
     try:
         match form.text("do"):
             case "run":
-                await db.write(actions.run_now, visitor.caller, id)
+                await db.write(steering.run_now, visitor.caller, id)
                 said = "flow_runs"
             case "restart":
-                await db.write(actions.begin_again, visitor.caller, id)
+                await db.write(steering.begin_again, visitor.caller, id)
                 said = "flow_restarted"
             case "remove":
-                kept = await db.read(lambda tx: actions.flow_shown(tx, actions.flow_allowed(tx, visitor.caller, id)[0]))
-                await db.write(actions.remove_flow, visitor.caller, id, form.text("etag"))
+                kept = await db.read(lambda tx: steering.flow_shown(tx, steering.flow_allowed(tx, visitor.caller, id)[0]))
+                await db.write(steering.remove_flow, visitor.caller, id, form.text("etag"))
                 return go(f"/connections/{kept.connection}", "flow_removed")
             case _:
                 typed = {**_timed(form), "settings": _settings(form), "is_on": form.flag("is_on")}
-                await db.write(actions.change_flow, visitor.caller, id, document(typed, ChangedFlow, form), form.text("etag"))
+                await db.write(steering.change_flow, visitor.caller, id, document(typed, ChangedFlow, form), form.text("etag"))
     except errors.NotFound:
         raise
     except errors.Refusal as refusal:
@@ -109,9 +109,9 @@ async def run(id: FromPath[str], visitor: NamedDependency[Visitor], db: NamedDep
     above = (visitor.place("records-page", int) or (0,))[0]
 
     def read(tx: Tx) -> tuple[model.Run, Flow, list[tuple[int, model.RunRecord]]]:
-        found = actions.run_allowed(tx, visitor.caller, id)[1]
-        kept = actions.flow_shown(tx, actions.flow_allowed(tx, visitor.caller, found.flow)[0])
-        return found, kept, actions.records_of(tx, visitor.caller, id, after=above, limit=_ON_A_PAGE + 1)
+        found = steering.run_allowed(tx, visitor.caller, id)[1]
+        kept = steering.flow_shown(tx, steering.flow_allowed(tx, visitor.caller, found.flow)[0])
+        return found, kept, steering.records_of(tx, visitor.caller, id, after=above, limit=_ON_A_PAGE + 1)
 
     found, kept, records = await db.read(read)
     more = encode_cursor("records-page", records[_ON_A_PAGE - 1][0]) if len(records) > _ON_A_PAGE else None
@@ -126,7 +126,7 @@ routes = [flows, new_flow, create_flow, flow, change_flow, run]
 
 def _listed(tx: Tx, visitor: Visitor, above: int) -> tuple[list[Any], list[Flow]]:
     found = store.all_flows(tx, person=visitor.caller.person, after=above, limit=_ON_A_PAGE + 1)
-    return found, actions.flows_shown(tx, found[:_ON_A_PAGE])
+    return found, steering.flows_shown(tx, found[:_ON_A_PAGE])
 
 
 def _timed(form: Form) -> dict[str, Any]:
@@ -160,8 +160,8 @@ async def _new(
     refusal: errors.Refusal | None = None,
 ) -> Response[Any]:
     def read(tx: Tx) -> tuple[model.Connection, list[model.Connection]]:
-        found = actions.shown(tx, systems, actions.allowed(tx, visitor.caller, id))
-        others = [actions.shown(tx, systems, kept) for kept in store.page(tx, person=visitor.caller.person, after=0, limit=_ON_A_PAGE)]
+        found = standing.shown(tx, systems, standing.allowed(tx, visitor.caller, id))
+        others = [standing.shown(tx, systems, kept) for kept in store.page(tx, person=visitor.caller.person, after=0, limit=_ON_A_PAGE)]
         return found, [one for one in others if one.id != id]
 
     found, others = await db.read(read)
@@ -179,8 +179,8 @@ async def _whole(visitor: Visitor, db: Database, id: str, refusal: errors.Refusa
     before = (visitor.place("runs-page", int) or (None,))[0]
 
     def read(tx: Tx) -> tuple[Flow, list[tuple[int, model.Run]]]:
-        found = actions.flow_shown(tx, actions.flow_allowed(tx, visitor.caller, id)[0])
-        return found, actions.runs_of(tx, visitor.caller, id, before=before, limit=_RUNS + 1)
+        found = steering.flow_shown(tx, steering.flow_allowed(tx, visitor.caller, id)[0])
+        return found, steering.runs_of(tx, visitor.caller, id, before=before, limit=_RUNS + 1)
 
     found, runs = await db.read(read)
     more = encode_cursor("runs-page", runs[_RUNS - 1][0]) if len(runs) > _RUNS else None

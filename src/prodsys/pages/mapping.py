@@ -8,7 +8,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath
 
 from prodsys import documents, errors
-from prodsys.connections import actions, model
+from prodsys.connections import code_lists, linking, mappings, model, standing
 from prodsys.connections.flows import Flows
 from prodsys.connections.model import Connection, MappingShown, NewLink, Preview, PreviewAsked, WholeList
 from prodsys.connections.reaching import Systems, connector_of
@@ -53,9 +53,9 @@ async def save_mapping(
         if form.text("do") == "try":
             asked = document({"kind": kind, "direction": direction, "record": form.text("record")}, PreviewAsked)
             asked = msgspec.structs.replace(asked, adjustments=adjustments)
-            preview = await actions.preview(systems, flows, visitor.caller, id, asked)
+            preview = await mappings.preview(systems, flows, visitor.caller, id, asked)
         else:
-            await db.write(actions.set_mapping, visitor.caller, id, kind, direction, adjustments)
+            await db.write(mappings.save, visitor.caller, id, kind, direction, adjustments)
             return go(f"/connections/{id}/mapping?way={way}", "saved")
     except errors.NotFound:
         raise
@@ -85,7 +85,7 @@ async def save_list(
     rows = zip(form.many("direction"), form.many("source"), form.many("target"), strict=False)
     entries = [{"direction": way, "source": source, "target": target} for way, source, target in rows if source or target]
     try:
-        await db.write(actions.set_list, visitor.caller, id, name, document({"entries": entries}, WholeList).entries)
+        await db.write(code_lists.save, visitor.caller, id, name, document({"entries": entries}, WholeList).entries)
     except errors.NotFound:
         raise
     except errors.Refusal as refusal:
@@ -114,9 +114,9 @@ async def link(
     try:
         wanted = document(typed, NewLink)
         if wanted.theirs:
-            await db.write(actions.link, visitor.caller, id, wanted.kind, wanted.ours, wanted.theirs)
+            await db.write(linking.link, visitor.caller, id, wanted.kind, wanted.ours, wanted.theirs)
         else:
-            await db.write(actions.unlink, visitor.caller, id, wanted.kind, wanted.ours)
+            await db.write(linking.unlink, visitor.caller, id, wanted.kind, wanted.ours)
     except errors.NotFound:
         raise
     except errors.Refusal as refusal:
@@ -240,11 +240,11 @@ async def _shown(
     kind, _, direction = way.partition(".")
 
     def read(tx: Tx) -> tuple[Connection, MappingShown | None, list[MappingShown]]:
-        kept = actions.allowed(tx, visitor.caller, id)
-        found = actions.shown(tx, systems, kept)
+        kept = standing.allowed(tx, visitor.caller, id)
+        found = standing.shown(tx, systems, kept)
         if not direction:
             return found, None, []
-        return found, actions.mapping_shown(tx, kept, kind, direction), actions.mapping_versions(tx, visitor.caller, id, kind, direction)
+        return found, mappings.shown(tx, kept, kind, direction), mappings.versions(tx, visitor.caller, id, kind, direction)
 
     found, mapping_, versions = await db.read(read)
     ways = [one for one in model.shown(found.connector, connector_of(found.connector)).capabilities if one.is_offered]
@@ -267,8 +267,8 @@ def _pretty(tree: Any) -> str:
 
 async def _lists(visitor: Visitor, db: Database, systems: Systems, id: str, refusal: errors.Refusal | None = None) -> Response[Any]:
     def read(tx: Tx) -> tuple[Connection, list[model.ListMapping]]:
-        kept = actions.allowed(tx, visitor.caller, id)
-        return actions.shown(tx, systems, kept), actions.lists(tx, kept)
+        kept = standing.allowed(tx, visitor.caller, id)
+        return standing.shown(tx, systems, kept), code_lists.all_of(tx, kept)
 
     found, listed = await db.read(read)
     chosen = next((one for one in listed if one.name == visitor.query["list"]), None)
@@ -276,7 +276,7 @@ async def _lists(visitor: Visitor, db: Database, systems: Systems, id: str, refu
     trouble: errors.Refusal | None = None
     if chosen is not None and chosen.is_offered and visitor.query["ask"]:
         try:
-            choices = await actions.choices(systems, visitor.caller, id, chosen.name)
+            choices = await code_lists.choices(systems, visitor.caller, id, chosen.name)
         except errors.Refusal as fault:
             trouble = fault
     return await show(
@@ -290,9 +290,9 @@ async def _links(visitor: Visitor, db: Database, systems: Systems, id: str, refu
     above = (visitor.place("links-page", int) or (0,))[0]
 
     def read(tx: Tx) -> tuple[Connection, list[tuple[int, model.LinkShown]]]:
-        found = actions.shown(tx, systems, actions.allowed(tx, visitor.caller, id))
+        found = standing.shown(tx, systems, standing.allowed(tx, visitor.caller, id))
         state = visitor.query["state"] or None
-        return found, actions.links_of(tx, visitor.caller, id, kind=kind, state=state, after=above, limit=_ON_A_PAGE + 1)
+        return found, linking.links_of(tx, visitor.caller, id, kind=kind, state=state, after=above, limit=_ON_A_PAGE + 1)
 
     found, listed = await db.read(read)
     more = encode_cursor("links-page", listed[_ON_A_PAGE - 1][0]) if len(listed) > _ON_A_PAGE else None

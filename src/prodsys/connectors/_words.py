@@ -1,15 +1,108 @@
 """The pieces that nearly every system's documents are made of, read and written once: places, people, prices, rules."""
 
 import datetime as dt
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
-from typing import Any
+from functools import partial
+from typing import Any, get_args
+
+import msgspec
 
 from prodsys.codes import streets
-from prodsys.connectors._base import Limit, Resource, day, text
-from prodsys.documents import Address, ContactCard, DeliveryPlace, Person, TradeLine
+from prodsys.connectors._base import Limit, Resource, at, day, exact, text
+from prodsys.documents import Address, ContactCard, DeliveryPlace, Exact, Person, TradeLine
 
 GTIN_LENGTHS = (8, 12, 13, 14)
+
+
+class Alike(msgspec.Struct, frozen=True):
+    """Members that say the same in a document of ours and in theirs, under names of their own; made by `spelled`."""
+
+    members: tuple[tuple[str, str, Callable[[Any], Any]], ...]
+    """Our name, theirs (`customer.id`), and how theirs is read: a text, a number, a date, a yes or no."""
+
+    def read(self, theirs: Mapping[str, Any]) -> dict[str, Any]:
+        """These members as our document takes them; what they do not say is left to its defaults. Raises ValueError for odd values."""
+        found: dict[str, Any] = {}
+        for ours, name, read in self.members:
+            value = read(at(theirs, name) if "." in name else theirs.get(name))
+            if value is not None:
+                found[ours] = value
+        return found
+
+    def write(self, ours: Any) -> dict[str, Any]:
+        """These members in their words; what is empty is not said at all."""
+        words: dict[str, Any] = {}
+        for member, name, _ in self.members:
+            value = getattr(ours, member)
+            if value is None or value == "":
+                continue
+            *outer, last = name.split(".")
+            inner = words
+            for one in outer:
+                inner = inner.setdefault(one, {})
+            inner[last] = Decimal(value) if isinstance(value, Exact) else value.isoformat() if isinstance(value, dt.date) else value
+        return words
+
+
+class Where(msgspec.Struct, frozen=True):
+    """Where an address stands in their words, street and house number in one line."""
+
+    line: str
+    rest: Alike
+    name: str = ""
+    """Who or what is there, for places goods are sent to."""
+
+    def read(self, theirs: Mapping[str, Any]) -> Address:
+        """The address, its line taken apart as its country writes them."""
+        there = Address(**self.rest.read(theirs))
+        country = there.country.upper()
+        street, number = streets.split(text(at(theirs, self.line)), country)
+        return msgspec.structs.replace(there, street=street, house_number=number, country=country)
+
+    def read_place(self, theirs: Mapping[str, Any]) -> DeliveryPlace | None:
+        """The place goods go to; None where they say nothing of it."""
+        return place(at(theirs, self.name), self.read(theirs))
+
+    def write(self, ours: Address | DeliveryPlace | None) -> dict[str, Any]:
+        """An address, or a place with its name, in their words; nothing for None."""
+        if ours is None:
+            return {}
+        there = ours.address if isinstance(ours, DeliveryPlace) else ours
+        words = self.rest.write(there)
+        for name, said in ((self.name, ours.name if isinstance(ours, DeliveryPlace) else ""), (self.line, street(there))):
+            if said:
+                words[name] = said
+        return words
+
+
+def spelled(document: type[msgspec.Struct], /, **names: str) -> Alike:
+    """How they spell members of a document of ours; texts are cut to what the document holds."""
+    kinds = {field.name: (field.type, field.required) for field in msgspec.structs.fields(document)}
+    return Alike(tuple((ours, name, _reader(*kinds[ours])) for ours, name in names.items()))
+
+
+def where(line: str, name: str = "", **rest: str) -> Where:
+    """Where an address stands: the member of its line, of its name, and of whatever else it has (`postcode="ZipCode"`)."""
+    return Where(line, spelled(Address, **rest), name)
+
+
+def _reader(kind: Any, is_required: bool) -> Callable[[Any], Any]:
+    parts = [kind, *get_args(kind), *(part for one in get_args(kind) for part in get_args(one))]
+    longest = next((one.max_length for one in parts if isinstance(one, msgspec.Meta) and one.max_length), 500)
+    if number := next((one for one in parts if isinstance(one, type) and issubclass(one, Exact)), None):
+        return partial(exact, number)
+    if dt.date in parts:
+        return on if is_required else day
+    if bool in parts:
+        return lambda said: said if isinstance(said, bool) else None
+    return partial(_words, longest=longest, instead="?" if is_required else "")
+
+
+def _words(said: Any, longest: int, instead: str) -> str:
+    if isinstance(said, dict | list):
+        raise ValueError("There is more than a text where one was expected")
+    return text(said, longest) or instead
 
 
 def on(value: Any) -> dt.date:

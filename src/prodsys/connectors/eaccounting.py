@@ -11,8 +11,8 @@ from msgspec import Meta
 from prodsys import documents
 from prodsys.connectors._base import Known, Limit, Lookup, Record, Resource, Secret, Trouble, Written, day, exact, text
 from prodsys.connectors._rest import Answer, Auth, Numbered, OAuth, Paging, RestConnector, odata_by, odata_equal, odata_filters, odata_since
-from prodsys.connectors._words import address, contact_person, gtin, left_after, on, party, persons, place, rules, street, unit_price
-from prodsys.documents import ArticleCard, ContactCard, Exact, Invoice, InvoiceDraft, Percent, SalesOrder, TradeLine, UnitPrice, Voucher
+from prodsys.connectors._words import contact_person, gtin, left_after, on, party, rules, spelled, unit_price, where
+from prodsys.documents import ArticleCard, ContactCard, Exact, Invoice, InvoiceDraft, Percent, Person, SalesOrder, Stock, TradeLine, Voucher
 from prodsys.kit.outbound import Answered, Later
 
 _SERVICE = "service:44643EB1-3F76-4C1C-A672-402AE8085934+forceselectcompany:true"
@@ -42,152 +42,56 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     identity_url: Annotated[str, Meta(title="Address of the sign-in")] = "https://identity.vismaonline.com"
 
 
-Text = str | None
-Number = Decimal | None
+Theirs = Mapping[str, Any]
+
+_CUSTOMER = spelled(ContactCard, number="CustomerNumber", name="Name", is_active="IsActive", organisation_number="CorporateIdentityNumber",
+                    vat_number="VatNumber", gln="EdiGlnNumber", email="EmailAddress", phone="Telephone", currency="CurrencyCode",
+                    payment_terms="TermsOfPaymentId", note="Note")  # fmt: skip
+_PERSON = spelled(Person, name="ContactPersonName", email="ContactPersonEmail", phone="ContactPersonPhone")
+_INVOICED = where("InvoiceAddress1", street2="InvoiceAddress2", postcode="InvoicePostalCode", city="InvoiceCity",
+                  country="InvoiceCountryCode")  # fmt: skip
+_DELIVERED = where("DeliveryAddress1", name="DeliveryCustomerName", street2="DeliveryAddress2", postcode="DeliveryPostalCode",
+                   city="DeliveryCity", country="DeliveryCountryCode")  # fmt: skip
+_ARTICLE = spelled(ArticleCard, number="Number", name="Name", is_active="IsActive", supplier_article_number="SupplierArticleNumber")
+_STOCK = spelled(Stock, article_number="Number", on_hand="StockBalance", reserved="StockBalanceReserved", available="StockBalanceAvailable",
+                 is_managed="IsStock")  # fmt: skip
+_ORDER = spelled(SalesOrder, number="BuyersOrderReference", date="OrderDate", currency="CurrencyCode", requested_date="DeliveryDate",
+                 customer_reference="YourReference", payment_terms="TermsOfPaymentId", delivery_terms="DeliveryTermCode",
+                 shipping_method="DeliveryMethodCode")  # fmt: skip
+_INVOICE = spelled(InvoiceDraft, number="BuyersOrderReference", date="InvoiceDate", due_date="DueDate", customer_reference="YourReference",
+                   payment_terms="TermsOfPaymentId", is_credit="IsCreditInvoice")  # fmt: skip
+_ROW = spelled(TradeLine, article_number="ArticleNumber", description="Text", quantity="Quantity", unit_price="UnitPrice")
+_HEAD = {"EuThirdParty": False, "RotReducedInvoicingType": 0}
 
 
-class Delivered(msgspec.Struct, kw_only=True, rename="pascal"):
-    delivery_customer_name: Text = None
-    delivery_address1: Text = None
-    delivery_postal_code: Text = None
-    delivery_city: Text = None
-    delivery_country_code: Text = None
-
-
-class Customer(Delivered, kw_only=True, rename="pascal"):
-    id: Text = None
-    customer_number: Text = None
-    name: str = ""
-    is_private_person: bool = False
-    is_active: bool = True
-    corporate_identity_number: Text = None
-    vat_number: Text = None
-    edi_gln_number: Text = None
-    email_address: Text = None
-    telephone: Text = None
-    invoice_address1: Text = None
-    invoice_address2: Text = None
-    invoice_postal_code: Text = ""
-    invoice_city: Text = ""
-    invoice_country_code: Text = None
-    contact_person_name: Text = None
-    contact_person_email: Text = None
-    contact_person_phone: Text = None
-    currency_code: Text = None
-    terms_of_payment_id: Text = None
-    note: Text = None
-
-
-class Article(msgspec.Struct, kw_only=True, rename="pascal"):
-    id: Text = None
-    number: str
-    name: str = ""
-    is_active: bool = True
-    coding_id: Text = None
-    unit_id: Text = None
-    unit_abbreviation: Text = None
-    net_price: Number = None
-    gross_price: Number = None
-    stock_balance: Number = None
-    stock_balance_reserved: Number = None
-    stock_balance_available: Number = None
-    supplier_article_number: Text = None
-    is_service_article: bool | None = None
-    is_stock: bool | None = None
-    barcodes: list[dict[str, Any]] | None = None
-    article_labels: list[dict[str, Any]] | None = None
-
-
-class Row(msgspec.Struct, kw_only=True, rename="pascal"):
-    line_number: int = 0
-    is_text_row: bool = False
-    article_id: Text = None
-    article_number: Text = None
-    text: Text = ""
-    quantity: Number = None
-    unit_price: Number = None
-    discount_percentage: Number = None
-    """A fraction from 0 to 1, not percent."""
-    is_work_cost: bool = False
-    eligible_for_reverse_charge_on_vat: bool | None = None
-    reversed_construction_services_vat_free: bool | None = None
-
-
-class Order(Delivered, kw_only=True, rename="pascal"):
-    """An order, the draft of an invoice, or an invoice: their members are nearly the same."""
-
-    id: Text = None
-    number: int | None = None
-    customer_id: str = ""
-    customer_name: Text = None
-    customer_number: Text = None
-    currency_code: Text = None
-    invoice_currency_code: Text = None
-    status: int | None = None
-    order_date: Text = None
-    invoice_date: Text = None
-    due_date: Text = None
-    delivery_date: Text = None
-    your_reference: Text = None
-    buyers_order_reference: Text = None
-    delivery_method_code: Text = None
-    delivery_term_code: Text = None
-    terms_of_payment_id: Text = None
-    eu_third_party: bool = False
-    reverse_charge_on_construction_services: bool | None = None
-    rot_reduced_invoicing_type: int = 0
-    is_credit_invoice: bool | None = None
-    includes_vat: bool | None = None
-    send_type: int | None = None
-    invoice_number: int | None = None
-    total_amount_invoice_currency: Number = None
-    total_vat_amount_invoice_currency: Number = None
-    remaining_amount_invoice_currency: Number = None
-    rows: list[Row] | None = None
-
-
-def read_customer(theirs: Customer) -> ContactCard:
+def read_customer(theirs: Theirs) -> ContactCard:
     """A customer in our words; a person's record has no organisation number to speak of."""
+    person = Person(**_PERSON.read(theirs))
     return ContactCard(
-        number=text(theirs.customer_number, 80), kind="person" if theirs.is_private_person else "company",
-        name=text(theirs.name, 200) or "?", is_active=theirs.is_active, organisation_number=text(theirs.corporate_identity_number, 80),
-        vat_number=text(theirs.vat_number, 80), gln=text(theirs.edi_gln_number, 80), email=text(theirs.email_address, 120),
-        phone=text(theirs.telephone, 80), deliver_to=_place(theirs), currency=text(theirs.currency_code, 3),
-        address=address(theirs.invoice_address1, postcode=theirs.invoice_postal_code, city=theirs.invoice_city,
-                        country=theirs.invoice_country_code, more=theirs.invoice_address2),
-        persons=persons(theirs.contact_person_name, theirs.contact_person_email, theirs.contact_person_phone),
-        payment_terms=text(theirs.terms_of_payment_id, 80), note=text(theirs.note, 4000),
+        **_CUSTOMER.read(theirs), kind="person" if theirs.get("IsPrivatePerson") else "company", address=_INVOICED.read(theirs),
+        deliver_to=_DELIVERED.read_place(theirs), persons=[person] if theirs.get("ContactPersonName") else [],
     )  # fmt: skip
 
 
-def write_customer(ours: ContactCard, known: Known) -> Customer:
+def write_customer(ours: ContactCard, known: Known) -> Theirs:
     """A customer in their words; a company's first person is its contact person."""
-    person = contact_person(ours)
-    return Customer(
-        customer_number=ours.number or None, name=ours.name, is_private_person=ours.kind == "person", is_active=ours.is_active,
-        corporate_identity_number=ours.organisation_number or None, vat_number=ours.vat_number or None, edi_gln_number=ours.gln or None,
-        email_address=ours.email or None, telephone=ours.phone or None, invoice_address1=street(ours.address),
-        invoice_address2=ours.address.street2 or None, invoice_postal_code=ours.address.postcode, invoice_city=ours.address.city,
-        invoice_country_code=ours.address.country or None, contact_person_name=person.name or None,
-        contact_person_email=person.email or None, contact_person_phone=person.phone or None, currency_code=ours.currency or None,
-        terms_of_payment_id=ours.payment_terms or known.config.terms_of_payment or None, note=ours.note or None,
-        **_delivery(ours.deliver_to),
-    )  # fmt: skip
+    return {"IsPrivatePerson": ours.kind == "person", "TermsOfPaymentId": known.config.terms_of_payment or None, **_CUSTOMER.write(ours),
+            **_INVOICED.write(ours.address), **_DELIVERED.write(ours.deliver_to), **_PERSON.write(contact_person(ours))}  # fmt: skip
 
 
-def read_article(theirs: Article) -> ArticleCard:
+def read_article(theirs: Theirs) -> ArticleCard:
     """An article in our words; a label such as `Colour: red` is a feature of that name."""
-    labels = [text(label.get("Name")).rpartition(": ") for label in (theirs.article_labels or [])[:MOST_LABELS]]
+    labels = [text(label.get("Name")).rpartition(": ") for label in (theirs.get("ArticleLabels") or [])[:MOST_LABELS]]
     return ArticleCard(
-        number=text(theirs.number, 80), kind="virtual" if theirs.is_service_article else "simple", name=text(theirs.name),
-        unit=text(theirs.unit_abbreviation, 20), gtin=gtin(one.get("Barcode") for one in theirs.barcodes or ()),
-        is_active=theirs.is_active, supplier_article_number=text(theirs.supplier_article_number, 80),
-        price=exact(UnitPrice, theirs.net_price or None), price_with_tax=exact(UnitPrice, theirs.gross_price or None),
-        quantity=exact(Exact, theirs.stock_balance), features={name or f"label_{at}": said for at, (name, _, said) in enumerate(labels, 1)},
+        **_ARTICLE.read(theirs), kind="virtual" if theirs.get("IsServiceArticle") else "simple",
+        unit=text(theirs.get("UnitAbbreviation"), 20), gtin=gtin(one.get("Barcode") for one in theirs.get("Barcodes") or ()),
+        price=exact(documents.UnitPrice, theirs.get("NetPrice") or None), quantity=exact(Exact, theirs.get("StockBalance")),
+        price_with_tax=exact(documents.UnitPrice, theirs.get("GrossPrice") or None),
+        features={name or f"label_{at}": said for at, (name, _, said) in enumerate(labels, 1)},
     )  # fmt: skip
 
 
-def write_article(ours: ArticleCard, known: Known) -> Article:
+def write_article(ours: ArticleCard, known: Known) -> Theirs:
     """An article in their words. VAT follows the coding, so a tax code of ours is mapped to one of their codings.
 
     Raises ValueError for more attributes and features than an article may have labels.
@@ -196,101 +100,90 @@ def write_article(ours: ArticleCard, known: Known) -> Article:
     labels = [f"{name}: {said}" for name, said in {**ours.attributes, **ours.features}.items()]
     if len(labels) > MOST_LABELS:
         raise ValueError(f"An article has at most {MOST_LABELS} attributes and features there, not {len(labels)}")
-    return Article(
-        number=ours.number, name=ours.name, is_active=ours.is_active, coding_id=ours.tax_code or config.coding or None,
-        unit_id=config.unit or None, supplier_article_number=ours.supplier_article_number or None,
-        net_price=documents.rounded(ours.price / ours.price_quantity) if ours.price is not None else None,
-        gross_price=documents.rounded(ours.price_with_tax / ours.price_quantity) if ours.price_with_tax is not None else None,
-        barcodes=[{"Barcode": ours.gtin, "BarcodeType": 0}] if ours.gtin else None,
-        article_labels=[{"Name": label} for label in labels] or None,
-    )  # fmt: skip
+    return {
+        **_ARTICLE.write(ours), "CodingId": ours.tax_code or config.coding or None, "UnitId": config.unit or None,
+        "NetPrice": documents.rounded(ours.price / ours.price_quantity) if ours.price is not None else None,
+        "GrossPrice": documents.rounded(ours.price_with_tax / ours.price_quantity) if ours.price_with_tax is not None else None,
+        "Barcodes": [{"Barcode": ours.gtin, "BarcodeType": 0}] if ours.gtin else None,
+        "ArticleLabels": [{"Name": label} for label in labels] or None,
+    }  # fmt: skip
 
 
-def read_stock(theirs: Article) -> documents.Stock:
+def read_stock(theirs: Theirs) -> Stock:
     """An article's stock; what they call available is what is on hand without what is reserved."""
-    return documents.Stock(
-        article_number=text(theirs.number, 80), on_hand=exact(Exact, theirs.stock_balance), is_managed=theirs.is_stock,
-        reserved=exact(Exact, theirs.stock_balance_reserved), available=exact(Exact, theirs.stock_balance_available),
-    )  # fmt: skip
+    return Stock(**_STOCK.read(theirs))
 
 
-def read_order(theirs: Order) -> SalesOrder:
+def read_order(theirs: Theirs) -> SalesOrder:
     """An order in our words; the buyer's own number is the one it is found again by, theirs where he gave none."""
     return SalesOrder(
-        number=_number(theirs), is_draft=theirs.status == 1, date=on(theirs.order_date), currency=text(theirs.currency_code, 3),
-        customer=party(theirs.customer_number, theirs.customer_name), deliver_to=_place(theirs), requested_date=day(theirs.delivery_date),
-        customer_reference=text(theirs.your_reference, 80), status=_STATUS.get(theirs.status or 0, ("unknown", ""))[1],
-        payment_terms=text(theirs.terms_of_payment_id, 80), delivery_terms=text(theirs.delivery_term_code, 80),
-        shipping_method=text(theirs.delivery_method_code, 80), prices_include_tax=theirs.includes_vat is True, lines=_lines(theirs),
+        **(_ORDER.read(theirs) | {"number": _number(theirs)}), is_draft=theirs.get("Status") == 1, customer=_customer(theirs),
+        deliver_to=_DELIVERED.read_place(theirs), status=_STATUS.get(theirs.get("Status", 0), ("unknown", ""))[1],
+        prices_include_tax=theirs.get("IncludesVat") is True, lines=_lines(theirs),
     )  # fmt: skip
 
 
-def write_order(ours: SalesOrder, known: Known) -> Order:
+def write_order(ours: SalesOrder, known: Known) -> Theirs:
     """An order in their words, Draft (1) or Ongoing (2); where an invoice is to be made of it, the draft of one or an issued one."""
     if ours.kind != "order":
-        said = {"date": ours.date, "currency": ours.currency, "customer": ours.customer, "payment_terms": ours.payment_terms}
-        draft = InvoiceDraft(number=ours.number, customer_reference=ours.customer_reference, lines=ours.lines, **said)  # type: ignore[arg-type]  # each of its own kind
-        return _invoice(draft, known, ours.discount_percent, is_draft=ours.is_draft)
-    return Order(
-        **_head(ours, known), **_delivery(ours.deliver_to), status=1 if ours.is_draft else 2, currency_code=ours.currency,
-        order_date=ours.date.isoformat(), delivery_date=ours.requested_date.isoformat() if ours.requested_date else None,
-        delivery_method_code=ours.shipping_method or None, delivery_term_code=ours.delivery_terms or None,
-        reverse_charge_on_construction_services=False,
-        rows=[_row(at, line, known, ours.discount_percent, eligible_for_reverse_charge_on_vat=False) for at, line in enumerate(ours.lines)],
-    )  # fmt: skip
+        shared = {name: getattr(ours, name) for name in ("number", "date", "currency", "customer", "customer_reference", "payment_terms",
+                                                         "lines")}  # fmt: skip
+        return _invoice(InvoiceDraft(**shared), known, ours.discount_percent, is_draft=ours.is_draft)
+    return {
+        **_HEAD, "ReverseChargeOnConstructionServices": False, "CustomerId": known.customer, "Status": 1 if ours.is_draft else 2,
+        "YourReference": ours.number, **_ORDER.write(ours), **_DELIVERED.write(ours.deliver_to),
+        "Rows": [_row(at, line, known, ours.discount_percent) | {"EligibleForReverseChargeOnVat": False}
+                 for at, line in enumerate(ours.lines)],
+    }  # fmt: skip
 
 
-def read_status(theirs: Order) -> documents.OrderStatus:
+def read_status(theirs: Theirs) -> documents.OrderStatus:
     """How an order stands there."""
-    status, said = _STATUS.get(theirs.status or 0, ("unknown", ""))
-    return documents.OrderStatus(number=_number(theirs), status=status, said=said, expected_date=day(theirs.delivery_date))
+    status, said = _STATUS.get(theirs.get("Status", 0), ("unknown", ""))
+    return documents.OrderStatus(number=_number(theirs), status=status, said=said, expected_date=day(theirs.get("DeliveryDate")))
 
 
-def read_invoice_draft(theirs: Order) -> InvoiceDraft:
+def read_invoice_draft(theirs: Theirs) -> InvoiceDraft:
     """An invoice draft in our words."""
-    return InvoiceDraft(**_invoice_head(theirs), number=_number(theirs))
+    return InvoiceDraft(**_invoice_head(theirs))
 
 
-def write_invoice_draft(ours: InvoiceDraft, known: Known) -> Order:
+def write_invoice_draft(ours: InvoiceDraft, known: Known) -> Theirs:
     """An invoice draft in their words."""
     return _invoice(ours, known, Decimal(0), is_draft=True)
 
 
-def read_invoice(theirs: Order) -> Invoice:
+def read_invoice(theirs: Theirs) -> Invoice:
     """An issued invoice under the number of their series; the buyer's order is the one it is about."""
-    gross, tax = (
-        exact(Exact, said) or Exact(0) for said in (theirs.total_amount_invoice_currency, theirs.total_vat_amount_invoice_currency)
-    )
-    owed = exact(Exact, theirs.remaining_amount_invoice_currency)
+    gross, tax, owed = (exact(Exact, theirs.get(f"{what}AmountInvoiceCurrency")) for what in ("Total", "TotalVat", "Remaining"))
+    gross, tax = gross or Exact(0), tax or Exact(0)
     return Invoice(
-        **_invoice_head(theirs), number=str(theirs.invoice_number or "") or _number(theirs), due_date=day(theirs.due_date),
-        order_number=text(theirs.buyers_order_reference, 80), prices_include_tax=theirs.includes_vat is True,
-        net=exact(Exact, gross - tax) or Exact(0), tax=tax, gross=gross, paid=None if owed is None else exact(Exact, gross - owed),
+        **(_invoice_head(theirs) | {"number": text(theirs.get("InvoiceNumber"), 80) or _number(theirs)}),
+        order_number=text(theirs.get("BuyersOrderReference"), 80), prices_include_tax=theirs.get("IncludesVat") is True,
+        net=Exact(gross - tax), tax=tax, gross=gross, paid=None if owed is None else Exact(gross - owed),
         status="unknown" if owed is None else "open" if owed else "paid",
     )  # fmt: skip
 
 
-def write_invoice(ours: Invoice, known: Known) -> Order:
+def write_invoice(ours: Invoice, known: Known) -> Theirs:
     """An invoice, which is booked at once under the next number of their series."""
     return _invoice(ours, known, Decimal(0), is_draft=False)
 
 
-def read_voucher(theirs: Mapping[str, Any]) -> Voucher:
+def read_voucher(theirs: Theirs) -> Voucher:
     """A voucher under its number and series; debit is positive."""
-    number = text(theirs.get("NumberAndNumberSeries"), 80) or text(theirs.get("Id"), 80)
     lines = [
-        documents.VoucherLine(
-            line_id=str(at), account=text(row.get("AccountNumber"), 80), description=text(row.get("TransactionText")),
-            amount=exact(Exact, Decimal(row.get("DebitAmount") or 0) - Decimal(row.get("CreditAmount") or 0)) or Exact(0),
-            tax_code=text(row.get("VatCodeId"), 80),
-        )
+        documents.VoucherLine(line_id=str(at), account=text(row.get("AccountNumber"), 80), description=text(row.get("TransactionText")),
+                              amount=Exact(Decimal(row.get("DebitAmount") or 0) - Decimal(row.get("CreditAmount") or 0)),
+                              tax_code=text(row.get("VatCodeId"), 80))
         for at, row in enumerate(theirs.get("Rows") or [], 1)
     ]  # fmt: skip
-    return Voucher(number=number, date=on(theirs.get("VoucherDate")), currency="XXX", journal=text(theirs.get("NumberSeries"), 80),
-                   description=text(theirs.get("VoucherText")), lines=lines)  # fmt: skip
+    return Voucher(number=text(theirs.get("NumberAndNumberSeries") or theirs.get("Id"), 80), date=on(theirs.get("VoucherDate")),
+                   currency="XXX", journal=text(theirs.get("NumberSeries"), 80), description=text(theirs.get("VoucherText")),
+                   lines=lines)  # fmt: skip
 
 
-def write_voucher(ours: Voucher, known: Known) -> Mapping[str, Any]:  # noqa: ARG001
+def write_voucher(ours: Voucher, known: Known) -> Theirs:  # noqa: ARG001
     """A voucher in their words; its text begins with our number, by which it is found. Raises ValueError where it does not balance."""
     if ours.difference:
         raise ValueError(f"Debit and credit differ by {ours.difference}")
@@ -302,70 +195,49 @@ def write_voucher(ours: Voucher, known: Known) -> Mapping[str, Any]:  # noqa: AR
     return {"VoucherDate": ours.date.isoformat(), "VoucherText": f"{ours.number}: {ours.description}"[:1000], "Rows": rows}
 
 
-def _number(theirs: Order) -> str:
-    return text(theirs.buyers_order_reference, 80) or str(theirs.number or "") or text(theirs.id, 80)
+def _number(theirs: Theirs) -> str:
+    return text(theirs.get("BuyersOrderReference") or theirs.get("Number") or theirs.get("Id"), 80)
 
 
-def _head(ours: SalesOrder | InvoiceDraft, known: Known) -> dict[str, Any]:
-    return {"customer_id": known.customer, "buyers_order_reference": ours.number, "terms_of_payment_id": ours.payment_terms or None,
-            "your_reference": ours.customer_reference or ours.number}  # fmt: skip
+def _customer(theirs: Theirs) -> ContactCard:
+    return party(theirs.get("CustomerNumber"), theirs.get("CustomerName"))
 
 
-def _invoice(ours: InvoiceDraft, known: Known, discount: Decimal, *, is_draft: bool) -> Order:
+def _invoice(ours: InvoiceDraft, known: Known, discount: Decimal, *, is_draft: bool) -> Theirs:
     # What is issued says to nobody (0) it is sent; that is how the two are told apart, see `create`.
-    reverse_charge: dict[str, bool] = {"reversed_construction_services_vat_free": False} if is_draft else {}
-    rows = [_row(at, line, known, discount, **reverse_charge) for at, line in enumerate(ours.lines)]
-    return Order(**_head(ours, known), send_type=None if is_draft else 0, invoice_date=ours.date.isoformat(), rows=rows,
-                 is_credit_invoice=ours.is_credit, due_date=ours.due_date.isoformat() if ours.due_date else None)  # fmt: skip
+    told, row = ({}, {"ReversedConstructionServicesVatFree": False}) if is_draft else ({"SendType": 0}, {})
+    return {**_HEAD, **told, "CustomerId": known.customer, "YourReference": ours.number, **_INVOICE.write(ours),
+            "Rows": [_row(at, line, known, discount) | row for at, line in enumerate(ours.lines)]}  # fmt: skip
 
 
-def _invoice_head(theirs: Order) -> dict[str, Any]:
-    return {"date": on(theirs.invoice_date), "currency": text(theirs.invoice_currency_code or theirs.currency_code, 3) or "XXX",
-            "customer": party(theirs.customer_number, theirs.customer_name), "customer_reference": text(theirs.your_reference, 80),
-            "is_credit": theirs.is_credit_invoice is True, "lines": _lines(theirs),
-            "payment_terms": text(theirs.terms_of_payment_id, 80)}  # fmt: skip
+def _invoice_head(theirs: Theirs) -> dict[str, Any]:
+    currency = text(theirs.get("InvoiceCurrencyCode") or theirs.get("CurrencyCode"), 3) or "XXX"
+    return _INVOICE.read(theirs) | {"number": _number(theirs), "currency": currency, "customer": _customer(theirs), "lines": _lines(theirs)}
 
 
-def _delivery(there: documents.DeliveryPlace | None) -> dict[str, Any]:
-    if there is None:
-        return {}
-    return {"delivery_customer_name": there.name or None, "delivery_address1": street(there.address),
-            "delivery_postal_code": there.address.postcode or None, "delivery_city": there.address.city or None,
-            "delivery_country_code": there.address.country or None}  # fmt: skip
-
-
-def _place(theirs: Delivered) -> documents.DeliveryPlace | None:
-    there = address(theirs.delivery_address1, postcode=theirs.delivery_postal_code, city=theirs.delivery_city,
-                    country=theirs.delivery_country_code)  # fmt: skip
-    return place(theirs.delivery_customer_name, there)
-
-
-def _row(at: int, line: TradeLine, known: Known, discount: Decimal, **reverse_charge: Any) -> Row:
+def _row(at: int, line: TradeLine, known: Known, discount: Decimal) -> dict[str, Any]:
+    row: dict[str, Any] = {"LineNumber": at, "IsTextRow": line.kind == "text", "IsWorkCost": False, "Text": line.description or line.note}
     if line.kind == "text":
-        return Row(line_number=at, is_text_row=True, text=line.description or line.note or "-", **reverse_charge)
-    return Row(
-        line_number=at, text=line.description or line.note, article_id=known.articles.get(line.article_number) or None,
-        article_number=line.article_number or None, quantity=Decimal(line.quantity) if line.quantity is not None else None,
-        unit_price=unit_price(line), **reverse_charge,
-        discount_percentage=(1 - left_after(line.discount_percent, discount)).quantize(Decimal("0.0001")),
-    )  # fmt: skip
+        return row | {"Text": row["Text"] or "-"}
+    # Their percentage is a fraction from 0 to 1.
+    part = (1 - left_after(line.discount_percent, discount)).quantize(Decimal("0.0001"))
+    return row | _ROW.write(line) | {"ArticleId": known.articles.get(line.article_number) or None, "UnitPrice": unit_price(line),
+                                     "DiscountPercentage": part}  # fmt: skip
 
 
-def _lines(theirs: Order) -> list[TradeLine]:
+def _lines(theirs: Theirs) -> list[TradeLine]:
     return [
-        TradeLine(line_id=str(row.line_number), kind="text", description=text(row.text, 4000)) if row.is_text_row else TradeLine(
-            line_id=str(row.line_number), article_number=text(row.article_number, 80), description=text(row.text, 4000),
-            quantity=exact(Exact, row.quantity), unit_price=exact(Exact, row.unit_price),
-            discount_percent=exact(Percent, 100 * (row.discount_percentage or 0)) or Percent(0),
-        )
-        for row in theirs.rows or []
+        TradeLine(line_id=text(row.get("LineNumber", at), 40), kind="text", description=text(row.get("Text"), 4000)) if row.get("IsTextRow")
+        else TradeLine(line_id=text(row.get("LineNumber", at), 40), **_ROW.read(row),
+                       discount_percent=exact(Percent, 100 * (row.get("DiscountPercentage") or 0)) or Percent(0))
+        for at, row in enumerate(theirs.get("Rows") or [])
     ]  # fmt: skip
 
 
 _FOUND_BY_OURS = odata_by(reference="BuyersOrderReference")
-_ORDERS: Mapping[str, Any] = {"path": "/orders", "wire": Order, "key": "Id", "number": "BuyersOrderReference", "find_by": _FOUND_BY_OURS,
+_ORDERS: Mapping[str, Any] = {"path": "/orders", "key": "Id", "number": "BuyersOrderReference", "find_by": _FOUND_BY_OURS,
                               "since": odata_since("ModifiedUtc"), "changed": "ModifiedUtc"}  # fmt: skip
-_ARTICLES: Mapping[str, Any] = {"path": "/articles", "wire": Article, "key": "Id", "number": "Number", "since": odata_since("ChangedUtc"),
+_ARTICLES: Mapping[str, Any] = {"path": "/articles", "key": "Id", "number": "Number", "since": odata_since("ChangedUtc"),
                                 "changed": "ChangedUtc", "find_by": odata_by(number="Number", reference="Number")}  # fmt: skip
 _NUMBER_RULE = rules(needed=("number",), longest={"number": 35})
 
@@ -401,7 +273,7 @@ class EAccounting(RestConnector):
     }  # fmt: skip
     resources: ClassVar[Mapping[str, Resource]] = {
         "contacts": Resource(
-            path="/customers", wire=Customer, key="Id", number="CustomerNumber", read=read_customer, write=write_customer, update="put",
+            path="/customers", key="Id", number="CustomerNumber", read=read_customer, write=write_customer, update="put",
             find_by=odata_by(email="EmailAddress", number="CustomerNumber", name="Name", organisation_number="CorporateIdentityNumber",
                              reference="CustomerNumber"),
             since=odata_since("ChangedUtc"), changed="ChangedUtc",
@@ -435,13 +307,13 @@ class EAccounting(RestConnector):
             no={"out": "An order's status follows from what is done with it there."},
         ),
         "invoice_drafts": Resource(
-            path="/customerinvoicedrafts", wire=Order, key="Id", number="BuyersOrderReference", read=read_invoice_draft,
+            path="/customerinvoicedrafts", key="Id", number="BuyersOrderReference", read=read_invoice_draft,
             write=write_invoice_draft, find_by=_FOUND_BY_OURS, drafts="Invoice draft", limits=_NUMBER_RULE,
             provenance={"head, rows": "documented", "look-up by buyer's reference": "assumed"},
             note="It has the currency of its customer there.",
         ),
         "invoices": Resource(
-            path="/customerinvoices", wire=Order, key="Id", number="InvoiceNumber", read=read_invoice, write=write_invoice,
+            path="/customerinvoices", key="Id", number="InvoiceNumber", read=read_invoice, write=write_invoice,
             find_by=_FOUND_BY_OURS, since=odata_since("ModifiedUtc"), changed="ModifiedUtc", limits=_NUMBER_RULE,
             provenance={"head, rows": "documented", "look-up by buyer's reference, what sums include": "assumed"},
             note="One that is sent is booked at once, under the next number of their series and in its customer's currency; "

@@ -34,6 +34,7 @@ from prodsys.kit.db import (
     in_ints,
     in_texts,
     insert_new,
+    insert_or_ignore,
     insert_or_update,
     open_database,
     savepoint,
@@ -576,6 +577,19 @@ async def test_columns_not_given_get_their_defaults(db: Database):
 
     assert (made.room, made.quantity) == (1, None)
     assert before <= made.changed_at < renamed.changed_at
+
+
+async def test_a_new_rows_key_is_told_and_none_where_a_constraint_stands_against_it(db: Database):
+    put_new = hot(insert_or_ignore(shelves))
+
+    def three(tx: Tx) -> list[int | None]:
+        return [put_new.key(tx, {"name": name}) for name in ("a", "b", "a")]
+
+    first, second, third = await db.write(three)
+    keys = await db.read(lambda tx: dict(tx.execute(select(shelves.c.name, shelves.c.pk)).tuples().all()))
+
+    assert keys == {"a": first, "b": second}
+    assert third is None
 
 
 async def test_rows_inserted_together_name_the_same_columns(db: Database):

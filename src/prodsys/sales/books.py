@@ -35,7 +35,7 @@ from prodsys.kit.ids import new_id
 from prodsys.partners import store as partners
 from prodsys.partners.model import Buyer
 from prodsys.sales import model, store
-from prodsys.sales.model import Arrival, Examined
+from prodsys.sales.model import Arrival, Examined, ExaminedLine
 
 
 class Books:
@@ -185,7 +185,9 @@ class Books:
             partners.lock_contact(self._tx, self._buyer.pk)
             # What was waited for may have been a higher revision.
             self.find(arrivals)
-        outcomes = [self._keep(arrival) for arrival in arrivals]
+        kept: list[tuple[int, list[ExaminedLine]]] = []
+        outcomes = [self._keep(arrival, kept) for arrival in arrivals]
+        store.keep_lines(self._tx, kept)
         store.age(self._tx, self._buyer.pk, sorted({plain(arrival.order.number) for arrival in arrivals}))
         lost = [at for at, outcome in enumerate(outcomes) if outcome is None]
         if lost:
@@ -193,7 +195,7 @@ class Books:
             outcomes = [outcome if outcome is not None else again.pop(0) for outcome in outcomes]
         return [outcome for outcome in outcomes if outcome is not None]
 
-    def _keep(self, arrival: Arrival) -> Outcome | None:
+    def _keep(self, arrival: Arrival, kept: list[tuple[int, list[ExaminedLine]]]) -> Outcome | None:
         order, received_at = arrival.order, now()
         number = plain(order.number)
         # A higher revision may stand before this one in the very same batch.
@@ -230,9 +232,10 @@ class Books:
             digest=arrival.digest,
             buyer_key=buyer_key(order),
         )
-        pk = store.keep(self._tx, row, examined.lines)
+        pk = store.keep(self._tx, row)
         if pk is None:
             return None
+        kept.append((pk, examined.lines))
         self._newest[number] = order.revision
         if order.attachments:
             attachments.use(self._tx, receipt.id, self._files, order.attachments)

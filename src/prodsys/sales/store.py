@@ -1,7 +1,7 @@
 """The rows of order drafts, sales orders and the feed of what happened to them."""
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Literal
 
@@ -103,7 +103,7 @@ _known = hot(
     ).where(in_texts(sales_orders.c.number, "numbers")),
     Known,
 )
-_keep_order = hot(insert_or_ignore(sales_orders).returning(sales_orders.c.pk))
+_keep_order = hot(insert_or_ignore(sales_orders))
 _keep_lines = hot(insert(sales_lines))
 _newer = sales_orders.alias("newer")
 _age = hot(
@@ -174,14 +174,14 @@ def known(tx: Tx, numbers: Sequence[str]) -> list[Known]:
     return _known.all(tx, {"numbers": numbers})
 
 
-def keep(tx: Tx, order: Mapping[str, Any], lines: Sequence[ExaminedLine]) -> int | None:
-    """Keep an arrived order with its lines; None when the same (partner, number, revision) is there already."""
-    made = _keep_order.first(tx, order)
-    if made is None:
-        return None
-    pk: int = made[0]
-    _keep_lines.many(tx, [_line_row(pk, at, line) for at, line in enumerate(lines)])
-    return pk
+def keep(tx: Tx, order: Mapping[str, Any]) -> int | None:
+    """Keep an arrived order; its key for `keep_lines`, or None when the same (partner, number, revision) is there already."""
+    return _keep_order.key(tx, order)
+
+
+def keep_lines(tx: Tx, orders: Iterable[tuple[int, Sequence[ExaminedLine]]]) -> None:
+    """Keep the lines of orders just kept, of all of them in one go."""
+    _keep_lines.many(tx, [_line_row(pk, at, line) for pk, lines in orders for at, line in enumerate(lines)])
 
 
 def _line_row(order: int, at: int, examined: ExaminedLine) -> dict[str, Any]:

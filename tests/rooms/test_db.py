@@ -586,7 +586,7 @@ async def test_a_new_rows_key_is_told_and_none_where_a_constraint_stands_against
         return [put_new.key(tx, {"name": name}) for name in ("a", "b", "a")]
 
     first, second, third = await db.write(three)
-    keys = await db.read(lambda tx: dict(tx.execute(select(shelves.c.name, shelves.c.id)).tuples().all()))
+    keys = await db.read(lambda tx: {row.name: row.id for row in tx.execute(select(shelves))})
 
     assert keys == {"a": first, "b": second}
     assert third is None

@@ -86,7 +86,7 @@ class Hot(Generic[R]):
         return count
 
     def key(self, tx: Connection, params: Params) -> int | None:
-        """Insert one row: its key, or None where a unique constraint stood against it. For ``insert_or_ignore``."""
+        """Insert one row: its key, or None where a unique constraint stood against it. For a plain ``insert_or_ignore`` only."""
         if tx.dialect.name != "sqlite":
             row = self._asking.first(tx, params)
             return None if row is None else int(row[0])
@@ -97,8 +97,9 @@ class Hot(Generic[R]):
 
     @cached_property
     def _asking(self) -> "Hot[Any]":
-        insert = cast(Insert, self._statement)
-        return Hot(insert.returning(*insert.table.primary_key), None)
+        # Made anew: a statement that has been compiled hands its memory of having no rows on to what is made of it.
+        table = cast(Insert, self._statement).table
+        return Hot(insert_or_ignore(cast(Table, table)).returning(*table.primary_key), None)
 
     def many(self, tx: Connection, rows: Sequence[Params]) -> int:
         """Run it once per row of parameters (all with the same names) in one call; how many rows it touched."""

@@ -49,6 +49,7 @@ from prodsys.pages.door import PageDoor, no_such_page
 from prodsys.pages.site import pages
 from prodsys.partners import actions as partners
 from prodsys.partners import api as partners_api
+from prodsys.partners import cards
 from prodsys.partners import store as partner_store
 from prodsys.purchasing import abroad, by_the_clock, carrying, following, mailing, taking_over
 from prodsys.purchasing import api as purchasing_api
@@ -194,7 +195,7 @@ async def keep_promises(instance: Instance, courier: Courier, systems: Systems |
     db = instance.db
     tasks = by_the_clock.tasks(db, _reach(instance), answers_every=instance.settings.answers_every_seconds)
     way = _way(instance)
-    tasks |= partners.tasks(db, way) | catalogue.tasks(db, way)
+    tasks |= cards.tasks(db, way) | catalogue.tasks(db, way)
     tasks |= steering.tasks(flows_of(instance, systems or systems_of(instance)))
     tasks["suppliers"] = partial(_plan_suppliers, instance)
     tasks["tidy"] = partial(_tidy, db)
@@ -207,6 +208,7 @@ async def keep_promises(instance: Instance, courier: Courier, systems: Systems |
         "tidy": TIDY,
         following.FOLLOW_UP: following.EVERY,
         "suppliers": LOOK_AFTER_SUPPLIERS,
+        partners.CONTACTS: min(cards.LOOK, way.contacts_every),
         "alerts": dt.timedelta(seconds=instance.settings.alerts_every_seconds),
         "tokens": LOOK_AFTER_TOKENS,
         retention.TASK: retention.every(instance.settings),

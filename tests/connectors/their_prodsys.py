@@ -84,6 +84,7 @@ class TheirProdsys:
                     "epoch": "01EPOCH",
                     "modules": self.modules,
                     "token": {"scopes": self.scopes, "expires_at": self.expires_at.isoformat(), "partner": None},
+                    "contact": None,
                     "mascot": "an otter",
                 }
             case "POST", "/purchase-orders":

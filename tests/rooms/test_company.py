@@ -13,6 +13,7 @@ from sqlalchemy import insert, select
 from prodsys import __version__, errors, scopes
 from prodsys.company import actions, api
 from prodsys.company.model import Company
+from prodsys.contacts import store as contacts
 from prodsys.documents import Address, Party, Person
 from prodsys.kit import web
 from prodsys.kit.clock import now
@@ -126,8 +127,37 @@ async def test_a_partner_reads_who_we_are_and_what_its_token_may(house: httpx2.A
             "expires_at": "2027-02-19T00:00:00Z",
             "partner": {"id": "pa_1", "name": "Nordlys"},
         },
+        "contact": None,
     }
     assert refused.status_code == 404
+
+
+async def test_a_partner_is_told_of_the_card_we_keep_of_it_and_when_that_has_changed(db: Database):
+    def unit(tx: Tx) -> tuple[int, int]:
+        actions.begin(tx, FJORD)
+        [made] = contacts.create(tx, contacts.New(card=Party(name="Nordlys AS"), is_customer=True), actor="test")
+        contact = contacts.key_of(tx, made)
+        assert contact is not None
+        key: int = tx.execute(
+            insert(partners).values(id="pa_1", name="N", contact=contact, created_at=now()).returning(partners.c.pk)
+        ).scalar_one()
+        return key, contact
+
+    key, contact = await db.write(unit)
+    may, may_not = (
+        Caller(token="tk_p", name="N", scopes=frozenset(given), partner=key) for given in (scopes.GUIDE_SCOPES, {Scope.ARTICLES_READ})
+    )
+    async with a_client(db, may) as client:
+        first = await client.get("/company")
+        same = await client.get("/company", headers={"If-None-Match": first.headers["etag"]})
+        await db.write(contacts.change, contact, 1, Party(name="Nordlys Mekaniske AS"), is_supplier=False, is_customer=True)
+        changed = await client.get("/company", headers={"If-None-Match": first.headers["etag"]})
+    async with a_client(db, may_not) as client:
+        other = await client.get("/company")
+
+    assert (same.status_code, other.json()["contact"]) == (304, None)
+    assert [answer.json()["contact"]["name"] for answer in (first, changed)] == ["Nordlys AS", "Nordlys Mekaniske AS"]
+    assert first.json()["contact"]["etag"] != changed.json()["contact"]["etag"]
 
 
 async def test_the_house_changes_the_card_it_has_read(house: httpx2.AsyncClient):

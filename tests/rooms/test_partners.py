@@ -19,7 +19,7 @@ from prodsys.kit.outbound import Later, Misconfigured
 from prodsys.kit.telemetry import new_trace
 from prodsys.kit.vault import Vault
 from prodsys.modules import store as modules
-from prodsys.partners import actions, api, model, store
+from prodsys.partners import actions, api, cards, model, store
 from prodsys.partners.actions import Way
 from prodsys.partners.model import Rules, Supplier
 from prodsys.scopes import CONSOLE, GUIDE_SCOPES, PRODSYS_MODULE, Caller, Scope
@@ -664,18 +664,21 @@ async def test_a_supplier_who_cannot_be_asked_is_told_of_once(db, way, theirs, f
     await db.write(modules.set_on, PRODSYS_MODULE, True, "test")
     theirs.token = tokens.mint().token
 
-    first = await actions.sync_contacts(db, way, fjord.id)
-    await actions.sync_contacts(db, way, fjord.id)
+    first = await cards.sync_contacts(db, way, fjord.id)
+    await cards.sync_contacts(db, way, fjord.id)
 
     [told] = await db.read(logged, "contact.not_compared")
     assert (first.fault, told.level) == (told.message, "warning")
-    assert (await db.read(actions.compare, fjord.id)).fault == first.fault
+    assert (await db.read(cards.compare, fjord.id)).fault == first.fault
 
 
 async def test_a_connected_supplier_is_asked_by_the_clock(db, way, theirs):
-    clocked = msgspec.structs.replace(way, clock={"contacts": 86_400, "catalogue": 3_600})
+    clocked = msgspec.structs.replace(way, clock={"catalogue": 3_600})
+    await db.write(modules.set_on, PRODSYS_MODULE, True, "test")
 
     partner = await actions.add_with_bundle(db, clocked, CONSOLE, theirs.bundle())
 
     planned = await db.read(lambda tx: tx.execute(select(timetable.c.name, timetable.c.every_seconds).order_by(timetable.c.name)).all())
-    assert [tuple(row) for row in planned] == [(f"catalogue:{partner.id}", 3_600), (f"contacts:{partner.id}", 86_400)]
+    assert [tuple(row) for row in planned] == [(f"catalogue:{partner.id}", 3_600)]
+    await cards.tasks(db, clocked)[actions.CONTACTS]("")
+    assert (await db.read(cards.compare, partner.id)).compared_at is not None

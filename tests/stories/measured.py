@@ -13,7 +13,7 @@ from shutil import copyfile
 from typing import Any
 
 import msgspec
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from prodsys.contacts import store as contacts
 from prodsys.documents import Acceptance, Address, Message, Party
@@ -21,20 +21,20 @@ from prodsys.kit.clock import now
 from prodsys.kit.db import Tx
 from prodsys.kit.ids import new_id
 from prodsys.partners import actions as partner_actions
+from prodsys.partners import cards as partner_cards
 from prodsys.partners import store as partners
 from prodsys.purchasing import abroad
 from prodsys.purchasing.answers import pull_answers
 from prodsys.sales import store as sales
 from prodsys.sales.model import News
 from prodsys.scopes import CONSOLE, Scope
+from prodsys.tables import contact_syncs
 from prodsys.tables import contacts as contacts_table
 from prodsys.tokens import actions as tokens
 from prodsys.upkeep import upgrade
 from tests.stories.company import FJORD, NORDLYS, Company, running
 from tests.stories.test_an_order_arrives import an_order
 
-TOGETHER = 8
-"""Cards compared at the same time, as the timetable does."""
 _UNIT = 500
 _SCOPES = frozenset({Scope.CONTACTS_READ_WRITE})
 """Of the partners whose cards are compared; so nothing else is asked of them meanwhile."""
@@ -163,28 +163,25 @@ def _happen(tx: Tx, ids: Sequence[str], places: range) -> None:
 
 async def cards(two: Two, count: int, changed: int) -> Compared:
     """Compare the cards of so many partners, each with a token and a contact of his own, then again when some have changed."""
-    ids: list[str] = []
     for start in range(0, count, _UNIT):
         places = range(start, min(start + _UNIT, count))
         given = await two.fjord.db.write(_buyers, places)
-        ids += await two.nordlys.db.write(_suppliers, two.nordlys.instance.vault.seal, two.fjord.url, given)
+        await two.nordlys.db.write(_suppliers, two.nordlys.instance.vault.seal, two.fjord.url, given)
     way = partner_actions.way(two.nordlys.instance.outbound, two.nordlys.instance.vault, two.nordlys.instance.settings)
 
     async def all_of_them() -> float:
-        waiting, began = iter(ids), time.monotonic()
-
-        async def some() -> None:
-            for one in waiting:
-                found = await partner_actions.sync_contacts(two.nordlys.db, way, one)
-                if found.fault:
-                    raise RuntimeError(found.fault)
-
-        await asyncio.gather(*(some() for _ in range(TOGETHER)))
+        began, since = time.monotonic(), now()
+        while not await partner_cards.sync_due(two.nordlys.db, msgspec.structs.replace(way, contacts_every=now() - since)):
+            pass
         return time.monotonic() - began
 
     first = await all_of_them()
     await two.fjord.db.write(_change_some, changed)
-    return Compared(count, first, await all_of_them(), changed)
+    again = await all_of_them()
+    outcome = await two.nordlys.db.read(_outcome)
+    if outcome != (count + 1, changed):  # and the supplier they trade with
+        raise RuntimeError(f"Of {count} partners with {changed} changes, (compared, seen to have changed) are {outcome}.")
+    return Compared(count, first, again, changed)
 
 
 def _card(at: int) -> Party:
@@ -202,14 +199,13 @@ def _buyers(tx: Tx, places: range) -> list[str]:
     return given
 
 
-def _suppliers(tx: Tx, seal: Callable[[str], str], url: str, given: Sequence[str]) -> list[str]:
-    ids = []
-    for token in given:
-        pk, public = partners.put(tx, {"name": f"Fjord {new_id('x')[-8:]}"})
+def _suppliers(tx: Tx, seal: Callable[[str], str], url: str, given: Sequence[str]) -> None:
+    """The same supplier as many times, each with a token of its own and a contact here."""
+    made = contacts.create(tx, *(contacts.New(card=FJORD, is_supplier=True) for _ in given), actor="measure")
+    for token, contact in zip(given, made, strict=True):
+        pk, _ = partners.put(tx, {"name": f"Fjord {new_id('x')[-8:]}", "contact": contacts.key_of(tx, contact)})
         end = now() + dt.timedelta(days=90)
         partners.connect(tx, pk, endpoint=url, trust="admin", sealed=seal(token), expires_at=end, scopes=[one.value for one in _SCOPES])
-        ids.append(public)
-    return ids
 
 
 def _change_some(tx: Tx, count: int) -> None:
@@ -220,6 +216,13 @@ def _change_some(tx: Tx, count: int) -> None:
         assert stored is not None
         moved = msgspec.structs.replace(stored.card, address=Address(street="Nygata", house_number="1", city="Stavanger", country="NO"))
         contacts.change(tx, row.pk, row.version, moved, is_supplier=False, is_customer=True)
+
+
+def _outcome(tx: Tx) -> tuple[int, int]:
+    """How many were compared without a fault, and how many of them are known to have noted another street."""
+    fine = tx.execute(select(func.count()).where(contact_syncs.c.fault == "")).scalar_one()
+    moved = tx.execute(select(func.count()).where(contact_syncs.c.fault == "", contact_syncs.c.state.contains("Nygata"))).scalar_one()
+    return fine, moved
 
 
 @asynccontextmanager

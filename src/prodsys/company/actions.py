@@ -13,7 +13,7 @@ from prodsys.kit.db import Tx
 from prodsys.kit.states import etag, must_match
 from prodsys.logs.model import Entry
 from prodsys.logs.store import note_change, tell
-from prodsys.scopes import Caller
+from prodsys.scopes import Caller, Scope, widened
 
 
 def card(tx: Tx) -> Company:
@@ -51,9 +51,10 @@ def renew_epoch(tx: Tx) -> str:
 
 
 def introduce(tx: Tx, caller: Caller) -> tuple[CompanyCard, str]:
-    """What we tell a caller about ourselves and about his token, and its ETag: another module or token is another answer."""
+    """What we tell a caller of us, of his token and of his record here; the ETag covers all of it."""
     ours = card(tx)
     partner = None if caller.partner is None else store.partner(tx, caller.partner)
+    may_read = caller.partner is not None and Scope.CONTACTS_READ in widened(caller.scopes)
     told = CompanyCard(
         document_versions=list(DOCUMENT_VERSIONS),
         **{field: getattr(ours.card, field) for field in Party.__struct_fields__},
@@ -61,6 +62,7 @@ def introduce(tx: Tx, caller: Caller) -> tuple[CompanyCard, str]:
         modules=list(store.modules_on(tx)),
         epoch=ours.epoch,
         token=AskingToken(scopes=sorted(caller.scopes), expires_at=caller.expires_at, partner=partner),
+        contact=store.record_of(tx, caller.partner) if may_read and caller.partner is not None else None,
     )
     return told, etag("company", f"{ours.version}.{hashlib.sha256(documents.write(told)).hexdigest()[:16]}")
 

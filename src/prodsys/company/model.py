@@ -38,6 +38,13 @@ class AskingToken(msgspec.Struct, frozen=True, kw_only=True):
     partner: AskingPartner | None
 
 
+class RecordOfYou(Party, frozen=True, kw_only=True):
+    """The card we keep of the partner who asks; `etag` names its state, for writing it through `/contacts/{id}`."""
+
+    id: str
+    etag: str
+
+
 class CompanyCard(msgspec.Struct, frozen=True, kw_only=True):
     """Our company to whoever asks: the card, the program, and what it makes of the token it was asked with."""
 
@@ -54,3 +61,9 @@ class CompanyCard(msgspec.Struct, frozen=True, kw_only=True):
     modules: Annotated[list[str], Meta(description="Extensions that are switched on.", examples=[["prodsys-to-prodsys"]])]
     epoch: Annotated[str, Meta(description="This life of the instance; another one voids cursors: list again and reconcile.")]
     token: AskingToken
+    contact: Annotated[
+        RecordOfYou | None,
+        Meta(
+            description="The card we keep of you, where your token may read it. One conditional request tells whether either has changed."
+        ),
+    ]

@@ -6,17 +6,23 @@ import msgspec
 from sqlalchemy import bindparam, select, update
 
 from prodsys import documents
-from prodsys.company.model import AskingPartner, Company
+from prodsys.company.model import AskingPartner, Company, RecordOfYou
 from prodsys.documents import Party
 from prodsys.kit.clock import now
 from prodsys.kit.db import Tx, hot, insert_new
-from prodsys.tables import company, modules, partners
+from prodsys.kit.states import etag
+from prodsys.tables import company, contacts, modules, partners
 
 _ONLY = 1
 
 _card = hot(select(company).where(company.c.pk == _ONLY))
 _modules = hot(select(modules.c.name).where(modules.c.is_on).order_by(modules.c.name))
 _partner = hot(select(partners.c.id, partners.c.name).where(partners.c.pk == bindparam("partner")))
+_record = hot(
+    select(contacts.c.id, contacts.c.version, contacts.c.card)
+    .join(partners, partners.c.contact == contacts.c.pk)
+    .where(partners.c.pk == bindparam("partner"))
+)
 _read_card = msgspec.json.Decoder(Party).decode
 
 
@@ -54,3 +60,13 @@ def partner(tx: Tx, key: int) -> AskingPartner | None:
     """Id and name of the partner a token belongs to."""
     row = _partner.first(tx, {"partner": key})
     return None if row is None else AskingPartner(id=row.id, name=row.name)
+
+
+def record_of(tx: Tx, key: int) -> RecordOfYou | None:
+    """The card we keep of a partner, if any."""
+    row = _record.first(tx, {"partner": key})
+    if row is None:
+        return None
+    card = _read_card(row.card)
+    members = {field: getattr(card, field) for field in Party.__struct_fields__}
+    return RecordOfYou(id=row.id, etag=etag(row.id, row.version), **members)

@@ -13,7 +13,7 @@ from typing import Annotated, Any, ClassVar, TypeVar
 from urllib.parse import quote, urlencode
 
 import msgspec
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 from prodsys import documents
 from prodsys.connectors._base import KINDS, Check, Connector, Resource, Tested
@@ -103,6 +103,9 @@ class Company(msgspec.Struct, frozen=True, kw_only=True):
     """Their extensions that are switched on; None when they do not say."""
     clock: dt.datetime | None = None
     etag: str = ""
+    tells_record: bool = False
+    """Whether its answer, and so its ETag, covers the card they keep of us; older ones are asked for it."""
+    record: "Record | None" = None
 
 
 class Claimed(msgspec.Struct, frozen=True, kw_only=True):
@@ -352,6 +355,8 @@ class Prodsys:
             modules=_modules_on(read.modules),
             clock=_clock(verdict.answer),
             etag=_etag(verdict.answer),
+            tells_record=read.contact is not UNSET,
+            record=_own_record(read.contact) if isinstance(read.contact, _WireOwnRecord) else None,
         )
 
     async def send(self, orders: Sequence[Sending]) -> list[Sent]:
@@ -647,7 +652,13 @@ class _WireParty(msgspec.Struct, frozen=True, kw_only=True):
     persons: list[_WirePerson] = []
 
 
+class _WireOwnRecord(_WireParty, frozen=True, kw_only=True):
+    id: Annotated[str, Meta(min_length=1, max_length=100)]
+    etag: str = ""
+
+
 class _WireCompany(_WireParty, frozen=True, kw_only=True):
+    contact: _WireOwnRecord | UnsetType | None = UNSET
     token: TheirToken = TheirToken()
     version: str = ""
     epoch: str = ""
@@ -941,9 +952,16 @@ def _modules_on(modules: Any) -> frozenset[str] | None:
     return frozenset(outbound.plain(name, 100) for name in modules[:100] if isinstance(name, str))
 
 
+def _own_record(theirs: _WireOwnRecord) -> Record:
+    return Record(id=outbound.plain(theirs.id, 100), card=_party(theirs), etag=_strong(theirs.etag))
+
+
 def _etag(answer: Answered) -> str:
     """The strong ETag of an answer; empty where there is none we could send back."""
-    etag = answer.headers.get("etag", "").strip()
+    return _strong(answer.headers.get("etag", "").strip())
+
+
+def _strong(etag: str) -> str:
     return etag if len(etag) <= 200 and etag.isascii() and etag.isprintable() and etag.startswith('"') else ""
 
 

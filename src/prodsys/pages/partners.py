@@ -31,7 +31,7 @@ from prodsys.pages import checks
 from prodsys.pages.fields import Form, document
 from prodsys.pages.pressing import pressed
 from prodsys.pages.visitor import Visitor, go, part_text, show
-from prodsys.partners import actions, store
+from prodsys.partners import actions, cards, store
 from prodsys.partners.model import Check, Checklist, Look, Partner, Rules, Settlement
 from prodsys.purchasing import abroad, reconciling
 from prodsys.purchasing.reconciling import OrdersToTakeOver
@@ -344,7 +344,7 @@ async def sync(
 ) -> Response[Any]:
     """Compare cards now."""
     way = actions.way(outbound, vault, settings)
-    await actions.sync_contacts(db, way, id, actor=visitor.caller.name, offer=form.flag("offer"))
+    await cards.sync_contacts(db, way, id, actor=visitor.caller.name, offer=form.flag("offer"))
     return go(f"/partners/{id}/compare", "compared")
 
 
@@ -361,7 +361,7 @@ async def settle(
     """Say whose spelling holds."""
     try:
         wish = document({"about": form.text("about"), "members": form.many("member"), "hold": form.text("hold")}, Settlement, form)
-        await actions.settle(db, actions.way(outbound, vault, settings), visitor.caller, id, wish)
+        await cards.settle(db, actions.way(outbound, vault, settings), visitor.caller, id, wish)
     except errors.NotFound:
         raise
     except errors.Refusal as refusal:
@@ -452,7 +452,7 @@ async def _setup(visitor: Visitor, db: Database, id: str, refusal: errors.Refusa
         return {
             "partner": actions.complete(tx, [row])[0],
             "contact": contacts.linked_card(tx, row.contact) if row.contact else None,
-            "card": store.their_card(tx, row.pk),
+            "card": store.their_cards(tx, [row.pk]).get(row.pk),
             "found": [contact_store.as_document(one) for one in found],
             "us": us.name if us else "",
         }
@@ -519,7 +519,7 @@ async def _partner(
             "partner": actions.complete(tx, [row])[0],
             "etag": actions.tag(row),
             "contact": contacts.linked_card(tx, row.contact) if row.contact else None,
-            "card": store.their_card(tx, row.pk),
+            "card": store.their_cards(tx, [row.pk]).get(row.pk),
             "reading": readings[0] if readings else None,
             "mappings": articles.mappings.after(tx, row.pk, ("", 0), FEW_MAPPINGS + 1) if visitor.may(Scope.ARTICLES_READ) else [],
             "tokens": [one for _, one in tokens.by_end(tx, view="live", limit=FEW_TOKENS, partner=id)]
@@ -549,7 +549,7 @@ async def _partner(
 
 async def _compare(visitor: Visitor, db: Database, id: str, refusal: errors.Refusal | None = None) -> Response[Any]:
     def read(tx: Tx) -> dict[str, Any]:
-        return {"partner": actions.shown(tx, id), "cards": actions.compare(tx, id)}
+        return {"partner": actions.shown(tx, id), "cards": cards.compare(tx, id)}
 
     facts = await db.read(read)
     return await show(visitor, "partner_compare.html", here="partners", refusal=refusal, status=refusal.status if refusal else 200, **facts)

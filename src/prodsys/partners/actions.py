@@ -1,7 +1,7 @@
 """Connect with a partner, find out whether he can be traded with, and speak to him."""
 
 import datetime as dt
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Literal
 
@@ -10,12 +10,11 @@ from msgspec import UNSET
 from rapidfuzz import fuzz
 
 from prodsys import documents, errors
-from prodsys.connectors.prodsys import Claimed, Company, MatchedNumber, Offered, Prodsys, Record, Rotated, Same, Stale, base
+from prodsys.connectors.prodsys import Claimed, Company, MatchedNumber, Prodsys, Rotated, base
 from prodsys.contacts import actions as contacts
 from prodsys.contacts import store as contact_store
-from prodsys.contacts.cards import differences, member_in_words, with_members
 from prodsys.contacts.findings import evidence_issues
-from prodsys.contacts.model import MEMBERS, ContactForm, ContactPatch, Member
+from prodsys.contacts.model import ContactForm, ContactPatch
 from prodsys.contacts.numbers import organisation_key
 from prodsys.contacts.recognising import NEAR, BelongsToOther, Found, Several, Unknown, climb, evidence, likeness
 from prodsys.contacts.spelling import keys_of, name_key
@@ -33,22 +32,14 @@ from prodsys.logs.store import note_change, tell
 from prodsys.modules.store import is_on
 from prodsys.partners import model, store
 from prodsys.partners.model import (
-    About,
     AutoConfirm,
-    Changed,
     Check,
     Checklist,
-    Comparison,
-    Disagreement,
     Lane,
     Look,
     Partner,
     Rules,
-    Settlement,
     Supplier,
-    Synced,
-    SyncState,
-    Two,
 )
 from prodsys.partners.store import Row
 from prodsys.scopes import PRODSYS_MODULE, Caller, Scope, widened
@@ -60,9 +51,8 @@ from prodsys.tokens.model import MAX_LIFETIME, Bundle, Created
 from prodsys.webhooks import inbox
 
 CONTACTS = "contacts"
-"""The kind of task that compares cards with a supplier."""
+"""The task that compares cards with suppliers."""
 CATALOGUE_IS_FRESH = dt.timedelta(hours=3)
-_CLOCK = "timetable"
 _FORGOTTEN = VaultLocked.__doc__ or ""
 
 
@@ -73,6 +63,8 @@ class Way(msgspec.Struct, frozen=True, kw_only=True):
     vault: Vault
     networks: tuple[Network, ...] = ()
     timeout: float = 30.0
+    contacts_every: dt.timedelta = dt.timedelta(days=1)
+    """How often cards are compared with each supplier."""
     clock: Mapping[str, int] = {}
     """What is asked of every connected supplier by the clock: kind of task, and seconds between."""
 
@@ -91,7 +83,8 @@ def way(out: Outbound, vault: Vault, settings: Settings) -> Way:
         vault=vault,
         networks=model.networks_of(settings.allowed_networks),
         timeout=settings.delivery_timeout_seconds,
-        clock={CONTACTS: settings.contacts_every_seconds, "catalogue": settings.catalogue_every_seconds},
+        contacts_every=dt.timedelta(seconds=settings.contacts_every_seconds),
+        clock={"catalogue": settings.catalogue_every_seconds},
     )
 
 
@@ -370,89 +363,10 @@ def complete(tx: Tx, rows: Sequence[Row]) -> list[Partner]:
     ]
 
 
-def compare(tx: Tx, id: str) -> Comparison:
-    """Our contact's card beside the card his instance showed last, and our own card beside his record of us. Raises NotFound."""
-    row = store.by_id(tx, id)
-    state, fault = store.sync_state(tx, row.pk)
-    them, us = _cards(tx, row, state)
-    ours = None if row.contact is None else contacts.linked_card(tx, row.contact)
-    theirs = store.their_card(tx, row.pk)
-    return Comparison(
-        ours=ours,
-        theirs=theirs,
-        differences=differences(ours, theirs) if ours and theirs else [],
-        our_card=contact_store.our_card(tx),
-        their_record=state.record,
-        disagreements=sorted(
-            [*_disagreements(tx, row, "them", them, state), *_disagreements(tx, row, "us", us, state)],
-            key=lambda one: one.changed != "both",
-        ),
-        compared_at=state.at,
-        fault=fault,
-    )
-
-
-async def sync_contacts(db: Database, way: Way, id: str, *, actor: str = _CLOCK, offer: bool = False) -> Synced:
-    """Compare cards with a supplier in both directions, by ETag (product.md, A4).
-
-    What he changed on his own card becomes a proposed change of our contact; what we changed on ours is offered to him. What both sides
-    have changed since they last agreed is a conflict: it is shown, and nothing of it is written anywhere until `settle`. With `offer`
-    everything his record of us differs in is offered, whoever changed it. Raises NotFound.
-    """
-    row = await db.read(store.by_id, id)
-    supplier, (state, _) = row.supplier, await db.read(store.sync_state, row.pk)
-    prodsys = speak(way, supplier)
-    if isinstance(prodsys, Misconfigured):
-        return await db.write(_not_compared, supplier, prodsys)
-    if not await db.read(is_on, PRODSYS_MODULE) or not supplier.is_active:
-        return Synced(fault=f"Nothing is asked of {supplier.name} while the module or the partner is switched off.")
-    company = await prodsys.company_since(state.company_etag)
-    if not isinstance(company, Company | Same):
-        return await db.write(_not_compared, supplier, company)
-    record: Record | Same | None = None
-    if _may(supplier, Scope.CONTACTS_READ):
-        read = await prodsys.record(state.record_id, state.record_etag)
-        if read is None and state.record_id:
-            read = await prodsys.record()
-        if not (read is None or isinstance(read, Record | Same)):
-            return await db.write(_not_compared, supplier, read)
-        record = read
-    found, wish = await db.write(_compared, supplier, company, record, actor, offer=offer)
-    if wish is None or not _may(supplier, Scope.CONTACTS_WRITE):
-        return found
-    answer = await prodsys.offer_card(wish.record.id, wish.card, wish.record.etag)
-    return await db.write(_offered, supplier, found, wish, answer, actor)
-
-
-async def settle(db: Database, way: Way, caller: Caller, id: str, wish: Settlement) -> Comparison:
-    """End a disagreement over some members by saying whose spelling holds; a person's word, logged with what it was.
-
-    About them, `theirs` is written into our contact. About us, `ours` is offered to them. The other two let both sides stand as they are,
-    until one of them changes again. Raises NotFound, WrongState when the cards have not been compared yet, PartnerNotReady,
-    PartnerUnreachable.
-    """
-    comparison = await db.write(_settle, caller, id, wish)
-    if wish.about == "them" or wish.hold == "theirs":
-        return comparison
-    found = await sync_contacts(db, way, id, actor=caller.name)
-    if found.fault:
-        raise errors.PartnerNotReady(found.fault)
-    return await db.read(compare, id)
-
-
 def plan(tx: Tx, clock: Mapping[str, int]) -> None:
     """Put what is asked of every connected supplier on the timetable."""
     for supplier in store.connected(tx):
         _plan(tx, supplier.id, clock)
-
-
-def tasks(db: Database, way: Way) -> dict[str, Callable[[str], Awaitable[None]]]:
-    """What this room does by the clock, by kind of task."""
-
-    async def compare_cards(partner: str) -> None:
-        await sync_contacts(db, way, partner)
-
-    return {CONTACTS: compare_cards}
 
 
 def tag(row: Row) -> str:
@@ -684,6 +598,7 @@ def _connect(tx: Tx, caller: Caller, id: str, offer: _Offer) -> Partner:
     note_change(tx, caller.name, "partner", id, text, before, _connection(store.supplier(tx, row.pk)) | {"is_token_new": True})
     outbox.probe_soon(tx, id)
     _plan(tx, id, offer.clock)
+    timetable.hurry(tx, CONTACTS)
     inbox.look_soon(tx)
     return shown(tx, id)
 
@@ -728,231 +643,6 @@ def _link_supplier(tx: Tx, caller: Caller, row: Row, card: Party) -> None:
                     issues=evidence_issues(evidence(wanted, hits, row.pk)),
                 ),
             )
-
-
-class _Wish(msgspec.Struct, frozen=True, kw_only=True):
-    """Our card as we would have them keep it, in place of the record we have read."""
-
-    card: Party
-    record: Record
-    members: list[Member]
-
-
-def _may(supplier: Supplier, scope: Scope) -> bool:
-    """Whether the token they gave us carries a scope, as far as we know; where we do not, asking tells."""
-    carried = frozenset(known for known in Scope if known in supplier.token_scopes)
-    return not supplier.token_scopes or scope in widened(carried)
-
-
-def _cards(tx: Tx, row: Row, state: SyncState) -> tuple[Two | None, Two | None]:
-    """The two cards of them, and the two of us, as they stand now."""
-    contact = None if row.contact is None else contacts.linked_card(tx, row.contact)
-    theirs, ours = store.their_card(tx, row.pk), contact_store.our_card(tx)
-    them = Two(ours=contact, theirs=theirs) if contact and theirs else None
-    return them, Two(ours=ours, theirs=state.record) if ours and state.record else None
-
-
-def _disagreements(tx: Tx, row: Row, about: About, two: Two | None, state: SyncState) -> list[Disagreement]:
-    """What differs between two cards, and who changed it when."""
-    if two is None:
-        return []
-    base = (state.them if about == "them" else state.us) or model.first_base(about, two)
-    found: dict[Member, Changed] = model.changes(base, two)
-    by = store.changed_by(tx, "company.changed", "") if about == "us" else store.changed_by(tx, "contact.changed", row.shown.contact or "")
-    return [
-        Disagreement(
-            about=about,
-            member=member,
-            ours=member_in_words(two.ours, member),
-            theirs=member_in_words(two.theirs, member),
-            changed=changed,
-            ours_changed_at=by[0] if by and changed in ("ours", "both") else None,
-            ours_changed_by=by[1] if by and changed in ("ours", "both") else "",
-            theirs_changed_at=state.noticed.get(f"{about}.{member}"),
-        )
-        for member, changed in found.items()
-    ]
-
-
-def _compared(
-    tx: Tx, supplier: Supplier, company: Company | Same, record: Record | Same | None, actor: str, *, offer: bool
-) -> tuple[Synced, _Wish | None]:
-    """Keep what was read, propose here what they changed, and say what is to be offered there."""
-    row = store.by_id(tx, supplier.id, lock=True)
-    state, _ = store.sync_state(tx, row.pk)
-    noticed = dict(state.noticed)
-    if isinstance(company, Company):
-        _notice(noticed, "them", store.their_card(tx, row.pk), company.card)
-        store.keep_card(tx, row.pk, company.card, company.epoch)
-        store.keep_token_facts(tx, row.pk, supplier.sealed, company.token.expires_at, company.token.scopes)
-        state = msgspec.structs.replace(state, company_etag=company.etag)
-    match record:
-        case Record():
-            _notice(noticed, "us", state.record, record.card)
-            state = msgspec.structs.replace(state, record_id=record.id, record_etag=record.etag, record=record.card)
-        case None:
-            state = msgspec.structs.replace(state, record_id="", record_etag="", record=None, us=None)
-        case Same():
-            pass
-    state = msgspec.structs.replace(state, noticed=noticed, at=now())
-    them, us = _cards(tx, row, state)
-    proposed: list[Member] = []
-    taken: list[Member] = []
-    if them is not None:
-        base = state.them or model.first_base("them", them)
-        proposed = [member for member, changed in model.changes(base, them).items() if changed == "theirs"]
-        if proposed:
-            taken = _propose(tx, row, them, proposed, actor)
-        state = msgspec.structs.replace(state, them=model.settled(base, _cards(tx, row, state)[0] or them, theirs=proposed))
-    members: list[Member] = []
-    if us is not None:
-        base = state.us or model.first_base("us", us)
-        found = model.changes(base, us)
-        members = [member for member, changed in found.items() if offer or changed == "ours"]
-        state = msgspec.structs.replace(state, us=model.settled(base, us))
-    conflicts = _conflicts(tx, row, state)
-    _tell_conflicts(tx, row, [one for one in conflicts if f"{one.about}.{one.member}" not in state.conflicts], actor)
-    state = msgspec.structs.replace(state, conflicts=[f"{one.about}.{one.member}" for one in conflicts])
-    store.keep_sync(tx, row.pk, state)
-    done = Synced(proposed=[one for one in proposed if one not in taken], taken=taken, conflicts=conflicts)
-    if us is None or not members:
-        return done, None
-    kept = Record(id=state.record_id, card=us.theirs, etag=state.record_etag)
-    return done, _Wish(card=with_members(us.theirs, us.ours, members), record=kept, members=members)
-
-
-def _notice(noticed: dict[str, dt.datetime], about: About, before: Party | None, after: Party) -> None:
-    """Note when we saw a member change on their side."""
-    if before is not None:
-        noticed |= {f"{about}.{difference.field}": now() for difference in differences(before, after)}
-
-
-def _propose(tx: Tx, row: Row, them: Two, members: Sequence[Member], actor: str) -> list[Member]:
-    """Let what they changed on their own card wait for a person here, or pass where they are let through; what has passed."""
-    link, contact = contact_store.link_of(tx, row.pk), contact_store.by_key(tx, row.contact or 0, lock=True)
-    if link is None or contact is None:
-        return []
-    waiting = contact_store.open_proposal(tx, contact.pk, row.pk)
-    card = with_members(contact.card, them.theirs, members)
-    if waiting is not None:
-        still = [member for member in MEMBERS if model.same(member, waiting[1], them.theirs)]
-        card = with_members(card, them.theirs, still)
-    done = contacts.wish_for(tx, link, contact, card, actor=actor)
-    return [member for member in members if member in done.taken]
-
-
-def _conflicts(tx: Tx, row: Row, state: SyncState) -> list[Disagreement]:
-    them, us = _cards(tx, row, state)
-    found = [*_disagreements(tx, row, "them", them, state), *_disagreements(tx, row, "us", us, state)]
-    return [one for one in found if one.changed == "both"]
-
-
-def _tell_conflicts(tx: Tx, row: Row, conflicts: Sequence[Disagreement], actor: str) -> None:
-    if not conflicts:
-        return
-    members = ", ".join(f"{one.member} ({'our own card' if one.about == 'us' else 'the contact'})" for one in conflicts)
-    tell(
-        tx,
-        Entry(
-            code="contact.conflict",
-            message=f"{row.shown.name} and we have both changed {members}; nothing was written, compare the cards and settle it.",
-            level="warning",
-            partner=row.pk,
-            subject=row.shown.contact or row.shown.id,
-            actor=actor,
-            issues=[
-                Issue(
-                    code="card_conflict",
-                    message=f"We say {one.ours or 'nothing'}, they say {one.theirs or 'nothing'}.",
-                    params={"about": one.about, "member": one.member, "ours": one.ours, "theirs": one.theirs},
-                    pointer=f"/{one.member}",
-                )
-                for one in conflicts
-            ],
-        ),
-    )
-
-
-def _offered(
-    tx: Tx, supplier: Supplier, found: Synced, wish: _Wish, answer: Offered | Stale | Later | Misconfigured | Refused, actor: str
-) -> Synced:
-    """Note that our card was offered; what we offered is ours to have said, and is not offered again unless we change it."""
-    state, _ = store.sync_state(tx, supplier.pk)
-    if isinstance(answer, Stale):
-        # Somebody there has just changed it: the next comparison sees what.
-        store.keep_sync(tx, supplier.pk, msgspec.structs.replace(state, record_etag=""))
-        return msgspec.structs.replace(found, fault=f"{supplier.name} has changed its record of us meanwhile; compare again.")
-    if not isinstance(answer, Offered):
-        fault = f"Our card could not be offered to {supplier.name}: {model.said(answer)}"
-        store.keep_sync(tx, supplier.pk, state, fault)
-        return msgspec.structs.replace(found, fault=fault)
-    ours = contact_store.our_card(tx)
-    if state.us is not None and state.record is not None and ours is not None:
-        base = Two(
-            ours=with_members(state.us.ours, wish.card, wish.members),
-            theirs=with_members(state.us.theirs, wish.record.card, wish.members),
-        )
-        store.keep_sync(tx, supplier.pk, msgspec.structs.replace(state, us=base))
-    waits = "it holds there" if answer.state in ("taken", "unchanged") else "a person there decides"
-    tell(
-        tx,
-        Entry(
-            code="contact.card_offered",
-            message=f"Our own card was offered to {supplier.name} ({', '.join(wish.members)}); {waits}.",
-            direction="out",
-            partner=supplier.pk,
-            subject=supplier.id,
-            actor=actor,
-        ),
-    )
-    return msgspec.structs.replace(found, offered=wish.members)
-
-
-def _not_compared(tx: Tx, supplier: Supplier, trouble: Later | Misconfigured | Refused) -> Synced:
-    """Keep why cards could not be compared, and tell it once for each cause."""
-    fault = f"Cards could not be compared with {supplier.name}: {model.said(trouble)}"
-    state, before = store.sync_state(tx, supplier.pk)
-    store.keep_sync(tx, supplier.pk, state, fault)
-    if fault[:500] != before and not isinstance(trouble, Later):
-        entry = Entry(
-            code="contact.not_compared", message=fault, level="warning", direction="out", partner=supplier.pk, subject=supplier.id
-        )
-        tell(tx, entry)
-    return Synced(fault=fault)
-
-
-def _settle(tx: Tx, caller: Caller, id: str, wish: Settlement) -> Comparison:
-    row = store.by_id(tx, id, lock=True)
-    state, fault = store.sync_state(tx, row.pk)
-    two = _cards(tx, row, state)[0 if wish.about == "them" else 1]
-    if two is None:
-        raise errors.WrongState("These cards have not been compared yet: one of them is missing.")
-    base = (state.them if wish.about == "them" else state.us) or model.first_base(wish.about, two)
-    whose = "our contact" if wish.about == "them" else "our own card"
-    what = "; ".join(
-        f"{member}: ours {member_in_words(two.ours, member) or 'nothing'}, theirs {member_in_words(two.theirs, member) or 'nothing'}"
-        for member in wish.members
-    )
-    match wish.about, wish.hold:
-        case "them", "theirs":
-            given: dict[str, Any] = {member: getattr(two.theirs, member) for member in wish.members}
-            contacts.patch(tx, row.shown.contact or "", ContactPatch(**given), if_match="*", actor=caller.name)
-            base = model.settled(base, two, ours=wish.members, theirs=wish.members)
-            state = msgspec.structs.replace(state, them=base)
-        case "them", "ours":
-            state = msgspec.structs.replace(state, them=model.settled(base, two, ours=wish.members, theirs=wish.members))
-        case "us", "theirs":
-            state = msgspec.structs.replace(state, us=model.settled(base, two, ours=wish.members, theirs=wish.members))
-        case _:
-            # Theirs counts as seen and ours as new: so the next comparison offers it.
-            before = Two(ours=with_members(base.ours, two.theirs, wish.members), theirs=base.theirs)
-            state = msgspec.structs.replace(state, us=model.settled(before, two, theirs=wish.members))
-    settled = {f"{wish.about}.{member}" for member in wish.members}
-    state = msgspec.structs.replace(state, conflicts=[one for one in state.conflicts if one not in settled])
-    store.keep_sync(tx, row.pk, state, fault)
-    message = f"{caller.name} settled with {row.shown.name} over {whose}: {wish.hold} hold. {what}."
-    tell(tx, Entry(code="contact.settled", message=message, partner=row.pk, subject=row.shown.contact or id, actor=caller.name))
-    return compare(tx, id)
 
 
 def _asked_about(tx: Tx, supplier: int) -> tuple[Party | None, Sequence[str]]:

@@ -32,7 +32,7 @@ from prodsys.kit.web import (
     once,
     request_key,
 )
-from prodsys.partners import actions, store
+from prodsys.partners import actions, cards, store
 from prodsys.partners.actions import NewPartner
 from prodsys.partners.model import Checklist, Comparison, Look, Partner, Rules, Settlement, Synced
 from prodsys.scopes import GUIDE_SCOPES, PARTNER_SCOPES, Caller, Scope, allows
@@ -332,7 +332,7 @@ async def renew_partner_token(
 )
 async def compare_partner_cards(id: FromPath[str], db: NamedDependency[Database]) -> Comparison:
     """What we have noted of him beside what his instance says, member by member."""
-    return await db.read(actions.compare, id)
+    return await db.read(cards.compare, id)
 
 
 @post(
@@ -354,7 +354,7 @@ async def sync_partner_cards(
     offer: OfferAll = False,
 ) -> Synced:
     """As happens by itself once a day: what they changed is proposed here, what we changed is offered there, conflicts are only shown."""
-    return await actions.sync_contacts(db, actions.way(outbound, vault, settings), id, actor=caller.name, offer=offer)
+    return await cards.sync_contacts(db, actions.way(outbound, vault, settings), id, actor=caller.name, offer=offer)
 
 
 @post(
@@ -376,7 +376,7 @@ async def settle_partner_cards(
     settings: NamedDependency[Settings],
 ) -> Comparison:
     """Theirs is written into our contact; ours of our own card is offered to them; otherwise both sides stand as they are."""
-    return await actions.settle(db, actions.way(outbound, vault, settings), caller, id, data)
+    return await cards.settle(db, actions.way(outbound, vault, settings), caller, id, data)
 
 
 routes = [

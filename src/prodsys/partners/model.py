@@ -235,6 +235,8 @@ class SyncState(msgspec.Struct, frozen=True, kw_only=True):
     """What we remember of the last comparison: which states were read, and the cards up to which everything is settled."""
 
     company_etag: str = ""
+    company_tells_record: bool = False
+    """Whether that ETag covers their record of us as well."""
     record_id: str = ""
     record_etag: str = ""
     record: Party | None = None

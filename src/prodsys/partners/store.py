@@ -5,12 +5,12 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import Select, and_, bindparam, exists, func, insert, select, update
+from sqlalchemy import Select, and_, bindparam, exists, func, insert, or_, select, update
 
 from prodsys import documents, errors
 from prodsys.documents import Party, Percent, reader
 from prodsys.kit.clock import now
-from prodsys.kit.db import Tx, hot, in_ints, insert_new
+from prodsys.kit.db import Tx, hot, in_ints, insert_or_update
 from prodsys.kit.ids import new_id
 from prodsys.kit.outbound import Trust
 from prodsys.partners.model import MOST_NUMBERS, AutoConfirm, Buyer, Checklist, Named, Partner, Supplier, SyncState
@@ -21,6 +21,17 @@ _read_checklist = msgspec.json.Decoder(Checklist).decode
 _read_card = msgspec.json.Decoder(Party).decode
 _read_state = msgspec.json.Decoder(SyncState).decode
 _read_scopes = msgspec.json.Decoder(tuple[str, ...]).decode
+
+
+class Cards(msgspec.Struct, frozen=True, kw_only=True):
+    """A supplier, the contact we keep of him, the card he showed last, and what we remember of comparing."""
+
+    supplier: Supplier
+    contact_id: str | None
+    contact: Party | None
+    theirs: Party | None
+    state: SyncState
+    fault: str
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
@@ -79,6 +90,28 @@ _link = hot(
         ~exists().where(_other.c.contact == bindparam("linked"), _other.c.pk != bindparam("partner")),
     )
     .values(contact=bindparam("linked"), version=_p.version + 1)
+)
+_cards_of = (
+    select(
+        *_supplier_columns,
+        contacts.c.id.label("contact_id"),
+        contacts.c.card.label("contact_card"),
+        _p.their_card,
+        contact_syncs.c.state,
+        contact_syncs.c.fault,
+    )
+    .outerjoin(contacts, contacts.c.pk == _p.contact)
+    .outerjoin(contact_syncs, contact_syncs.c.partner == _p.pk)
+)
+_cards = hot(_cards_of.where(in_ints(_p.pk, "partners")))
+_their_cards = hot(select(_p.pk, _p.their_card).where(in_ints(_p.pk, "partners"), _p.their_card.is_not(None)))
+_lock = hot(select(_p.pk).where(in_ints(_p.pk, "partners")).order_by(_p.pk).with_for_update())
+_keep_sync = hot(insert_or_update(contact_syncs, "partner", only=("state", "at", "fault")))
+_keep_card = hot(update(partners).where(_p.pk == bindparam("partner")).values(their_card=bindparam("card"), their_epoch=bindparam("epoch")))
+_keep_token_facts = hot(
+    update(partners)
+    .where(_p.pk == bindparam("partner"), _p.token == bindparam("sealed"))
+    .values(token_expires_at=bindparam("expires_at"), token_scopes=bindparam("scopes"))
 )
 _keep_cursor = hot(
     update(partners).where(_p.pk == bindparam("partner")).values(their_cursor=bindparam("cursor"), their_epoch=bindparam("epoch"))
@@ -221,7 +254,12 @@ def renew(tx: Tx, partner: int, before: str, *, sealed: str, expires_at: dt.date
 
 def keep_card(tx: Tx, partner: int, card: Party, epoch: str) -> None:
     """Remember the card their instance shows, and which life of it that was."""
-    tx.execute(update(partners).where(_p.pk == partner).values(their_card=documents.write(card).decode(), their_epoch=epoch))
+    keep_cards(tx, [(partner, card, epoch)])
+
+
+def keep_cards(tx: Tx, shown: Iterable[tuple[int, Party, str]]) -> None:
+    """The same for many partners: key, card and life each."""
+    _keep_card.many(tx, [{"partner": key, "card": documents.write(card).decode(), "epoch": epoch} for key, card, epoch in shown])
 
 
 def keep_checklist(tx: Tx, partner: int, found: Checklist) -> None:
@@ -231,14 +269,19 @@ def keep_checklist(tx: Tx, partner: int, found: Checklist) -> None:
 
 def keep_token_facts(tx: Tx, partner: int, sealed: str | None, expires_at: dt.datetime | None, scopes: Iterable[str]) -> None:
     """Write what they say of the token they gave us, unless it has been replaced meanwhile."""
-    values = {"token_expires_at": expires_at, "token_scopes": _scopes(scopes)}
-    tx.execute(update(partners).where(_p.pk == partner, _p.token == sealed).values(values))
+    keep_tokens_facts(tx, [(partner, sealed, expires_at, scopes)])
 
 
-def their_card(tx: Tx, partner: int) -> Party | None:
-    """The card their instance showed last."""
-    card = tx.execute(select(_p.their_card).where(_p.pk == partner)).scalar()
-    return None if card is None else _read_card(card)
+def keep_tokens_facts(tx: Tx, said: Iterable[tuple[int, str | None, dt.datetime | None, Iterable[str]]]) -> None:
+    """The same for many partners: key, the token as it was, its end and its scopes each."""
+    rows = [{"partner": key, "sealed": sealed, "expires_at": ends, "scopes": _scopes(scopes)} for key, sealed, ends, scopes in said]
+    _keep_token_facts.many(tx, rows)
+
+
+def their_cards(tx: Tx, partners: Collection[int]) -> dict[int, Party]:
+    """The cards their instances showed last, by the partners' keys; without those who have shown none."""
+    rows = _their_cards.all(tx, {"partners": partners})
+    return {row.pk: _read_card(row.their_card) for row in rows}
 
 
 def partner_of_contact(tx: Tx, contact: int) -> str | None:
@@ -258,18 +301,27 @@ def contacts_with_number(tx: Tx, key: str) -> list[tuple[int, str, str, str | No
     return [(row.pk, row.id, row.name, row.partner) for row in tx.execute(query)]
 
 
-def sync_state(tx: Tx, partner: int) -> tuple[SyncState, str]:
-    """What we remember of comparing cards with a partner, and why the last comparison failed, if it did."""
+def cards(tx: Tx, partners: Collection[int], *, lock: bool = False) -> dict[int, Cards]:
+    """The cards that are compared with these partners; with `lock` nobody else changes them until we are done."""
+    if lock:
+        _lock.all(tx, {"partners": partners})
+    return {row.pk: _cards_in(row) for row in _cards.all(tx, {"partners": partners})}
+
+
+def due_cards(tx: Tx, since: dt.datetime, after: int, limit: int) -> list[Cards]:
+    """The same of connected partners, from behind a key, whose cards have not been compared since then."""
     s = contact_syncs.c
-    row = tx.execute(select(s.state, s.fault).where(s.partner == partner)).first()
-    return (SyncState(), "") if row is None else (_read_state(row.state), row.fault)
+    is_due = or_(s.at.is_(None), s.at < since)
+    query = _cards_of.where(_p.pk > after, _p.is_active, _p.endpoint != "", _p.token.is_not(None), is_due).order_by(_p.pk).limit(limit)
+    return [_cards_in(row) for row in tx.execute(query)]
 
 
-def keep_sync(tx: Tx, partner: int, state: SyncState, fault: str = "") -> None:
-    """Remember how comparing cards with a partner stands."""
-    values = {"state": msgspec.json.encode(state).decode(), "at": now(), "fault": fault[:500]}
-    if not insert_new(tx, contact_syncs, {"partner": partner, **values}):
-        tx.execute(update(contact_syncs).where(contact_syncs.c.partner == partner).values(values))
+def keep_syncs(tx: Tx, compared: Iterable[tuple[int, SyncState, str]]) -> None:
+    """Remember how comparing cards stands: partner, what we know, and why it failed, if it did."""
+    at, write = now(), msgspec.json.encode
+    _keep_sync.many(
+        tx, [{"partner": key, "state": write(state).decode(), "at": at, "fault": fault[:500]} for key, state, fault in compared]
+    )
 
 
 def changed_by(tx: Tx, code: str, subject: str) -> tuple[dt.datetime, str] | None:
@@ -327,6 +379,17 @@ def _supplier(row: Any) -> Supplier:
         give_up_after_days=row.give_up_after_days,
         is_active=bool(row.is_active),
         version=row.version,
+    )
+
+
+def _cards_in(row: Any) -> Cards:
+    return Cards(
+        supplier=_supplier(row),
+        contact_id=row.contact_id,
+        contact=None if row.contact_card is None else _read_card(row.contact_card),
+        theirs=None if row.their_card is None else _read_card(row.their_card),
+        state=SyncState() if row.state is None else _read_state(row.state),
+        fault=row.fault or "",
     )
 
 

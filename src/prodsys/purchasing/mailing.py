@@ -65,9 +65,9 @@ def letter(order: Order, supplier: Party) -> Letter:
 def cards(tx: Tx, suppliers: Mapping[int, Supplier]) -> dict[int, Party]:
     """The cards of suppliers by their keys: their contact's, or what they say of themselves, or the name alone."""
     linked = contacts.stored(tx, {one.contact for one in suppliers.values() if one.contact is not None})
+    shown = partners.their_cards(tx, [pk for pk, one in suppliers.items() if one.contact not in linked])
     return {
-        pk: linked[one.contact].card if one.contact in linked else partners.their_card(tx, pk) or Party(name=one.name)
-        for pk, one in suppliers.items()
+        pk: linked[one.contact].card if one.contact in linked else shown.get(pk) or Party(name=one.name) for pk, one in suppliers.items()
     }
 
 

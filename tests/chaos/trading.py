@@ -523,7 +523,7 @@ def _all(tx: Tx, table: Any) -> list[Any]:
 def _heard(tx: Tx, partner: int) -> dict[str, Change]:
     """What the feed said last of each order. One revision has the order number at a time, and when that ends the order has ended."""
     last: dict[str, Change] = {}
-    for change in sales_store.changes(tx, partner, 0, 10_000):
+    for change in sales_store.told.changes(tx, partner, 0, 10_000):
         last[change.id] = change
         for one in list(last.values()):
             if one.number != change.number or one.id == change.id or one.order_number is None or one.acceptance in ENDED:
@@ -535,8 +535,8 @@ def _heard(tx: Tx, partner: int) -> dict[str, Change]:
     return last
 
 
-def _digests(tx: Tx, partner: int) -> list[sales_store.Digest]:
-    return sales_store.digests_between(tx, partner, "", None, BEGIN - dt.timedelta(days=1), 1000)
+def _digests(tx: Tx, partner: int) -> list[sales_store.reconciling.Digest]:
+    return sales_store.reconciling.digests_between(tx, partner, "", None, BEGIN - dt.timedelta(days=1), 1000)
 
 
 def _open_deliveries(tx: Tx) -> list[Any]:
@@ -560,7 +560,7 @@ def _books_of_the_supplier(tx: Tx, partner: int) -> dict[str, Any]:
         orders[row.number].append((row, sales.whole(tx, row.id), gone[row.pk]))
     feed = list(tx.execute(select(sales_changes).order_by(sales_changes.c.position)).all())
     told = tx.execute(select(partners_table.c.feed_position).where(partners_table.c.pk == partner)).scalar_one()
-    return {"orders": orders, "feed": feed, "position": told, "changes": sales_store.changes(tx, partner, 0, 10_000)}
+    return {"orders": orders, "feed": feed, "position": told, "changes": sales_store.told.changes(tx, partner, 0, 10_000)}
 
 
 def _sound(theirs: Any) -> list[str]:

@@ -68,7 +68,7 @@ async def told(supplier: Supplier) -> list[Change]:
     """What the buyer reads in the feed once everything has left."""
     for _ in range(4):  # news of one order leave one after the other
         await turned(Courier(supplier.db, {"answer": AnswerKind()}, "test", lambda *_: None, alone=True))
-    return await supplier.db.read(store.changes, supplier.partner, 0, 100)
+    return await supplier.db.read(store.told.changes, supplier.partner, 0, 100)
 
 
 async def a_changed_order(supplier: Supplier) -> str:

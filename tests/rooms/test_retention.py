@@ -116,7 +116,7 @@ async def a_feed(db: Database, supplier: Supplier, ages: list[dt.timedelta]) -> 
 
     def tell(tx: Tx) -> None:
         order = tx.execute(select(sales_orders.c.pk).where(sales_orders.c.id == draft)).scalar_one()
-        base = sales.feed_end(tx, supplier.partner)
+        base = sales.told.feed_end(tx, supplier.partner)
         for at, age in enumerate(ages, base + 1):
             row = {"partner": supplier.partner, "position": at, "order": order, "kind": "x", "document": "{}", "at": now() - age}
             tx.execute(insert(sales_changes).values(row))
@@ -132,8 +132,8 @@ async def test_a_feed_is_shortened_from_its_beginning_only_and_its_lowest_positi
     dropped = await retention.run(db, AT)
 
     assert dropped.changes == 2
-    assert await db.read(sales.feed_purged, supplier.partner) == 2
-    assert await db.read(sales.feed_end, supplier.partner) == 5
+    assert await db.read(sales.told.feed_purged, supplier.partner) == 2
+    assert await db.read(sales.told.feed_end, supplier.partner) == 5
 
 
 async def test_a_feed_of_which_nothing_is_left_is_purged_to_its_end(db: Database):
@@ -142,7 +142,7 @@ async def test_a_feed_of_which_nothing_is_left_is_purged_to_its_end(db: Database
 
     await retention.run(db, AT)
 
-    assert await db.read(sales.feed_purged, supplier.partner) == 3
+    assert await db.read(sales.told.feed_purged, supplier.partner) == 3
 
 
 async def test_orders_and_their_natural_keys_are_never_dropped(db: Database):

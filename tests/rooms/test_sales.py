@@ -69,9 +69,9 @@ sqlite_only = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 def publish_answer(tx: Tx, order_id: str) -> None:
     """Let the feed tell how an order stands, without waiting for the courier."""
-    row = store.draft(tx, order_id)
+    row = store.orders.draft(tx, order_id)
     assert row is not None
-    store.publish(tx, row, News(kind=f"order.{row.acceptance}", acceptance=row.acceptance))
+    store.told.publish(tx, row, News(kind=f"order.{row.acceptance}", acceptance=row.acceptance))
 
 
 @pytest.fixture
@@ -114,7 +114,7 @@ async def leave(db: Database) -> None:
 
 
 async def feed(supplier: Supplier, after: int = 0) -> list[tuple[int, str, str]]:
-    changes = await supplier.db.read(store.changes, supplier.partner, after, 500)
+    changes = await supplier.db.read(store.told.changes, supplier.partner, after, 500)
     return [(change.position, change.kind, change.number) for change in changes]
 
 
@@ -147,7 +147,7 @@ async def test_a_receipt_tells_what_became_of_the_order_and_its_lines(supplier):
 
     [outcome] = await supplier.receive(an_order())
 
-    receipt = store.read_receipt(placed(outcome).answer)
+    receipt = store.orders.read_receipt(placed(outcome).answer)
     assert (receipt.id, receipt.new, receipt.validation, receipt.issues) == (placed(outcome).id, True, "clean", [])
     assert (receipt.contact.how, receipt.epoch) == ("partner_link", (await supplier.db.read(company.card)).epoch)
     assert [(line.line_id, line.article_number, line.how) for line in receipt.lines] == [("10", "A-100", "article_number")]
@@ -204,7 +204,7 @@ async def test_every_code_comes_with_its_place_in_the_order(supplier, clock):
     outcomes = await supplier.receive(*(an_order(**({"number": code} | more)) for code, (_, _, more) in orders.items()))
 
     for (code, (pointer, blocks, _)), outcome in zip(orders.items(), outcomes, strict=True):
-        issues = outcome.issues if isinstance(outcome, Refused) else store.read_receipt(placed(outcome).answer).issues
+        issues = outcome.issues if isinstance(outcome, Refused) else store.orders.read_receipt(placed(outcome).answer).issues
         assert [(issue.code, issue.pointer, issue.blocks) for issue in issues] == [(code, pointer, blocks)]
         assert isinstance(outcome, Refused) == blocks
         [issue] = issues
@@ -228,7 +228,7 @@ async def test_all_bad_lines_are_told_at_once_and_nothing_is_stored_but_the_log(
     assert [await count(supplier.db, table) for table in (sales_orders, sales_lines, contacts)] == [0, 0, 0]
     [entry] = await logged(supplier.db)
     assert (entry.code, entry.level, entry.number) == ("order.refused", "error", "PO-1")
-    assert len(store.read_issues(entry.issues)) == len(no.issues)
+    assert len(store.orders.read_issues(entry.issues)) == len(no.issues)
 
 
 async def test_a_refused_order_that_is_mended_is_taken_under_the_same_number_and_revision(supplier):
@@ -347,7 +347,7 @@ async def test_a_repeat_answers_with_the_first_receipt(supplier):
         an_order(lines=[a_line("20", " A-200", quantity="2.0"), a_line("10", discount_percent="0.00")], note="")
     )
 
-    receipt, repeated = (store.read_receipt(placed(outcome).answer) for outcome in (first, again))
+    receipt, repeated = (store.orders.read_receipt(placed(outcome).answer) for outcome in (first, again))
     assert repeated == msgspec.structs.replace(receipt, new=False)
     assert not placed(again).new
     assert await count(supplier.db, sales_orders) == 1
@@ -420,7 +420,7 @@ async def test_the_same_order_a_hundred_times_at_once_is_one_draft(supplier):
     answers = [placed(outcome) for [outcome] in outcomes]
     assert sorted(answer.new for answer in answers) == [False] * 99 + [True]
     assert len({answer.id for answer in answers}) == 1
-    assert len({store.read_receipt(answer.answer).trace_id for answer in answers}) == 1
+    assert len({store.orders.read_receipt(answer.answer).trace_id for answer in answers}) == 1
     assert [await count(supplier.db, table) for table in (sales_orders, sales_lines, contacts)] == [1, 1, 1]
 
 
@@ -489,7 +489,7 @@ async def test_first_orders_at_the_same_moment_make_one_contact(supplier):
 async def test_the_first_orders_of_one_batch_make_one_contact(supplier):
     outcomes = await supplier.receive(an_order("PO-1"), an_order("PO-2"))
 
-    assert [store.read_receipt(placed(outcome).answer).contact.how for outcome in outcomes] == ["created", "partner_link"]
+    assert [store.orders.read_receipt(placed(outcome).answer).contact.how for outcome in outcomes] == ["created", "partner_link"]
     assert await count(supplier.db, contacts) == 1
 
 
@@ -497,7 +497,7 @@ async def test_the_first_orders_of_one_batch_make_one_contact(supplier):
 async def test_an_order_number_is_any_text(supplier, number):
     order_id = await supplier.a_draft(an_order(number))
 
-    [(_, kept)] = await supplier.db.read(store.of_partner, supplier.partner, number=number.strip())
+    [(_, kept)] = await supplier.db.read(store.told.of_partner, supplier.partner, number=number.strip())
 
     assert kept.id == order_id
     assert kept.receipt.number == number
@@ -592,7 +592,7 @@ async def test_an_approved_draft_gets_a_number_and_the_buyer_hears_of_it_when_it
     clock.shift(10)
     await leave(supplier.db)
     assert await feed(supplier) == [(1, "order.approved", "PO-1")]
-    [change] = await supplier.db.read(store.changes, supplier.partner, 0, 10)
+    [change] = await supplier.db.read(store.told.changes, supplier.partner, 0, 10)
     assert (change.order_number, change.acceptance, change.answer) == ("SO-100001", "approved", 1)
 
 
@@ -615,11 +615,11 @@ async def test_an_answer_can_be_taken_back_before_it_leaves_and_leaves_no_trace_
     clock.shift(60)
     await leave(supplier.db)
     assert await feed(supplier) == []
-    assert await supplier.db.read(store.page, before=None, limit=10, approved_only=True) == []
+    assert await supplier.db.read(store.lists.page, before=None, limit=10, approved_only=True) == []
     await supplier.db.write(answering.reject, DESK, order_id, await etag_of(supplier.db, order_id), "Sold out.", undo=UNDO)
     clock.shift(10)
     await leave(supplier.db)
-    [change] = await supplier.db.read(store.changes, supplier.partner, 0, 10)
+    [change] = await supplier.db.read(store.told.changes, supplier.partner, 0, 10)
     assert (change.kind, change.order_number, change.reason, change.answer) == ("order.rejected", None, "Sold out.", 1)
 
 
@@ -736,9 +736,9 @@ async def test_a_partner_reads_its_own_orders_only(supplier):
     order_id = await supplier.a_draft()
     await supplier.db.write(publish_answer, order_id)
 
-    assert await supplier.db.read(store.of_partner, other) == []
-    assert await supplier.db.read(store.of_partner, other, order_id=order_id) == []
-    assert await supplier.db.read(store.changes, other, 0, 10) == []
+    assert await supplier.db.read(store.told.of_partner, other) == []
+    assert await supplier.db.read(store.told.of_partner, other, order_id=order_id) == []
+    assert await supplier.db.read(store.told.changes, other, 0, 10) == []
 
 
 FILTERS: dict[str, dict[str, Any]] = {
@@ -763,7 +763,7 @@ async def test_every_filter_of_the_inbox_goes_by_index(supplier, wanted, before)
     partner = await supplier.db.read(lambda tx: partners.buyer(tx, supplier.partner).id)
     wanted = {name: partner if value == "PARTNER" else value for name, value in wanted.items()}
 
-    plans = await plans_of(supplier.db, store.page, before=before, limit=51, **wanted)
+    plans = await plans_of(supplier.db, store.lists.page, before=before, limit=51, **wanted)
 
     if wanted or before is not None:
         goes_by_index(plans, "sales_orders", walking="sales_orders_approved")
@@ -802,9 +802,9 @@ async def test_every_filter_of_the_logs_goes_by_index(supplier, wanted, before):
 
 @sqlite_only
 async def test_a_partners_feed_and_orders_go_by_index(supplier):
-    goes_by_index(await plans_of(supplier.db, store.changes, supplier.partner, 10, 50), "sales_changes")
+    goes_by_index(await plans_of(supplier.db, store.told.changes, supplier.partner, 10, 50), "sales_changes")
     for wanted in ({}, {"number": "PO-1"}, {"order_id": "sd_1"}, {"acceptance": "open"}):
-        goes_by_index(await plans_of(supplier.db, store.of_partner, supplier.partner, before=50, **wanted), "sales_orders")
+        goes_by_index(await plans_of(supplier.db, store.told.of_partner, supplier.partner, before=50, **wanted), "sales_orders")
 
 
 @sqlite_only
@@ -825,9 +825,9 @@ async def test_receiving_goes_by_index_and_asks_as_much_for_a_hundred_orders_as_
 @sqlite_only
 async def test_no_list_is_counted(supplier):
     for unit in (
-        partial(store.page, partner="pa_1"),
+        partial(store.lists.page, partner="pa_1"),
         partial(logs.page, level="error"),
-        partial(store.of_partner, partner=supplier.partner),
+        partial(store.told.of_partner, partner=supplier.partner),
     ):
         asked = await asked_of(supplier.db, unit, before=None, limit=51)
         assert len(asked) == 1
@@ -837,7 +837,7 @@ async def test_no_list_is_counted(supplier):
 async def test_lists_are_read_page_by_page(supplier):
     await supplier.receive(*(an_order(f"PO-{at}") for at in range(7)))
     pages, before = [], None
-    while rows := await supplier.db.read(store.page, before=before, limit=3):
+    while rows := await supplier.db.read(store.lists.page, before=before, limit=3):
         pages.append([summary.number for _, summary in rows])
         before = rows[-1][0]
 

@@ -90,12 +90,12 @@ async def test_an_answer_can_be_taken_back_for_ten_seconds_and_leaves_then(db: D
 
     clock.shift(9)
     await turned(courier)
-    early = await db.read(store.changes, supplier.partner, 0, 10)
+    early = await db.read(store.told.changes, supplier.partner, 0, 10)
     clock.shift(1)
     await turned(courier)
 
     assert early == []
-    assert [change.kind for change in await db.read(store.changes, supplier.partner, 0, 10)] == ["order.approved"]
+    assert [change.kind for change in await db.read(store.told.changes, supplier.partner, 0, 10)] == ["order.approved"]
 
 
 async def test_a_token_ends_after_as_many_days_as_were_said_to_the_second(
@@ -167,7 +167,7 @@ async def test_a_day_is_past_when_it_is_over_and_not_before(db: Database, clock:
         order = an_order(number, requested_date=day, lines=[a_line("10", "A-100", requested_date=day)])
         await supplier.a_draft(order)
 
-    drafts = {draft.number: draft.issue_count > 0 for _, draft in await db.read(store.page, before=None, limit=10)}
+    drafts = {draft.number: draft.issue_count > 0 for _, draft in await db.read(store.lists.page, before=None, limit=10)}
     assert drafts == {"PO-1": True, "PO-2": False, "PO-3": False}
     assert len(await logged(db, "order.received")) == 3
 

@@ -44,7 +44,7 @@ async def told(supplier) -> list[Change]:
     """The feed after everything that may leave has left."""
     for _ in range(5):
         await turned(Courier(supplier.db, {"answer": AnswerKind()}, "test", lambda *_: None, alone=True))
-    changes: list[Change] = await supplier.db.read(store.changes, supplier.partner, 0, 100)
+    changes: list[Change] = await supplier.db.read(store.told.changes, supplier.partner, 0, 100)
     return changes
 
 

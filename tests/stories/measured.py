@@ -126,7 +126,7 @@ async def feed(two: Two, changes: int, orders: int) -> Drained:
     numbers = {one["number"] for one in made}
 
     def arrived(tx: Tx) -> list[str]:
-        return [one.id for _, one in sales.page(tx, before=None, limit=2 * orders) if one.number in numbers]
+        return [one.id for _, one in sales.lists.page(tx, before=None, limit=2 * orders) if one.number in numbers]
 
     async def there() -> Any:
         return len(await two.fjord.db.read(arrived)) == orders
@@ -151,14 +151,14 @@ async def feed(two: Two, changes: int, orders: int) -> Drained:
 
 def _happen(tx: Tx, ids: Sequence[str], places: range) -> None:
     for at in places:
-        row = sales.draft(tx, ids[-1 - at % len(ids)])
+        row = sales.orders.draft(tx, ids[-1 - at % len(ids)])
         assert row is not None
         if at < len(ids):
             approved = Acceptance.APPROVED.value
-            sales.publish(tx, row, News(kind="order.approved", acceptance=approved, order_number=f"SO-{at + 1}"))
+            sales.told.publish(tx, row, News(kind="order.approved", acceptance=approved, order_number=f"SO-{at + 1}"))
         else:
             said = Message(id=new_id("ms"), at=now(), author="Ola", text="It is being packed.", line_id="")
-            sales.publish(tx, row, News(kind="order.message", said=said))
+            sales.told.publish(tx, row, News(kind="order.message", said=said))
 
 
 async def cards(two: Two, count: int, changed: int) -> Compared:

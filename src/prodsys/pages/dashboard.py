@@ -66,8 +66,8 @@ def _look(tx: Tx, caller: Caller) -> Waiting:
         alerts=[alert for _, alert in alerts.page(tx, limit=_MOST_ALERTS, below=None, is_open=True)]
         if caller.may(Scope.ALERTS_READ)
         else [],
-        drafts=sales.waiting(tx, waiting.MOST + 1) if sells else 0,
-        clean=sales.waiting(tx, waiting.MOST + 1, only_clean=True) if sells else 0,
+        drafts=sales.waiting.count(tx, waiting.MOST + 1) if sells else 0,
+        clean=sales.waiting.count(tx, waiting.MOST + 1, only_clean=True) if sells else 0,
         follow=following.counts(tx) if buys else None,
         endings=alerts.ending(tx, at, at + SOON)[:_MOST_ALERTS] if caller.may(Scope.TOKENS_READ) else [],
         proposals=len(contacts.proposals(tx, "", _MOST_ALERTS)) if caller.may(Scope.CONTACTS_WRITE) else 0,

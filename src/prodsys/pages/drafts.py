@@ -21,7 +21,8 @@ from prodsys.pages.words import N_, of_language
 from prodsys.sales import answers, store
 from prodsys.sales.answers import Answered, DraftToApprove
 from prodsys.sales.model import DraftSummary
-from prodsys.sales.store import Sort, Tab, Twin, Wish
+from prodsys.sales.store.twins import Twin
+from prodsys.sales.store.views import Sort, Tab, Wish
 from prodsys.scopes import Scope, allows
 from prodsys.settings import Settings
 from prodsys.users import store as users
@@ -78,13 +79,13 @@ async def inbox(visitor: NamedDependency[Visitor], db: NamedDependency[Database]
     place = _place_of(visitor, wish)
 
     def read(tx: Tx) -> dict[str, Any]:
-        found = store.inbox(tx, wish, after=place, limit=SHOWN + 1)
+        found = store.lists.inbox(tx, wish, after=place, limit=SHOWN + 1)
         shown = found[:SHOWN]
         return {
             "rows": _rows(tx, [draft for _, draft in shown], settings.undo_seconds),
             "next": encode_cursor(_kind(wish), *shown[-1][0]) if len(found) > SHOWN else None,
-            "counts": store.inbox_counts(tx, MOST + 1, visitor.caller.name),
-            "buyers": store.buyers(tx),
+            "counts": store.lists.inbox_counts(tx, MOST + 1, visitor.caller.name),
+            "buyers": store.lists.buyers(tx),
         }
 
     facts = await db.read(read)
@@ -177,10 +178,10 @@ async def _listed(
 
     def read(tx: Tx) -> list[Row]:
         if ids is not None:
-            known = store.summaries(tx, ids)
+            known = store.lists.by_ids(tx, ids)
             drafts = [known[one] for one in ids if one in known]
         else:
-            drafts = store.only_prices_within(tx, within or Decimal(0), limit=TOGETHER)
+            drafts = store.lists.only_prices_within(tx, within or Decimal(0), limit=TOGETHER)
         return _rows(tx, drafts, settings.undo_seconds)
 
     rows = await db.read(read)
@@ -203,7 +204,7 @@ async def _listed(
 
 def _rows(tx: Tx, drafts: Sequence[DraftSummary], undo_seconds: int) -> list[Row]:
     waiting = [draft.id for draft in drafts if draft.acceptance == "open"]
-    twins = store.twins(tx, waiting, TWIN_WITHIN)
+    twins = store.twins.of_orders(tx, waiting, TWIN_WITHIN)
     names = users.names_of(tx, {draft.taken_by for draft in drafts})
     return [
         Row(
@@ -253,7 +254,7 @@ def _place_of(visitor: Visitor, wish: Wish) -> tuple[int | str, int] | None:
 async def _pages(db: Database, wish: Wish, speech: Speech) -> AsyncIterator[Rows]:
     place: tuple[int | str, int] | None = None
     while True:
-        found = await db.read(store.inbox, wish, after=place, limit=500)
+        found = await db.read(store.lists.inbox, wish, after=place, limit=500)
         yield [_cells(draft, speech) for _, draft in found]
         if len(found) < 500:
             return

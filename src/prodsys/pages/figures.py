@@ -52,7 +52,7 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _TRADES: dict[str, tuple[Scope, Any]] = {
-    "sales": (Scope.SALES_ORDERS_READ, sales.days),
+    "sales": (Scope.SALES_ORDERS_READ, sales.waiting.days),
     "orders": (Scope.PURCHASE_ORDERS_READ, purchasing.following.days),
 }
 _kept: dict[tuple[int, str], tuple[float, Figures]] = {}

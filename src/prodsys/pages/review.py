@@ -37,7 +37,8 @@ from prodsys.sales.buyer import BuyerSettled
 from prodsys.sales.desk import NewAnswer
 from prodsys.sales.model import Draft, DraftLine
 from prodsys.sales.revisions import Difference
-from prodsys.sales.store import Twin, Wish
+from prodsys.sales.store.twins import Twin
+from prodsys.sales.store.views import Wish
 from prodsys.sales.talking import NewMessage
 from prodsys.scopes import Scope, allows
 from prodsys.settings import Settings
@@ -485,17 +486,17 @@ def look(
     tx: Tx, order_id: str, undo_seconds: int, form: Form | None = None, mark: str = "", sought: Mapping[str, str] | None = None
 ) -> Seen:
     """Unit: everything a review shows of one order. Raises NotFound."""
-    row = store.draft(tx, order_id)
+    row = store.orders.draft(tx, order_id)
     if row is None:
         raise errors.NotFound
     draft = actions.whole(tx, order_id)
     lines, hidden = _lines(tx, row, draft, form, mark, sought or {})
-    standing = store.standing(tx, row, lock=False) if draft.summary.revision > 1 else None
+    standing = store.orders.standing(tx, row, lock=False) if draft.summary.revision > 1 else None
     ours, _ = buyer.compared(tx, draft)
     history = [entry for _, entry in logs.page(tx, before=None, limit=HISTORY, number=row.number, partner=row.partner_id)]
     us = company.card(tx)
-    waiting = draft.summary.acceptance in store.WAITING_WORDS
-    after = store.inbox(tx, Wish(), after=(0, row.pk), limit=1)
+    waiting = draft.summary.acceptance in store.views.WAITING_WORDS
+    after = store.lists.inbox(tx, Wish(), after=(0, row.pk), limit=1)
     return Seen(
         draft=draft,
         lines=lines,
@@ -505,8 +506,8 @@ def look(
         change=_change(tx, order_id) if draft.summary.revision > 1 else None,
         agreed_before=None if standing is None else standing.order_number,
         history=history,
-        said=store.said(tx, row.pk),
-        twin=store.twins(tx, [order_id], TWIN_WITHIN).get(order_id) if waiting else None,
+        said=store.messages.said(tx, row.pk),
+        twin=store.twins.of_orders(tx, [order_id], TWIN_WITHIN).get(order_id) if waiting else None,
         names=users.names_of(tx, {entry.actor for entry in history} | {draft.summary.taken_by, draft.answered_by}),
         seconds_left=seconds_left(draft.answered_at, undo_seconds) if draft.summary.acceptance in _TAKEN_BACK else 0,
         next_id=after[0][1].id if after else None,

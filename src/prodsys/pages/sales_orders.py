@@ -67,12 +67,12 @@ async def sales_orders(visitor: NamedDependency[Visitor], db: NamedDependency[Da
 
     def read(tx: Tx) -> dict[str, Any]:
         before = None if place is None else place[0]
-        found = store.approved(tx, before=before, limit=SHOWN + 1, partner=partner, to_ship=to_ship, words=words)
+        found = store.lists.approved(tx, before=before, limit=SHOWN + 1, partner=partner, to_ship=to_ship, words=words)
         shown = found[:SHOWN]
         return {
             "rows": [order for _, order in shown],
             "next": encode_cursor("approved", shown[-1][0]) if len(found) > SHOWN else None,
-            "buyers": store.buyers(tx),
+            "buyers": store.lists.buyers(tx),
         }
 
     facts = await db.read(read)
@@ -213,7 +213,7 @@ def _wish(visitor: Visitor) -> tuple[bool, str, str | None]:
 async def _pages(db: Database, speech: Speech, **wish: Any) -> AsyncIterator[Rows]:
     before: int | None = None
     while True:
-        found = await db.read(store.approved, before=before, limit=500, **wish)
+        found = await db.read(store.lists.approved, before=before, limit=500, **wish)
         yield [
             [
                 order.order_number or "",

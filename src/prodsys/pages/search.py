@@ -62,7 +62,9 @@ async def search(visitor: NamedDependency[Visitor], db: NamedDependency[Database
 def _look(tx: Tx, caller: Caller, text: str) -> Found:
     return Found(
         orders=purchasing.lists.listed(tx, Filter(number=text), None, _MOST) if caller.may(Scope.PURCHASE_ORDERS_READ) else (),
-        drafts=[draft for _, draft in sales.page(tx, before=None, limit=_MOST, number=text)] if caller.may(Scope.SALES_ORDERS_READ) else (),
+        drafts=[draft for _, draft in sales.lists.page(tx, before=None, limit=_MOST, number=text)]
+        if caller.may(Scope.SALES_ORDERS_READ)
+        else (),
         articles=_articles(tx, text) if caller.may(Scope.ARTICLES_READ) else (),
         contacts=contacts.page(tx, after=None, limit=_MOST, starts_with=name_key(text)) if caller.may(Scope.CONTACTS_READ) else (),
         partners=_partners(tx, text) if caller.may(Scope.PARTNERS_READ) else (),

@@ -13,7 +13,7 @@ def counts(tx: Tx, caller: Caller) -> dict[str, int]:
     """What waits behind each entry of the menu the caller may open, by the entry's key."""
     found: dict[str, int] = {}
     if caller.may(Scope.SALES_ORDERS_READ):
-        found["drafts"] = sales.waiting(tx, MOST + 1)
+        found["drafts"] = sales.waiting.count(tx, MOST + 1)
     if caller.may(Scope.PURCHASE_ORDERS_READ):
         found["follow-up"] = following.counts(tx).overdue.count
     return found

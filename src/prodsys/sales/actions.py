@@ -39,12 +39,12 @@ def say_which(
 
     The line is looked at again, so that its price and unit are compared like any other's before somebody approves it.
     """
-    row = store.draft(tx, order_id, lock=True)
+    row = store.orders.draft(tx, order_id, lock=True)
     if row is None:
         raise errors.NotFound
     must_match(if_match, etag(row.id, row.version))
     terms.must("match", row.acceptance, row.number)
-    line = next((line for line in store.lines(tx, row.pk) if line.line_id == line_id), None)
+    line = next((line for line in store.orders.lines(tx, row.pk) if line.line_id == line_id), None)
     if line is None or line.how == "text":
         raise errors.NotFound(f"Order {row.number} has no article line {line_id}.")
     article = articles.finding.by_id(tx, article_id)
@@ -54,7 +54,7 @@ def say_which(
     if their_number and remember:
         article_actions.learn(tx, caller, partner=row.partner, their_number=their_number, article=article.pk)
     examined, said = model.examine_line(
-        store.read_order(row.document),
+        store.orders.read_order(row.document),
         line.position,
         Found("learned" if remember else "by_hand", article),
         articles.prices.agreed(tx, row.partner, {article.pk}),
@@ -62,11 +62,11 @@ def say_which(
         tolerance=partners.buyer(tx, row.partner).price_tolerance,
         today=now().date(),
     )
-    store.rematch_line(tx, row.pk, line.position, examined)
+    store.orders.rematch_line(tx, row.pk, line.position, examined)
     pointer = f"/lines/{line.position}/"
-    issues = [issue for issue in store.read_issues(row.issues) if not (issue.pointer or "").startswith(pointer)] + said
-    hows = [line.how for line in store.lines(tx, row.pk)]
-    store.change(tx, row.pk, row.version, **store.judged(issues, hows, row.revision))
+    issues = [issue for issue in store.orders.read_issues(row.issues) if not (issue.pointer or "").startswith(pointer)] + said
+    hows = [line.how for line in store.orders.lines(tx, row.pk)]
+    store.orders.change(tx, row.pk, row.version, **store.arriving.judged(issues, hows, row.revision))
     _log(
         tx,
         caller,
@@ -80,25 +80,25 @@ def say_which(
 
 def whole(tx: Tx, order_id: str) -> Draft:
     """A draft with everything beside it; raises NotFound."""
-    row = store.draft(tx, order_id)
+    row = store.orders.draft(tx, order_id)
     if row is None:
         raise errors.NotFound
-    order = store.read_order(row.document)
-    lines = [_line(sent, kept) for sent, kept in zip(order.lines, store.lines(tx, row.pk), strict=True)]
+    order = store.orders.read_order(row.document)
+    lines = [_line(sent, kept) for sent, kept in zip(order.lines, store.orders.lines(tx, row.pk), strict=True)]
     return Draft(
-        summary=store.summary(row),
+        summary=store.lists.summary(row),
         order=order,
         lines=lines,
-        issues=store.read_issues(row.issues),
+        issues=store.orders.read_issues(row.issues),
         contact=None if row.contact is None else row.contact_id,
         contact_how=row.contact_how,
         answer=row.answer,
         answered_at=row.answered_at,
         answered_by=row.answered_by,
         reason=row.reason,
-        answered=store.answered(tx, row.pk, row.answer) if row.answer else None,
-        despatches=store.despatches(tx, row.pk),
-        messages=store.messages(tx, row.pk),
+        answered=store.answers.answered(tx, row.pk, row.answer) if row.answer else None,
+        despatches=store.despatches.of_order(tx, row.pk),
+        messages=store.messages.of_order(tx, row.pk),
     )
 
 
@@ -114,17 +114,17 @@ def sent_by(
     limit: int = 50,
 ) -> list[tuple[int, PartnerOrder]]:
     """A partner's own orders, newest first, as far as they were told: an answer that can still be taken back is nobody else's business."""
-    return store.of_partner(
+    return store.told.of_partner(
         tx, partner, order_id=order_id, number=number, revision=revision, acceptance=acceptance, before=before, limit=limit
     )
 
 
 def on_paper(tx: Tx, order_id: str) -> tuple[Order, Party]:
     """An order as the buyer sent it, and our card as his supplier. Raises NotFound."""
-    row, ours = store.draft(tx, order_id), company.card(tx)
+    row, ours = store.orders.draft(tx, order_id), company.card(tx)
     if row is None:
         raise errors.NotFound
-    return store.read_order(row.document), Party(name="") if ours is None else ours.card
+    return store.orders.read_order(row.document), Party(name="") if ours is None else ours.card
 
 
 def sent(tx: Tx, partner: int, order_id: str) -> PartnerOrder | None:
@@ -133,25 +133,25 @@ def sent(tx: Tx, partner: int, order_id: str) -> PartnerOrder | None:
     if not rows:
         return None
     [(pk, order)] = rows
-    despatches, messages = store.despatches(tx, pk), store.messages(tx, pk)
+    despatches, messages = store.despatches.of_order(tx, pk), store.messages.of_order(tx, pk)
     untold = feed.untold(tx, [one.id for one in despatches] + [one.id for one in messages])
     return msgspec.structs.replace(
         order,
-        answered=store.answered(tx, pk, order.answer) if order.answer else None,
+        answered=store.answers.answered(tx, pk, order.answer) if order.answer else None,
         despatches=[one for one in despatches if one.id not in untold],
         messages=[one for one in messages if one.id not in untold],
-        order=store.document(tx, pk),
+        order=store.orders.document(tx, pk),
     )
 
 
 def suggestions(tx: Tx, order_id: str) -> dict[str, list[Any]]:
     """For each marked line, by its id, up to three articles that may be meant."""
-    row = store.draft(tx, order_id)
+    row = store.orders.draft(tx, order_id)
     if row is None:
         raise errors.NotFound
     buyer = partners.buyer(tx, row.partner)
-    order = store.read_order(row.document)
-    marked = [line.position for line in store.lines(tx, row.pk) if line.how in model.UNRESOLVED][:SUGGESTED_LINES]
+    order = store.orders.read_order(row.document)
+    marked = [line.position for line in store.orders.lines(tx, row.pk) if line.how in model.UNRESOLVED][:SUGGESTED_LINES]
     found = {}
     for at in marked:
         line = order.lines[at]

@@ -76,7 +76,7 @@ def answer(
     Raises Invalid with everything that is wrong with the answer.
     """
     row = seen(tx, order_id, if_match, "answer")
-    order = store.read_order(row.document)
+    order = store.orders.read_order(row.document)
     issues = terms.faults(order, lines, _marked(tx, row)) + _unknown_substitutes(tx, lines)
     if issues:
         raise errors.Invalid("The answer cannot be given as it is.", issues=issues)
@@ -105,7 +105,7 @@ def approve_harmless(
 
     Each by itself, as `approve_many`; whatever has more to look at is left as it is and said so.
     """
-    known = store.summaries(tx, [one.id for one in wanted])
+    known = store.lists.by_ids(tx, [one.id for one in wanted])
     harmless = {one.id for one in known.values() if is_harmless(one, price_within)}
     done = {one.id: one for one in approve_many(tx, caller, [one for one in wanted if one.id in harmless], undo=undo)}
     differs = errors.WrongState("There is something to look at in this draft; open it and decide.")
@@ -137,7 +137,7 @@ def take_back(tx: Tx, caller: Caller, order_id: str, if_match: str | None) -> Dr
         raise errors.WrongState("Goods have been despatched on the strength of this answer; it cannot be taken back any more.")
     if not outbox.withdraw(tx, promised, is_for_good=False):
         raise errors.WrongState("There is no answer that could still be taken back; it has left.")
-    store.change(
+    store.orders.change(
         tx,
         row.pk,
         row.version,
@@ -167,8 +167,8 @@ def give(
 ) -> OrderAnswer:
     """Give answer n: keep it, change the order's state, and let the feed tell it when it can no longer be taken back."""
     accepted = code is AnswerCode.ACCEPTED
-    older = store.standing(tx, row) if row.order_number is None and code is not AnswerCode.CHANGED else None
-    order_number = (_inherited(tx, row) or f"SO-{store.next_number(tx, 'sales_order')}") if accepted else row.order_number
+    older = store.orders.standing(tx, row) if row.order_number is None and code is not AnswerCode.CHANGED else None
+    order_number = (_inherited(tx, row) or f"SO-{store.orders.next_number(tx, 'sales_order')}") if accepted else row.order_number
     given = OrderAnswer(
         answer=row.answer + 1,
         code=code,
@@ -178,8 +178,8 @@ def give(
         lines=list(lines) if code is AnswerCode.CHANGED else [],
     )
     acceptance = terms.SAID[code]
-    store.keep_answer(tx, row.pk, given)
-    store.change(
+    store.answers.keep(tx, row.pk, given)
+    store.orders.change(
         tx,
         row.pk,
         row.version,
@@ -235,12 +235,12 @@ def hear(tx: Tx, caller: Caller, order_id: str, word: BuyersWord) -> Any:
         return row
     terms.must("accept" if word.accepts else "dispute", row.acceptance, row.number)
     changed: dict[str, Any] = {"acceptance": wanted.value}
-    older = store.standing(tx, row) if word.accepts and row.order_number is None else None
+    older = store.orders.standing(tx, row) if word.accepts and row.order_number is None else None
     if word.accepts and row.order_number is None:
-        changed["order_number"] = _inherited(tx, row) or f"SO-{store.next_number(tx, 'sales_order')}"
+        changed["order_number"] = _inherited(tx, row) or f"SO-{store.orders.next_number(tx, 'sales_order')}"
     if not word.accepts:
         changed |= {"reason": plain(word.reason), "verdict": "look"}
-    store.change(tx, row.pk, row.version, **changed)
+    store.orders.change(tx, row.pk, row.version, **changed)
     news = News(
         kind=f"order.{wanted.value}",
         answer=row.answer,
@@ -267,7 +267,7 @@ def seen(tx: Tx, order_id: str, if_match: str | None, step: str) -> Any:
 
 def own(tx: Tx, caller: Caller, order_id: str) -> Any:
     """The partner's own order, locked. Raises NotFound for anybody else's."""
-    row = None if caller.partner is None else store.own(tx, caller.partner, order_id)
+    row = None if caller.partner is None else store.orders.own(tx, caller.partner, order_id)
     if row is None:
         raise errors.NotFound
     return row
@@ -293,7 +293,7 @@ def note(tx: Tx, caller: Caller, row: Any, code: str, message: str, *, level: An
 
 def locked(tx: Tx, order_id: str, if_match: str | None) -> Any:
     """An order, locked, as it was seen. Raises NotFound, IfMatchMissing, Stale."""
-    row = store.draft(tx, order_id, lock=True)
+    row = store.orders.draft(tx, order_id, lock=True)
     if row is None:
         raise errors.NotFound
     must_match(if_match, etag(row.id, row.version))
@@ -301,7 +301,7 @@ def locked(tx: Tx, order_id: str, if_match: str | None) -> Any:
 
 
 def _marked(tx: Tx, row: Any) -> frozenset[str]:
-    return frozenset(line.line_id for line in store.lines(tx, row.pk) if line.how in model.UNRESOLVED)
+    return frozenset(line.line_id for line in store.orders.lines(tx, row.pk) if line.how in model.UNRESOLVED)
 
 
 def _unknown_substitutes(tx: Tx, lines: Sequence[AnswerLine]) -> list[Issue]:
@@ -327,30 +327,30 @@ def _inherited(tx: Tx, row: Any) -> str | None:
     """
     if row.order_number is not None:
         return str(row.order_number)
-    older = store.standing(tx, row)
+    older = store.orders.standing(tx, row)
     if older is None:
         return None
     if older.fulfilment != "none":
         raise errors.WrongState(f"Goods of revision {older.revision} have been despatched already; keep that revision instead.")
-    store.change(tx, older.pk, older.version, order_number=None)
+    store.orders.change(tx, older.pk, older.version, order_number=None)
     return str(older.order_number)
 
 
 def _put_back(tx: Tx, row: Any, older_id: str) -> None:
     """The revision before one whose answer is taken back: it gives up being the order again, or gets its number back."""
-    older = store.draft(tx, older_id, lock=True)
+    older = store.orders.draft(tx, older_id, lock=True)
     assert older is not None  # noqa: S101  # orders are never deleted
     if row.acceptance == Acceptance.REJECTED:
         if older.is_newest:
-            store.change(tx, older.pk, older.version, is_newest=False)
-            store.change(tx, row.pk, row.version + 1, is_newest=True)
+            store.orders.change(tx, older.pk, older.version, is_newest=False)
+            store.orders.change(tx, row.pk, row.version + 1, is_newest=True)
         return
-    store.change(tx, older.pk, older.version, order_number=row.order_number)
+    store.orders.change(tx, older.pk, older.version, order_number=row.order_number)
 
 
 def _let_stand(tx: Tx, row: Any) -> None:
     """A rejected change request leaves the agreed revision before it as the order."""
-    older = store.standing(tx, row)
+    older = store.orders.standing(tx, row)
     if older is not None:
-        store.change(tx, older.pk, older.version, is_newest=True)
-        store.change(tx, row.pk, row.version + 1, is_newest=False)
+        store.orders.change(tx, older.pk, older.version, is_newest=True)
+        store.orders.change(tx, row.pk, row.version + 1, is_newest=False)

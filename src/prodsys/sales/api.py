@@ -323,9 +323,9 @@ async def list_purchase_order_changes(
         start = 0
         if after is not None:
             life, start = decode_cursor(after, "changes", str, int)
-            if life != epoch or start > store.feed_end(tx, partner) or start < store.feed_purged(tx, partner):
+            if life != epoch or start > store.told.feed_end(tx, partner) or start < store.told.feed_purged(tx, partner):
                 raise errors.CursorGone
-        return epoch, store.changes(tx, partner, start, limit)
+        return epoch, store.told.changes(tx, partner, start, limit)
 
     epoch, items = await db.read(read)
     # The feed has no end, so its cursor is answered even on an empty page: whoever asks again later goes on from there.
@@ -380,7 +380,7 @@ async def ask_for_cancellation(
     order_id: FromPath[str], data: JSONBody[Cancellation], caller: NamedDependency[Caller], db: NamedDependency[Database]
 ) -> Standing:
     row = await db.write(cancelling.ask, caller, order_id, data.reason)
-    return Standing(acceptance=store.acceptance_as_told(row), answer=row.told_answer)
+    return Standing(acceptance=store.told.acceptance_as_told(row), answer=row.told_answer)
 
 
 @post(

@@ -55,7 +55,7 @@ class Books:
 
     def find(self, arrivals: Sequence[Arrival]) -> list[Outcome | None]:
         """What has arrived before: the same is answered with its first receipt, another meaning is a conflict (rulings.md, 14)."""
-        rows = store.known(self._tx, [plain(arrival.order.number) for arrival in arrivals])
+        rows = store.arriving.known(self._tx, [plain(arrival.order.number) for arrival in arrivals])
         ours = {(row.number, row.revision): row for row in rows if row.partner == self._buyer.pk}
         for row in rows:
             if row.partner == self._buyer.pk:
@@ -64,7 +64,7 @@ class Books:
                 self._elsewhere.setdefault(row.number, set()).add(row.buyer_key)
         return [self._before(arrival, ours) for arrival in arrivals]
 
-    def _before(self, arrival: Arrival, ours: dict[tuple[str, int], store.Known]) -> Outcome | None:
+    def _before(self, arrival: Arrival, ours: dict[tuple[str, int], store.arriving.Known]) -> Outcome | None:
         number, revision = plain(arrival.order.number), arrival.order.revision
         row = ours.get((number, revision))
         if row is not None and row.digest == arrival.digest:
@@ -187,8 +187,8 @@ class Books:
             self.find(arrivals)
         kept: list[tuple[int, list[ExaminedLine]]] = []
         outcomes = [self._keep(arrival, kept) for arrival in arrivals]
-        store.keep_lines(self._tx, kept)
-        store.age(self._tx, self._buyer.pk, sorted({plain(arrival.order.number) for arrival in arrivals}))
+        store.arriving.keep_lines(self._tx, kept)
+        store.arriving.age(self._tx, self._buyer.pk, sorted({plain(arrival.order.number) for arrival in arrivals}))
         lost = [at for at, outcome in enumerate(outcomes) if outcome is None]
         if lost:
             again = self.find([arrivals[at] for at in lost])
@@ -220,7 +220,7 @@ class Books:
             issues=examined.issues,
             trace_id=arrival.trace.trace_id,
         )
-        row = store.order_row(
+        row = store.arriving.order_row(
             id=receipt.id,
             partner=self._buyer.pk,
             contact=contact,
@@ -232,7 +232,7 @@ class Books:
             digest=arrival.digest,
             buyer_key=buyer_key(order),
         )
-        pk = store.keep(self._tx, row)
+        pk = store.arriving.keep(self._tx, row)
         if pk is None:
             return None
         kept.append((pk, examined.lines))
@@ -288,8 +288,8 @@ def _receipt_line(examined: model.ExaminedLine) -> ReceiptLine:
     return ReceiptLine(line_id=examined.line.line_id, article_number=examined.line.article_number, how=how)
 
 
-def _repeated(row: store.Known) -> Placed:
-    receipt = msgspec.structs.replace(store.read_receipt(row.receipt), new=False)
+def _repeated(row: store.arriving.Known) -> Placed:
+    receipt = msgspec.structs.replace(store.orders.read_receipt(row.receipt), new=False)
     return Placed(id=receipt.id, new=False, answer=write(receipt))
 
 

@@ -36,7 +36,7 @@ def settle_buyer(tx: Tx, caller: Caller, order_id: str, if_match: str | None, wi
     terms.must("match", row.acceptance, row.number)
     if wish.use != "ours" and not caller.may(Scope.CONTACTS_WRITE):
         raise errors.InsufficientScope(f"This writes a contact, which needs {Scope.CONTACTS_WRITE}.")
-    theirs = store.read_order(row.document).buyer
+    theirs = store.orders.read_order(row.document).buyer
     changed: dict[str, Any] = {}
     if wish.use == "new":
         form: dict[str, Any] = {name: getattr(theirs, name) for name in Party.__struct_fields__}
@@ -47,9 +47,9 @@ def settle_buyer(tx: Tx, caller: Caller, order_id: str, if_match: str | None, wi
         told = _taken_over(tx, caller, row, theirs, wish)
     else:
         told = "stays as we have it"
-    issues = [issue for issue in store.read_issues(row.issues) if issue.blocks or not _is_about_buyer(issue)]
-    hows = [line.how for line in store.lines(tx, row.pk)]
-    store.change(tx, row.pk, row.version, **store.judged(issues, hows, row.revision), **changed)
+    issues = [issue for issue in store.orders.read_issues(row.issues) if issue.blocks or not _is_about_buyer(issue)]
+    hows = [line.how for line in store.orders.lines(tx, row.pk)]
+    store.orders.change(tx, row.pk, row.version, **store.arriving.judged(issues, hows, row.revision), **changed)
     note(tx, caller, row, "order.buyer_settled", f"The buyer of order {row.number} {told}.")
     return whole(tx, order_id)
 

@@ -24,9 +24,9 @@ def ask(tx: Tx, caller: Caller, order_id: str, reason: str) -> Any:
         raise errors.WrongState(f"A newer revision of order {row.number} has arrived; ask for that one to be cancelled.")
     why = plain(reason) or "no reason given"
     # A change request is not the order: what was despatched of the revision that stands is too late as well.
-    standing = store.standing(tx, row) or row
+    standing = store.orders.standing(tx, row) or row
     if standing.fulfilment != Fulfilment.NONE:
-        gone = sum(1 for line in store.lines(tx, standing.pk) if line.despatched)
+        gone = sum(1 for line in store.orders.lines(tx, standing.pk) if line.despatched)
         told = f"Too late: {gone} line(s) of the order have been despatched."
         feed.announce(tx, row, News(kind="order.cancellation_refused", reason=told))
         note(
@@ -45,7 +45,7 @@ def ask(tx: Tx, caller: Caller, order_id: str, reason: str) -> Any:
         )
     terms.must("cancel", row.acceptance, row.number)
     asked = Acceptance.CANCEL_REQUESTED.value
-    store.change(tx, row.pk, row.version, acceptance=asked, acceptance_before=row.acceptance, reason=plain(reason), verdict="look")
+    store.orders.change(tx, row.pk, row.version, acceptance=asked, acceptance_before=row.acceptance, reason=plain(reason), verdict="look")
     feed.announce(tx, row, News(kind="order.cancel_requested", acceptance=asked, reason=plain(reason)))
     note(tx, caller, row, "order.cancel_requested", f"The buyer asks to cancel order {row.number}: {why}.", level="warning", direction="in")
     return own(tx, caller, order_id)
@@ -65,19 +65,19 @@ def refuse(tx: Tx, caller: Caller, order_id: str, if_match: str | None, reason: 
     if not why:
         raise errors.Invalid("A refusal needs a reason; the buyer reads it.")
     stands = row.acceptance_before or Acceptance.OPEN.value
-    store.change(tx, row.pk, row.version, acceptance=stands, acceptance_before="", reason="")
+    store.orders.change(tx, row.pk, row.version, acceptance=stands, acceptance_before="", reason="")
     feed.announce(tx, row, News(kind="order.cancellation_refused", acceptance=stands, reason=why))
     note(tx, caller, row, "order.cancellation_refused", f"Order {row.number} was not cancelled: {why}.")
     return whole(tx, order_id)
 
 
 def _settle(tx: Tx, caller: Caller, row: Any, acceptance: Acceptance, reason: str, message: str) -> Any:
-    store.change(tx, row.pk, row.version, acceptance=acceptance.value, reason=reason)
-    older = store.standing(tx, row)
+    store.orders.change(tx, row.pk, row.version, acceptance=acceptance.value, reason=reason)
+    older = store.orders.standing(tx, row)
     if older is not None:
         # The buyer cancels the order, not one of its revisions.
-        store.change(tx, older.pk, older.version, acceptance=acceptance.value, reason=reason)
+        store.orders.change(tx, older.pk, older.version, acceptance=acceptance.value, reason=reason)
     news = News(kind=f"order.{acceptance.value}", acceptance=acceptance.value, reason=reason, older="" if older is None else older.id)
     feed.announce(tx, row, news)
     note(tx, caller, row, f"order.{acceptance.value}", message)
-    return store.draft(tx, row.id)
+    return store.orders.draft(tx, row.id)

@@ -107,7 +107,7 @@ async def list_drafts(
 ) -> Page[DraftSummary]:
     before = None if after is None else decode_cursor(after, "drafts", int)[0]
     rows = await db.read(
-        store.page,
+        store.lists.page,
         before=before,
         limit=limit + 1,
         acceptance=None if acceptance is None else acceptance.value,
@@ -131,7 +131,7 @@ async def list_sales_orders(
     db: NamedDependency[Database], limit: Limit = 50, after: After = None, partner: OfPartner = None
 ) -> Page[DraftSummary]:
     before = None if after is None else decode_cursor(after, "sales-orders", int)[0]
-    rows = await db.read(store.page, before=before, limit=limit + 1, partner=partner, approved_only=True)
+    rows = await db.read(store.lists.page, before=before, limit=limit + 1, partner=partner, approved_only=True)
     return _page("sales-orders", rows, limit)
 
 
@@ -389,7 +389,7 @@ async def keep_agreed_order(
 )
 async def list_cancellations(db: NamedDependency[Database], limit: Limit = 50, after: After = None) -> Page[DraftSummary]:
     before = None if after is None else decode_cursor(after, "cancellations", int)[0]
-    rows = await db.read(store.page, before=before, limit=limit + 1, acceptance=Acceptance.CANCEL_REQUESTED.value)
+    rows = await db.read(store.lists.page, before=before, limit=limit + 1, acceptance=Acceptance.CANCEL_REQUESTED.value)
     return _page("cancellations", rows, limit)
 
 

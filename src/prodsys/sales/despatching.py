@@ -46,13 +46,13 @@ def despatch(tx: Tx, caller: Caller, order_id: str, new: NewDespatch) -> Despatc
 
     Raises NotFound, WrongState (not agreed, or a cancellation waits for its answer), Invalid with every line that does not fit.
     """
-    row = store.draft(tx, order_id, lock=True)
+    row = store.orders.draft(tx, order_id, lock=True)
     if row is None:
         raise errors.NotFound
     terms.must("despatch", row.acceptance, row.number)
     if row.order_number is None:
         raise errors.WrongState(f"Revision {row.revision} of order {row.number} has no order number: it is not what was agreed.")
-    kept = {line.line_id: line for line in store.lines(tx, row.pk) if line.how != "text"}
+    kept = {line.line_id: line for line in store.orders.lines(tx, row.pk) if line.how != "text"}
     if issues := _faults(new.lines, kept):
         raise errors.Invalid("The despatch does not fit the order.", issues=issues)
 
@@ -61,7 +61,7 @@ def despatch(tx: Tx, caller: Caller, order_id: str, new: NewDespatch) -> Despatc
         gone[kept[line.line_id].position] += line.quantity
     made = Despatch(
         id=new_id("ds"),
-        number=new.number or f"D-{store.next_number(tx, 'despatch')}",
+        number=new.number or f"D-{store.orders.next_number(tx, 'despatch')}",
         date=new.date or now().date(),
         lines=new.lines,
         carrier=new.carrier,
@@ -69,12 +69,12 @@ def despatch(tx: Tx, caller: Caller, order_id: str, new: NewDespatch) -> Despatc
         expected_date=new.expected_date,
         is_last=new.is_last,
     )
-    answered = store.answered(tx, row.pk, row.answer) if row.answer else None
-    due = promised(store.read_order(row.document), answered.lines if answered else [])
+    answered = store.answers.answered(tx, row.pk, row.answer) if row.answer else None
+    due = promised(store.orders.read_order(row.document), answered.lines if answered else [])
     fulfilment = _fulfilment({line.line_id: gone[line.position] for line in kept.values()}, due, is_last=new.is_last)
-    store.despatched(tx, row.pk, {kept[line.line_id].position: gone[kept[line.line_id].position] for line in new.lines})
-    store.keep_despatch(tx, row.pk, made, caller.name)
-    store.change(tx, row.pk, row.version, fulfilment=fulfilment.value)
+    store.despatches.note_gone(tx, row.pk, {kept[line.line_id].position: gone[kept[line.line_id].position] for line in new.lines})
+    store.despatches.keep(tx, row.pk, made, caller.name)
+    store.orders.change(tx, row.pk, row.version, fulfilment=fulfilment.value)
     feed.announce(tx, row, News(kind="order.despatched", fulfilment=fulfilment.value, despatch=made))
     note(
         tx,

@@ -90,9 +90,9 @@ class AnswerKind:
         for claimed, outcome in ended:
             if not isinstance(outcome, Placed):
                 continue
-            row = store.draft(tx, claimed.subject)
+            row = store.orders.draft(tx, claimed.subject)
             assert row is not None  # noqa: S101  # orders are never deleted
             news = _read(claimed.document)
-            at = store.publish(tx, row, news)
+            at = store.told.publish(tx, row, news)
             trace = Trace(row.trace_id, row.trace_id[:16])
             sending.promise_change(tx, row.partner, news.kind, id=row.id, number=row.number, position=at, trace=trace)

@@ -23,14 +23,14 @@ async def look(db: Database) -> None:
 
 
 def _tell_some(tx: Tx) -> bool:
-    rows = store.untold_unanswered(tx, now() - PATIENCE, _CHUNK)
+    rows = store.waiting.untold_unanswered(tx, now() - PATIENCE, _CHUNK)
     tell(tx, *map(_entry, rows))
     return len(rows) == _CHUNK
 
 
 def _entry(row: Any) -> Entry:
     return Entry(
-        code=store.UNANSWERED,
+        code=store.waiting.UNANSWERED,
         message=f"Nobody has answered order {row.number} of {row.partner_name}, here since {row.received_at:%Y-%m-%d %H:%M} UTC.",
         level="warning",
         partner=row.partner,

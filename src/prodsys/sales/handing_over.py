@@ -53,7 +53,7 @@ class HandingOver:
 
 def hand_over(tx: Tx, order_id: str) -> int:
     """Promise an agreed order to our own systems; to how many."""
-    row = store.draft(tx, order_id)
+    row = store.orders.draft(tx, order_id)
     if row is None or row.order_number is None:
         return 0
     trace = Trace(row.trace_id, row.trace_id[:16])
@@ -67,10 +67,10 @@ def book() -> Book:
 
 def sales_order(tx: Tx, row: Any) -> SalesOrder:
     """An order as it was agreed: its number is ours, the customer's own stands beside it."""
-    order: Order = store.read_order(row.document)
-    answer = store.answered(tx, row.pk, row.answer) if row.answer else None
+    order: Order = store.orders.read_order(row.document)
+    answer = store.answers.answered(tx, row.pk, row.answer) if row.answer else None
     said = {line.line_id: line for line in answer.lines} if answer is not None else {}
-    ours = {kept.line_id: kept.our_number for kept in store.lines(tx, row.pk)}
+    ours = {kept.line_id: kept.our_number for kept in store.orders.lines(tx, row.pk)}
     lines = [made for line in order.lines if (made := _line(line, said.get(line.line_id), ours.get(line.line_id) or "")) is not None]
     charges = [
         TradeLine(line_id=f"charge-{at}", kind="charge", description=charge.description, quantity=Exact(1), unit_price=Exact(charge.amount))
@@ -131,11 +131,11 @@ def _customer(tx: Tx, contact: str | None, order: Order) -> ContactCard:
 
 
 def _stretch(tx: Tx, position: str, limit: int) -> Stretch:
-    rows = store.agreed_after(tx, int(position or 0), limit)
+    rows = store.orders.agreed_after(tx, int(position or 0), limit)
     leaving = [Leaving(ours=row.order_number, document=sales_order(tx, row)) for row in rows]
     return Stretch(leaving=leaving, position=str(rows[-1].pk) if rows else position or "0", is_last=len(rows) < limit)
 
 
 def _one(tx: Tx, number: str) -> SalesOrder | None:
-    row = store.by_order_number(tx, number)
+    row = store.orders.by_order_number(tx, number)
     return None if row is None else sales_order(tx, row)

@@ -75,8 +75,11 @@ def compare(tx: Tx, caller: Caller, asked: OrdersToCompare) -> Compared:
     assert caller.partner is not None  # noqa: S101  # the door is a partner's door
     theirs = {(plain(one.number), one.revision): one for one in asked.orders}
     _must_lie_within(asked, [number for number, _ in theirs])
-    here = {(row.number, row.revision): row for row in store.digests_of(tx, caller.partner, sorted({number for number, _ in theirs}))}
-    near = store.digests_between(tx, caller.partner, asked.after, asked.through, asked.since or now() - PERIOD, MOST + 1)
+    here = {
+        (row.number, row.revision): row
+        for row in store.reconciling.digests_of(tx, caller.partner, sorted({number for number, _ in theirs}))
+    }
+    near = store.reconciling.digests_between(tx, caller.partner, asked.after, asked.through, asked.since or now() - PERIOD, MOST + 1)
     through = asked.through
     if len(near) > MOST:
         # Cut between two numbers, so that no order's revisions are torn apart.
@@ -101,5 +104,5 @@ def _must_lie_within(asked: OrdersToCompare, numbers: list[str]) -> None:
         raise errors.Invalid(issues=[issue])
 
 
-def _shown(row: store.Digest) -> OrderHere:
+def _shown(row: store.reconciling.Digest) -> OrderHere:
     return OrderHere(**{field: getattr(row, field) for field in OrderHere.__struct_fields__})

@@ -43,11 +43,11 @@ class Difference(msgspec.Struct, frozen=True, kw_only=True):
 
 def difference(tx: Tx, order_id: str) -> Difference:
     """What a revision changes. Raises NotFound where there is no earlier revision."""
-    row = store.draft(tx, order_id)
-    older = None if row is None else store.before(tx, row)
+    row = store.orders.draft(tx, order_id)
+    older = None if row is None else store.orders.before(tx, row)
     if row is None or older is None:
         raise errors.NotFound("There is no earlier revision of this order to compare with.")
-    return compared(store.read_order(older.document), store.read_order(row.document))
+    return compared(store.orders.read_order(older.document), store.orders.read_order(row.document))
 
 
 def compared(before: Order, after: Order) -> Difference:
@@ -79,10 +79,10 @@ def keep(tx: Tx, caller: Caller, order_id: str, if_match: str | None, *, undo: d
 
 
 def _must_be_a_change(tx: Tx, order_id: str) -> None:
-    row = store.draft(tx, order_id)
+    row = store.orders.draft(tx, order_id)
     if row is None:
         raise errors.NotFound
-    if store.standing(tx, row) is None:
+    if store.orders.standing(tx, row) is None:
         raise errors.WrongState(f"No earlier revision of order {row.number} was agreed; approve or reject this one.")
 
 

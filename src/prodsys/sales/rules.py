@@ -20,11 +20,11 @@ def decide(tx: Tx, buyer: Buyer, arrival: Arrival, examined: Examined, placed: P
     rule = buyer.auto_confirm
     if rule is None or not rule.is_on:
         return
-    row = store.draft(tx, placed.id, lock=True)
+    row = store.orders.draft(tx, placed.id, lock=True)
     assert row is not None  # noqa: S101  # it was kept in this very unit
     by_rule = Caller(token="rule", name=f"rule: {spelled(rule)}", scopes=frozenset())  # noqa: S106  # nobody signs in with it
     held_back = against(rule, arrival.order, examined, contact_how)
-    if store.standing(tx, row) is not None:
+    if store.orders.standing(tx, row) is not None:
         held_back.append("it changes an order that was agreed before")
     if held_back:
         message = f"Order {row.number} waits for a person: {'; '.join(held_back)}."

@@ -14,7 +14,7 @@ def take(tx: Tx, caller: Caller, order_id: str, if_match: str | None) -> Draft:
     row = locked(tx, order_id, if_match)
     if row.taken_by == caller.name:
         return whole(tx, order_id)
-    store.change(tx, row.pk, row.version, taken_by=caller.name, taken_at=now())
+    store.orders.change(tx, row.pk, row.version, taken_by=caller.name, taken_at=now())
     before = f" from {row.taken_by}" if row.taken_by else ""
     note(tx, caller, row, "order.taken", f"{caller.name} took order {row.number}{before}.")
     return whole(tx, order_id)
@@ -25,6 +25,6 @@ def release(tx: Tx, caller: Caller, order_id: str, if_match: str | None) -> Draf
     row = locked(tx, order_id, if_match)
     if not row.taken_by:
         return whole(tx, order_id)
-    store.change(tx, row.pk, row.version, taken_by="", taken_at=None)
+    store.orders.change(tx, row.pk, row.version, taken_by="", taken_at=None)
     note(tx, caller, row, "order.released", f"{caller.name} gave order {row.number} back.")
     return whole(tx, order_id)

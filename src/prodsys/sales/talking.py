@@ -36,12 +36,12 @@ class TheirMessage(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
 def say(tx: Tx, caller: Caller, order_id: str, new: NewMessage) -> Message:
     """Say something to the buyer. Raises NotFound, TooManyMessages."""
-    row = store.draft(tx, order_id, lock=True)
+    row = store.orders.draft(tx, order_id, lock=True)
     if row is None:
         raise errors.NotFound
     _must_have_room(tx, row, is_ours=True)
     message = Message(id=new_id("ms"), at=now(), author=caller.name[:120], text=new.text, line_id=_line(tx, row, new.line_id))
-    store.keep_message(tx, row.pk, message, is_ours=True)
+    store.messages.keep(tx, row.pk, message, is_ours=True)
     feed.announce(tx, row, News(kind="order.message", said=message))
     note(tx, caller, row, "order.message", f"Said about order {row.number}: {new.text}")
     return message
@@ -54,22 +54,22 @@ def hear(tx: Tx, caller: Caller, order_id: str, said: TheirMessage) -> tuple[Mes
     """
     row = own(tx, caller, order_id)
     message = Message(id=said.id, at=now(), author=said.author, text=said.text, line_id=_line(tx, row, said.line_id))
-    first = next((kept for kept in store.messages(tx, row.pk) if kept.id == said.id), None)
+    first = next((kept for kept in store.messages.of_order(tx, row.pk) if kept.id == said.id), None)
     if first is not None:
         return first, False
     _must_have_room(tx, row, is_ours=False)
-    if store.keep_message(tx, row.pk, message, is_ours=False):
+    if store.messages.keep(tx, row.pk, message, is_ours=False):
         note(tx, caller, row, "order.message", f"The buyer says about order {row.number}: {said.text}", direction="in")
         return message, True
     raise errors.AlreadyExists("This id stands for another message.")
 
 
 def _must_have_room(tx: Tx, row: Any, *, is_ours: bool) -> None:
-    if store.message_count(tx, row.pk, is_ours=is_ours) >= MOST_MESSAGES:
+    if store.messages.count(tx, row.pk, is_ours=is_ours) >= MOST_MESSAGES:
         raise errors.TooManyMessages(f"There are {MOST_MESSAGES} messages about order {row.number}; no more are kept.")
 
 
 def _line(tx: Tx, row: Any, line_id: str) -> str:
-    if line_id and all(line.line_id != line_id for line in store.lines(tx, row.pk)):
+    if line_id and all(line.line_id != line_id for line in store.orders.lines(tx, row.pk)):
         raise errors.NotFound(f"Order {row.number} has no line {line_id}.")
     return line_id

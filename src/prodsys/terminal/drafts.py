@@ -34,7 +34,7 @@ def list_drafts(acceptance: str | None, validation: str | None, partner: str | N
 
     def page(tx: "Tx") -> Any:
         whose = meant(tx, partner) if partner else None
-        return store.page(tx, before=None, limit=limit, acceptance=acceptance, validation=validation, partner=whose, number=number)
+        return store.lists.page(tx, before=None, limit=limit, acceptance=acceptance, validation=validation, partner=whose, number=number)
 
     async def story(instance: "Instance") -> Any:
         return await instance.db.read(page)
@@ -281,7 +281,7 @@ def cancellations(limit: int) -> None:
     from prodsys.sales import store
 
     async def story(instance: "Instance") -> Any:
-        return await instance.db.read(lambda tx: store.page(tx, before=None, limit=limit, acceptance="cancel_requested"))
+        return await instance.db.read(lambda tx: store.lists.page(tx, before=None, limit=limit, acceptance="cancel_requested"))
 
     found = [one for _, one in guest.visit(story)]
     say.answer(
@@ -363,7 +363,7 @@ def _id(tx: "Tx", name: str) -> str:
 
     if name.startswith("sd_"):
         return name
-    found = [one for _, one in store.page(tx, before=None, limit=50, number=name) if one.is_newest]
+    found = [one for _, one in store.lists.page(tx, before=None, limit=50, number=name) if one.is_newest]
     if not found:
         raise errors.NotFound(f"There is no draft {name}.")
     if len(found) > 1:

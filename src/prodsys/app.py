@@ -64,7 +64,7 @@ from prodsys.scopes import Scope, allows, public
 from prodsys.settings import Settings
 from prodsys.tokens import actions as tokens
 from prodsys.tokens import api as tokens_api
-from prodsys.tokens.guard import Guard, guard_of
+from prodsys.tokens.guard import guard_of
 from prodsys.upkeep import api as upkeep_api
 from prodsys.upkeep import readiness, retention
 from prodsys.upkeep.opening import Instance, opened
@@ -79,7 +79,7 @@ from prodsys.webhooks import api as webhooks_api
 from prodsys.webhooks import inbox, sending
 from prodsys.webhooks.model import Event, Happened
 
-__all__ = ["Instance", "courier_of", "create_app", "keep_promises", "opened", "sessions"]
+__all__ = ["Household", "Instance", "courier_of", "create_app", "doors", "keep_promises", "opened", "sessions"]
 
 DESCRIPTION = (
     "A company's own instance of ProdSys Exchange. Partners send purchase orders here as drafts; the house's own programs "
@@ -94,14 +94,79 @@ LOOK_AFTER_TOKENS = dt.timedelta(hours=6)
 
 def create_app(instance: Instance) -> Litestar:
     """The whole of one company as an ASGI app; two of them in one process know nothing of each other."""
-    settings, db = instance.settings, instance.db
-    switchboard = Switchboard(db)
-    guard = guard_of(db, switchboard.is_on, limiter=Limiter("token", settings.requests_a_minute, 60))
-    metrics = new_metrics()
-    passwords, letters = Passwords(), letters_of(instance)
-    browsers = Browsers(db, idle=dt.timedelta(minutes=settings.session_idle_minutes), lifetime=dt.timedelta(hours=settings.session_hours))
-    systems = systems_of(instance)
-    courier = courier_of(instance, metrics, systems)
+    household = Household(instance)
+    return doors(lambda: household, log_access=instance.settings.access_log)
+
+
+class Household:
+    """What one company keeps in memory while it serves, and what it does meanwhile."""
+
+    def __init__(self, instance: Instance) -> None:
+        settings, db = instance.settings, instance.db
+        self.instance = instance
+        self.switchboard = Switchboard(db)
+        self.guard = guard_of(db, self.switchboard.is_on, limiter=Limiter("token", settings.requests_a_minute, 60))
+        self.passwords, self.letters = Passwords(), letters_of(instance)
+        self.browsers = Browsers(
+            db, idle=dt.timedelta(minutes=settings.session_idle_minutes), lifetime=dt.timedelta(hours=settings.session_hours)
+        )
+        self.page_door = PageDoor(db, settings, self.browsers)
+        self.systems = systems_of(instance)
+        metrics = new_metrics()
+        self.courier = courier_of(instance, metrics, self.systems)
+        self.known: dict[str, object] = {
+            "db": db,
+            "vault": instance.vault,
+            "settings": settings,
+            "outbound": instance.outbound,
+            "switchboard": self.switchboard,
+            "courier": self.courier,
+            "metrics": metrics,
+            "passwords": self.passwords,
+            "browsers": self.browsers,
+            "page_door": self.page_door,
+            "letters": self.letters,
+            "systems": self.systems,
+            "flows": flows_of(instance, self.systems),
+            "sessions": sessions(),
+            "sign_in_attempts": users_api.new_sign_in_attempts(),
+            "claim_attempts": tokens_api.new_claim_attempts(),
+            "webhook_tests": webhooks_api.new_webhook_tests(),
+            "inbox_strangers": inbox.Strangers(),
+            "superoffice_knocks": superoffice_door.new_knocks(settings),
+        }
+
+    @contextlib.asynccontextmanager
+    async def awake(self) -> AsyncIterator[None]:
+        """Does what a serving company does besides answering, until the block ends."""
+        await self.switchboard.refresh()
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(self.guard.keep_last_use()), group.create_task(self.browsers.keep_last_use())]
+            if self.instance.settings.run_courier:
+                tasks.append(group.create_task(keep_promises(self.instance, self.courier, self.systems)))
+            log.info("started", version=prodsys.__version__, database=self.instance.db.dialect)
+            yield
+            await self.letters.close()
+            for task in tasks:
+                task.cancel()
+        self.switchboard.close()
+        self.guard.close()
+        self.browsers.close()
+        self.passwords.close()
+
+
+def doors(household: Callable[[], Household], *, log_access: bool) -> Litestar:
+    """Every door, of whichever household stands behind them when somebody knocks: making doors is slow, moving in is not."""
+
+    # Functions, because Litestar copies what guards a route, and a guard has a database behind it.
+    async def guard(connection: Any, route: Any) -> None:
+        await household().guard(connection, route)
+
+    async def page_guard(connection: Any, route: Any) -> None:
+        await household().page_door(connection, route)
+
+    def known(name: str) -> Provide:
+        return Provide(lambda: household().known[name], sync_to_thread=False)
 
     api = Router(
         "/api/v1",
@@ -126,36 +191,16 @@ def create_app(instance: Instance) -> Litestar:
             *superoffice_door.routes,
         ],
     )
-    known = {
-        "db": db,
-        "vault": instance.vault,
-        "settings": settings,
-        "outbound": instance.outbound,
-        "switchboard": switchboard,
-        "courier": courier,
-        "metrics": metrics,
-        "passwords": passwords,
-        "browsers": browsers,
-        "letters": letters,
-        "systems": systems,
-        "flows": flows_of(instance, systems),
-        "sessions": sessions(),
-        "sign_in_attempts": users_api.new_sign_in_attempts(),
-        "claim_attempts": tokens_api.new_claim_attempts(),
-        "webhook_tests": webhooks_api.new_webhook_tests(),
-        "inbox_strangers": inbox.Strangers(),
-        "superoffice_knocks": superoffice_door.new_knocks(settings),
-    }
     return web_app(
-        [api, live, ready, read_metrics, security_txt, *pages(PageDoor(db, settings, browsers))],
+        [api, live, ready, read_metrics, security_txt, *pages(page_guard)],
         openapi=openapi_config("ProdSys Exchange", prodsys.__version__, DESCRIPTION),
         examples=_examples,
-        log_access=settings.access_log,
+        log_access=log_access,
         answers_to={HTTPException: no_such_page},
         guards=[guard],
         plugins=[RawOrders()],
-        dependencies={name: _always(value) for name, value in known.items()},
-        lifespan=[_running(instance, switchboard, guard, passwords, browsers, letters, courier, systems)],
+        dependencies={name: known(name) for name in household().known},
+        lifespan=[lambda _: household().awake()],
     )
 
 
@@ -289,36 +334,6 @@ def _reach(instance: Instance) -> abroad.Reach:
     return abroad.reach_by(instance.outbound, instance.vault, instance.settings)
 
 
-def _running(
-    instance: Instance,
-    switchboard: Switchboard,
-    guard: Guard,
-    passwords: Passwords,
-    browsers: Browsers,
-    letters: Letters,
-    courier: Courier,
-    systems: Systems,
-) -> Callable[[Litestar], contextlib.AbstractAsyncContextManager[None]]:
-    @contextlib.asynccontextmanager
-    async def running(_: Litestar) -> AsyncIterator[None]:
-        await switchboard.refresh()
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(guard.keep_last_use()), group.create_task(browsers.keep_last_use())]
-            if instance.settings.run_courier:
-                tasks.append(group.create_task(keep_promises(instance, courier, systems)))
-            log.info("started", version=prodsys.__version__, database=instance.db.dialect)
-            yield
-            await letters.close()
-            for task in tasks:
-                task.cancel()
-        switchboard.close()
-        guard.close()
-        browsers.close()
-        passwords.close()
-
-    return running
-
-
 @get("/health/live", operation_id="is_live", summary="Whether the process runs", tags=["operation"], **public())
 async def live() -> dict[str, str]:
     """Answers without asking anything."""
@@ -382,10 +397,6 @@ def letters_of(instance: Instance) -> Letters:
 def _our_name(tx: Tx) -> str:
     ours = company_store.card(tx)
     return ours.name if ours else ""
-
-
-def _always(value: object) -> Provide:
-    return Provide(lambda: value, sync_to_thread=False)
 
 
 def _owner() -> str:

@@ -7,12 +7,11 @@ from typing import Any, cast
 
 from litestar import Request, Router
 from litestar.di import Provide
-from litestar.types import ControllerRouterHandler
+from litestar.types import ControllerRouterHandler, Guard
 
 from prodsys import errors
 from prodsys import pages as room
 from prodsys.pages import door, still
-from prodsys.pages.door import PageDoor
 from prodsys.pages.fields import Form
 from prodsys.pages.visitor import Visitor
 
@@ -20,13 +19,8 @@ MAX_FORM = 32 * 1024 * 1024
 """Files are imported by forms: a list of orders, articles or prices."""
 
 
-def pages(page_door: PageDoor) -> list[ControllerRouterHandler]:
-    """The routers of all pages and of the files they are dressed with."""
-
-    # A function, because Litestar copies the guards of a router, and a door has a database behind it.
-    async def guard(connection: Any, route: Any) -> None:
-        await page_door(connection, route)
-
+def pages(guard: Guard) -> list[ControllerRouterHandler]:
+    """The routers of all pages and of the files they are dressed with; the guard puts a `Visitor` into `scope["visitor"]`."""
     behind = Router(
         "/",
         route_handlers=list(_routes()),
@@ -34,7 +28,6 @@ def pages(page_door: PageDoor) -> list[ControllerRouterHandler]:
         dependencies={
             "visitor": Provide(_visitor, sync_to_thread=False),
             "form": Provide(_form, sync_to_thread=False),
-            "page_door": Provide(lambda: page_door, sync_to_thread=False),
         },
         exception_handlers=cast("Any", door.exception_handlers),
         include_in_schema=False,

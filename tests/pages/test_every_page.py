@@ -16,6 +16,7 @@ PAGES = [
     "/partners/new?way=token",
     "/logs",
     "/logs?view=causes",
+    "/logs?live=1",
     "/changes",
     "/deliveries",
     "/users",

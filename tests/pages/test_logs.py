@@ -1,7 +1,12 @@
 """From a complaint to its cause in the integration logs, and from there to what mends it."""
 
 import asyncio
+import json
+import os
+import shutil
 from pathlib import Path
+
+import pytest
 
 from tests.pages.conftest import Enter
 from tests.pages.world import world
@@ -144,3 +149,59 @@ async def partner_token(supplier: Company) -> str:
     """The token the buyer has."""
     listed = await supplier.call("GET", "/tokens")
     return next(str(one["id"]) for one in listed["items"] if one["partner"])
+
+
+async def test_the_log_is_followed_as_it_grows_and_paused_without_losing_an_entry(fjord: Company, enter: Enter) -> None:
+    admin = await enter(fjord)
+    plain = await enter(fjord, script=False)
+
+    page = await admin.open("/logs?code=articles.imported")
+    await admin.press("Follow live")
+    await fjord.import_articles("number,name,unit,price,currency,active\nA-901,Bracket,H87,210,NOK,yes\n")
+    await page.locator("#entries tr").nth(1).wait_for()
+    await page.get_by_role("link", name="Pause").click()
+    await fjord.import_articles("number,name,unit,price,currency,active\nA-902,Bracket,H87,210,NOK,yes\n")
+    await plain.open("/logs?code=articles.imported&live=1")
+
+    assert await plain.page.locator("#entries tr").count() == 3
+    assert await plain.page.get_by_role("link", name="Load what is new").count() == 1
+    assert await page.locator("#entries tr").count() == 2
+    await page.get_by_role("link", name="Go on").click()
+    await page.locator("#entries tr").nth(2).wait_for()
+    await admin.must_be_sound()
+
+
+async def test_a_line_nobody_may_listen_to_any_more_is_closed_not_answered_with_a_page(fjord: Company, enter: Enter) -> None:
+    admin = await enter(fjord)
+    await admin.open("/logs")
+    await admin.context.clear_cookies()
+
+    answer = await admin.context.request.get("/logs/events", headers={"Accept": "text/event-stream"})
+
+    assert answer.status == 401
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="No curl is installed.")
+async def test_an_entry_leads_to_what_it_is_about_and_its_document_can_be_sent_again_from_a_command_line(
+    tmp_path: Path, sqlite_template: Path, enter: Enter
+) -> None:
+    async with world(tmp_path / "w", sqlite_template) as w:
+        buyer, seller = await enter(w.nordlys), await enter(w.fjord)
+        order, draft = w.orders["clean"], w.drafts["clean"]
+        page = await buyer.open(f"/logs?number={order['number']}&code=order.delivered")
+        assert await page.locator("td a", has_text="Order").get_attribute("href") == f"/orders/{order['id']}"
+        await page.get_by_role("link", name="Order delivered").click()
+        await page.get_by_text("As a curl command").click()
+        command = await page.inner_text("#command")
+        await buyer.must_be_sound()
+        theirs = await seller.open(f"/logs?number={order['number']}&code=order.received")
+        assert await theirs.locator("td a", has_text="Draft").get_attribute("href") == f"/drafts/{draft['id']}"
+
+        partner = (await w.fjord.call("GET", "/partners"))["items"][0]["id"]
+        made = await w.fjord.call("POST", "/tokens", json={"name": "x", "partner": partner, "scopes": ["PurchaseOrders:Create"]})
+        known = {"TOKEN": made["token"], "PATH": os.environ["PATH"]}
+        sent = await asyncio.create_subprocess_shell(command, env=known, stdout=asyncio.subprocess.PIPE)
+        said, _ = await sent.communicate()
+
+        assert "pst_" not in command
+        assert (json.loads(said)["id"], json.loads(said)["new"]) == (draft["id"], False)

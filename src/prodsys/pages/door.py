@@ -113,6 +113,8 @@ class PageDoor:
 def refused(request: Request[Any, Any, Any], refusal: errors.Refusal) -> Response[Any]:
     """A refusal as a page: to sign-in where that helps, else what is true and what to do."""
     if isinstance(refusal, errors.SignInNeeded):
+        if "text/event-stream" in request.headers.get("accept", ""):
+            return Response(b"", status_code=401, headers={"Cache-Control": "no-store"})
         back = request.scope["path"]
         query = request.scope["query_string"].decode("latin-1")
         if request.scope["method"] in _SAFE:

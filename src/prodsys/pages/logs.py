@@ -1,29 +1,33 @@
 """Admin > Logs > Integration logs: from a complaint to its cause, and from there to what mends it."""
 
+import contextlib
 import datetime as dt
 import re
 from collections.abc import AsyncIterator, Sequence
+from functools import partial
 from typing import Any
 
 import msgspec
-from litestar import Response, get, post
+from litestar import Request, Response, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath
+from litestar.response import ServerSentEvent, ServerSentEventMessage
 
 from prodsys import errors
+from prodsys.connectors.prodsys import base
 from prodsys.kit.clock import now
 from prodsys.kit.db import Database, Tx
-from prodsys.kit.web import encode_cursor
+from prodsys.kit.web import decode_cursor, encode_cursor
 from prodsys.logs import store
 from prodsys.logs.model import Logged, weightiest
 from prodsys.logs.store import Span
-from prodsys.pages import happenings, mending
+from prodsys.pages import curl, happenings, live, mending
 from prodsys.pages.charts import Bar, bars
 from prodsys.pages.downloads import Rows, taken_away
 from prodsys.pages.fields import Form
 from prodsys.pages.pressing import pressed
 from prodsys.pages.speech import Speech
-from prodsys.pages.visitor import Visitor, go, show
+from prodsys.pages.visitor import Visitor, go, part_text, show
 from prodsys.pages.words import N_, of_language
 from prodsys.partners import store as partner_store
 from prodsys.purchasing import carrying, exporting, replaying
@@ -93,11 +97,13 @@ async def logs(visitor: NamedDependency[Visitor], db: NamedDependency[Database],
     place = visitor.place("logs", int)
     edges = _edges(wanted, visitor)
 
+    is_live = bool(visitor.query.get("live")) and place is None
+
     def read(tx: Tx) -> dict[str, Any]:
         before = place[0] if place else None
-        low = None
+        low, newest = None, store.newest(tx)
         if wanted.direction and not (wanted.number or wanted.trace or wanted.subject):
-            low = max((before or store.newest(tx) + 1) - LOOKED_AT, 1)
+            low = max((before or newest + 1) - LOOKED_AT, 1)
         rows = _some(tx, wanted, before, low, SHOWN + 1)
         last = rows[SHOWN - 1][0] if len(rows) > SHOWN else low if low and low > 1 else None
         names = _names(tx)
@@ -109,6 +115,7 @@ async def logs(visitor: NamedDependency[Visitor], db: NamedDependency[Database],
             "is_cut": last is not None and len(rows) <= SHOWN,
             "names": names,
             "spans": store.spans(tx, edges, partner=key, most=MOST_COUNTED) if has_chart else [],
+            "since": encode_cursor("live", newest),
         }
 
     facts = await db.read(read)
@@ -123,12 +130,42 @@ async def logs(visitor: NamedDependency[Visitor], db: NamedDependency[Database],
         settings=settings,
         called=happenings.called,
         codes=happenings.HAPPENINGS,
+        is_live=is_live,
+        most_live=live.MOST,
+        about=partial(mending.link_to, caller=visitor.caller),
         chart=_chart(visitor, spans),
         total=sum(span.count for span in spans),
         failed=sum(span.errors for span in spans),
         is_day=wanted.since is None and wanted.until is None,
         **facts,
     )
+
+
+@get("/logs/events", include_in_schema=False, **allows(Scope.LOGS_READ, "page"))
+async def events(request: Request[Any, Any, Any], visitor: NamedDependency[Visitor], db: NamedDependency[Database]) -> ServerSentEvent:
+    """The rows of that page as they are written, from where it, or the line that broke, had come to."""
+    place = await db.read(store.newest)
+    with contextlib.suppress(errors.Invalid):
+        place = decode_cursor(request.headers.get("last-event-id") or visitor.query["since"], "live", int)[0]
+    return ServerSentEvent(_rows_as_they_come(visitor, db, _wanted(visitor, visitor.query.get("q", "").strip()), place))
+
+
+async def _rows_as_they_come(visitor: Visitor, db: Database, wanted: Wanted, place: int) -> AsyncIterator[ServerSentEventMessage]:
+    facts: dict[str, Any] = {
+        "names": await db.read(_names),
+        "called": happenings.called,
+        "about": partial(mending.link_to, caller=visitor.caller),
+    }
+
+    def matching(tx: Tx, first: int, most: int) -> list[tuple[int, Logged]]:
+        return _some(tx, wanted, None, first, most)
+
+    async with contextlib.aclosing(live.follow(db, matching, place)) as pieces:
+        async for piece in pieces:
+            html = part_text(visitor, "logs_news.html", rows=piece.entries, **facts) if piece.entries else ""
+            yield ServerSentEventMessage(data=" ".join(html.split("\n")), id=encode_cursor("live", piece.place))
+    yield ServerSentEventMessage(data=" ".join(part_text(visitor, "logs_over.html", wanted=wanted).split("\n")))
+    yield ServerSentEventMessage(data="", event="over")
 
 
 _COLUMNS = (
@@ -220,7 +257,7 @@ async def send_again(
     return go(f"/exports/{made}")
 
 
-routes = [logs, download, entry, send_again]
+routes = [logs, events, download, entry, send_again]
 
 
 async def _causes(visitor: Visitor, db: Database, settings: Settings, wanted: Wanted) -> Response[Any]:
@@ -259,12 +296,14 @@ async def _entry(visitor: Visitor, db: Database, settings: Settings, id: str, re
             raise errors.NotFound
         related = store.page(tx, before=None, limit=RELATED, trace_id=found.trace_id) if found.trace_id else []
         kept = purchasing.deliveries.below(tx, None, 10, lane=None, state=None, subject=found.subject) if found.subject else []
+        ours = purchasing.orders.get(tx, found.subject) if found.subject else None
         return {
             "entry": found,
             "lines": [_line(one) for _, one in reversed(related)],
             "tries": [one for one in map(carrying.delivery_entry, kept) if one.trace_id == found.trace_id],
             "names": _names(tx),
-            "is_ours": bool(found.subject) and purchasing.orders.get(tx, found.subject) is not None,
+            "is_ours": ours is not None,
+            "command": _curl(tx, found, settings, ours.their_id if ours else None),
         }
 
     facts = await db.read(read)
@@ -281,7 +320,7 @@ async def _entry(visitor: Visitor, db: Database, settings: Settings, id: str, re
         who=mending.WHO,
         mended_at=mending.place(advice.where, found) if advice else "",
         reasons=[(issue, mending.of_issue(found, issue)) for issue in found.issues],
-        about=mending.page_of(found.subject),
+        about=mending.link_to(found.subject, visitor.caller),
         request=_pretty(found.request),
         answer=_pretty(found.response),
         settings=settings,
@@ -291,6 +330,17 @@ async def _entry(visitor: Visitor, db: Database, settings: Settings, id: str, re
         may_send_again=facts["is_ours"] and visitor.may(Scope.PURCHASE_ORDERS_EXPORT),
         **facts,
     )
+
+
+def _curl(tx: Tx, entry: Logged, settings: Settings, their_id: str | None) -> str:
+    """What sends an entry's document once more, from a command line; empty where there is nothing to send."""
+    path = curl.door(entry, their_id)
+    if not path or entry.request is None:
+        return ""
+    if entry.direction == "in":
+        return curl.command(settings.public_url.rstrip("/"), path, entry.request, entry.trace_id)
+    supplier = partner_store.supplier_named(tx, entry.partner) if entry.partner else None
+    return "" if supplier is None or not supplier.endpoint else curl.command(base(supplier.endpoint), path, entry.request, entry.trace_id)
 
 
 def _again(tx: Tx, caller: Caller, id: str, answers_every: int) -> str:

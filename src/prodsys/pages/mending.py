@@ -1,12 +1,13 @@
 """How what went wrong is mended, and who can: said in words beside every entry of the log that tells of trouble."""
 
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import msgspec
 
 from prodsys.documents import Issue
 from prodsys.logs.model import Logged, weightiest
 from prodsys.pages.words import N_
+from prodsys.scopes import Caller, Scope
 
 Who = Literal["we", "they", "operator"]
 WHO: dict[Who, str] = {"we": N_("You can fix it"), "they": N_("They can fix it"), "operator": N_("Your operator can fix it")}
@@ -179,19 +180,47 @@ def place(where: str, entry: Logged) -> str:
             return f"/{where}"
 
 
+class Page(NamedTuple):
+    """Where what an entry is about has its page, who may open it, what it is called, and what a button to it says."""
+
+    path: str
+    scope: Scope
+    name: str
+    words: str
+
+
 _PAGES = {
-    "po": "/orders/",
-    "sd": "/drafts/",
-    "tk": "/tokens/",
-    "pa": "/partners/",
-    "us": "/users/",
-    "gr": "/groups/",
-    "ct": "/contacts/",
-    "ex": "/exports/",
+    "po": Page("/orders/", Scope.PURCHASE_ORDERS_READ, N_("Order"), N_("Open the order")),
+    "sd": Page("/drafts/", Scope.SALES_ORDERS_READ, N_("Draft"), N_("Open the draft")),
+    "tk": Page("/tokens/", Scope.TOKENS_READ, N_("Token"), N_("Open the token")),
+    "pa": Page("/partners/", Scope.PARTNERS_READ, N_("Partner"), N_("Open the partner")),
+    "us": Page("/users/", Scope.USERS_READ, N_("User"), N_("Open the user")),
+    "gr": Page("/groups/", Scope.USERS_READ, N_("Group"), N_("Open the group")),
+    "ct": Page("/contacts/", Scope.CONTACTS_READ, N_("Contact"), N_("Open the contact")),
+    "ex": Page("/exports/", Scope.PURCHASE_ORDERS_READ, N_("Exported orders"), N_("Open the export")),
+    "cn": Page("/connections/", Scope.CONNECTIONS_READ, N_("Connection"), N_("Open the connection")),
+    "fl": Page("/flows/", Scope.CONNECTIONS_READ, N_("Flow"), N_("Open the flow")),
+    "ru": Page("/runs/", Scope.CONNECTIONS_READ, N_("Run"), N_("Open the run")),
 }
+"""By how an id begins."""
 
 
 def page_of(id: str) -> str:
     """The page of what an entry is about, by its id; empty where there is none."""
     prefix, _, rest = id.partition("_")
-    return _PAGES[prefix] + id if rest and prefix in _PAGES else ""
+    return _PAGES[prefix].path + id if rest and prefix in _PAGES else ""
+
+
+class Link(NamedTuple):
+    """A page with its name and the words of a button that leads there."""
+
+    href: str
+    name: str
+    words: str
+
+
+def link_to(id: str, caller: Caller) -> Link | None:
+    """That page; None where there is none, or the reader may not open it."""
+    prefix, _, rest = id.partition("_")
+    page = _PAGES.get(prefix) if rest else None
+    return Link(page.path + id, page.name, page.words) if page and caller.may(page.scope) else None

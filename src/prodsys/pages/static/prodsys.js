@@ -73,6 +73,23 @@
   });
   document.addEventListener("click", (event) => { const button = event.target.closest?.("[data-drop]"); if (button) { button.closest("tr, fieldset, li").remove(); } });
 
+  // A list that grows by itself: the oldest rows make room; paused, what comes waits its turn and is not lost.
+  all("[data-most]").forEach((list) => new MutationObserver(() => { while (list.children.length > list.dataset.most) list.lastElementChild.remove(); }).observe(list, { childList: true }));
+  let paused = null, goOn = null;
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest?.("[data-pause]");
+    if (!button) return;
+    event.preventDefault();
+    const told = button.querySelector("span"), other = button.dataset.paused;
+    button.dataset.paused = told.textContent;
+    told.textContent = other;
+    if (paused) { goOn(); paused = null; } else { paused = new Promise((done) => { goOn = done; }); }
+    one("#live")?.toggleAttribute("hidden", Boolean(paused));
+  });
+  document.addEventListener("htmx:sse:before:message", (event) => { if (paused) event.detail.waitUntil(paused); });
+  // Whose sign-in has ended meanwhile is asked to sign in, not left with a page that stands still.
+  document.addEventListener("htmx:sse:error", (event) => { if (event.detail.status === 401) location.reload(); });
+
   // Seconds that run out: what can be taken back until then is told to be gone.
   all("[data-seconds]").forEach((told) => {
     const end = Date.now() + 1000 * told.dataset.seconds, left = one("[data-left]", told);

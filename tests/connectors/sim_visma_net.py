@@ -9,16 +9,53 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, ClassVar
 
+import msgspec
+
 from prodsys.connectors._base import Known
-from prodsys.documents import Address, ContactCard, DeliveryPlace, Exact, Percent, Person, SalesOrder, TradeLine
+from prodsys.documents import (
+    Address,
+    ContactCard,
+    DeliveryPlace,
+    Exact,
+    Invoice,
+    InvoiceDraft,
+    Percent,
+    Person,
+    SalesOrder,
+    TradeLine,
+    Voucher,
+    VoucherLine,
+)
 from prodsys.kit.clock import now
 from tests.connectors.loopback import Asked, Reply, Simulator
 
 SECRET, TENANT = "a-client-secret-of-theirs", "af1140c1-52e0-46c7-b684-df894d4b8a5a"
 NEEDED = {"vismanet_erp_service_api:read", "vismanet_erp_service_api:create", "vismanet_erp_service_api:update",
           "visma.net.erp.salesorder:read", "visma.net.erp.salesorder:write"}  # fmt: skip
-_BARE = {"overrideWithClassValues"}
+_BARE = {"overrideWithClassValues", "operation"}
 _LONGEST = {"order": 40, "refNo": 40, "note": 2048, "description": 256, "unitOfMeasure": 6, "line1": 50, "city": 50, "postalCode": 20}
+AN_INVOICE = InvoiceDraft(
+    number="SO-1043",
+    date=dt.date(2026, 11, 21),
+    due_date=dt.date(2026, 12, 21),
+    currency="NOK",
+    customer=ContactCard(number="10000", name="Nordlys AS"),
+    customer_reference="PO-78",
+    payment_terms="30",
+    note="Takk for handelen",
+    lines=[
+        TradeLine(
+            line_id="1",
+            article_number="A-200",
+            description="Mutter",
+            quantity=Exact("4"),
+            unit="STK",
+            unit_price=Exact("2.5"),
+            tax_code="3",
+            account="3000",
+        )
+    ],
+)
 
 
 class VismaNetSim(Simulator):
@@ -37,6 +74,8 @@ class VismaNetSim(Simulator):
         self.order_numbers = itertools.count(223)
         self.customers: dict[str, dict[str, Any]] = {}
         self.orders: dict[str, dict[str, Any]] = {}
+        self.invoices: dict[str, dict[str, Any]] = {}
+        self.batches: dict[str, dict[str, Any]] = {}
         self.add_customer({"name": "Nordlys AS", "number": "10000", "corporateId": "999888777"}, email="innkjop@nordlys.example")
         self.items = {number: an_item(number) for number in ("A-100", "A-200")}
         self.purchases = {"000017": a_purchase("000017"), "000018": a_purchase("000018") | {"status": "Hold"}}
@@ -86,9 +125,43 @@ class VismaNetSim(Simulator):
                 TradeLine(line_id="2", article_number="A-200", description="Mutter", quantity=Exact("3"), unit_price=Exact("0.4512")),
             ],
         ),
+        "invoice_drafts": AN_INVOICE,
+        "invoices": Invoice(
+            **msgspec.structs.asdict(AN_INVOICE) | {"number": "SO-1044"}, net=Exact("10"), tax=Exact("2.5"), gross=Exact("12.5")
+        ),
+        "vouchers": Voucher(
+            number="V-7",
+            date=dt.date(2026, 11, 21),
+            currency="NOK",
+            journal="1",
+            description="Kjøp av skruer",
+            lines=[
+                VoucherLine(line_id="1", account="4300", amount=Exact("100.25"), description="Varekjøp", tax_code="3"),
+                VoucherLine(line_id="2", account="1920", amount=Exact("-100.25")),
+            ],
+        ),
     }
-    not_mapped: ClassVar[Mapping[str, tuple[str, ...]]] = {"contacts": ("number",)}
+    not_mapped: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "contacts": ("number",),
+        # They are numbered there.
+        "invoices": ("number",),
+        "vouchers": ("number", "description"),
+    }
     recordings: ClassVar[Mapping[str, list[dict[str, Any]]]] = {
+        "invoices": [
+            {
+                "referenceNumber": "156589",
+                "documentType": "CreditNote",
+                "status": "Closed",
+                "documentDate": "2026-11-21T00:00:00",
+                "currencyId": "NOK",
+                "customer": {"number": "10000", "name": "Nordlys AS"},
+                "amountInCurrency": Decimal("125.0"),
+                "vatTotalInCurrency": Decimal("25.0"),
+                "balanceInCurrency": Decimal("0.0"),
+                "invoiceLines": [{"lineNumber": 1, "inventoryNumber": "A-100", "quantity": 1, "unitPriceInCurrency": Decimal("100.0")}],
+            }
+        ],
         "stock": [
             {
                 "internalId": 5001,
@@ -106,7 +179,7 @@ class VismaNetSim(Simulator):
                     }
                 ],
             }
-        ]
+        ],
     }
 
     def config(self) -> dict[str, Any]:
@@ -132,8 +205,18 @@ class VismaNetSim(Simulator):
         return 400, {"message": f"VismaId: {uuid.uuid4()}. Error inserting the record. Error: {message}\r\n"}
 
     def held(self, kind: str) -> int:
-        return len({"contacts": self.customers, "orders": self.orders, "order_status": self.orders, "articles": self.items,
-                    "stock": self.items, "purchase_orders": self.purchases}.get(kind, {}))  # fmt: skip
+        held = {
+            "contacts": self.customers,
+            "orders": self.orders,
+            "order_status": self.orders,
+            "articles": self.items,
+            "stock": self.items,
+            "purchase_orders": self.purchases,
+            "invoices": self.invoices,
+            "invoice_drafts": self.invoices,
+            "vouchers": self.batches,
+        }
+        return len(held[kind])
 
     def known(self, kind: str) -> Known:
         return Known(customer="10000", articles={number: number for number in self.items})
@@ -179,6 +262,18 @@ class VismaNetSim(Simulator):
                 return self._page_v1([row for row in self.purchases.values() if state in (None, row["status"])], asked.query)
             case "GET", ["v1", "purchaseorder", number] if number in self.purchases:
                 return Reply(body=self.purchases[number])
+            case "GET", ["v1", "customerinvoice"]:
+                return self._page_v1([row for row in self.invoices.values() if self._is_wanted(row, asked.query)], asked.query)
+            case "GET", ["v1", "customerinvoice", number] if number in self.invoices:
+                return Reply(body=self.invoices[number])
+            case "POST", ["v2", "customerinvoice"]:
+                return self._new_invoice(asked.json)
+            case "GET", ["v2", "journaltransaction"]:
+                return self._page_v1([row for row in self.batches.values() if self._fits(row, asked.query)], asked.query)
+            case "GET", ["v2", "journaltransaction", number] if number in self.batches:
+                return Reply(body=self.batches[number])
+            case "POST", ["v2", "journaltransaction"]:
+                return self._new_batch(asked.json)
             case method, ["api", "v3", *rest]:
                 return self._v3(method, rest, asked)
             case _:
@@ -241,6 +336,51 @@ class VismaNetSim(Simulator):
             row | as_read(unwrapped(asked.json)) | {"timeStamp": stamp, "lastModifiedDateTime": f"{now():%Y-%m-%dT%H:%M:%S.%f}"}
         )
         return Reply(status=204, headers={"etag": f'"{stamp}"'})
+
+    def _is_wanted(self, invoice: dict[str, Any], query: dict[str, str]) -> bool:
+        is_released = str(invoice["status"] not in ("Hold", "Balanced")).lower()
+        fits = query.get("released") in (None, is_released) and query.get("status") in (None, invoice["status"])
+        return fits and query.get("externalReference") in (None, invoice.get("externalReference"))
+
+    def _new_invoice(self, sent: dict[str, Any]) -> Reply:
+        if wrong := not_wrapped(sent):
+            return self._refused(f"Data received not recognized as CustomerInvoiceUpdateDto ({wrong})")
+        said = unwrapped(sent)
+        if said.get("customerNumber") not in self.customers:
+            return self._refused("'Customer' cannot be found in the system.")
+        lines = []
+        for at, line in enumerate(said.get("invoiceLines", []), 1):
+            if line["inventoryNumber"] not in self.items:
+                return self._refused("'Inventory ID' cannot be found in the system.")
+            lines.append(
+                line | {"lineNumber": at, "vatCode": {"id": line.get("vatCodeId")}, "account": {"number": line.get("accountNumber")}}
+            )
+        net = sum(line["quantity"] * line["unitPriceInCurrency"] for line in lines)
+        number, customer = str(156589 + len(self.invoices)), self.customers[said["customerNumber"]]
+        stamp = f"{now():%Y-%m-%dT%H:%M:%S.%f}"
+        self.invoices[number] = {name: value for name, value in said.items() if name not in ("customerNumber", "hold")} | {
+            "referenceNumber": number, "documentType": "Invoice", "status": "Hold" if said["hold"] else "Balanced", "invoiceLines": lines,
+            "customer": {"number": customer["number"], "name": customer["name"]}, "createdDateTime": stamp, "lastModifiedDateTime": stamp,
+            "creditTerms": {"id": said.get("creditTermsId")}, "amountInCurrency": net * Decimal("1.25"),
+            "vatTotalInCurrency": net * Decimal("0.25"), "balanceInCurrency": net * Decimal("1.25"),
+        }  # fmt: skip
+        return Reply(status=201, headers={"location": f"{self.url}/v1/customerinvoice/{number}"})
+
+    def _new_batch(self, sent: dict[str, Any]) -> Reply:
+        if wrong := not_wrapped(sent):
+            return self._refused(f"Data received not recognized as JournalTransactionUpdateDto ({wrong})")
+        said = unwrapped(sent)
+        rows = [row | {"vatCode": {"id": row.get("vatCodeId")}} for row in said["journalTransactionLines"]]
+        if sum(row.get("debitAmountInCurrency", 0) - row.get("creditAmountInCurrency", 0) for row in rows):
+            return self._refused("The batch is out of balance.")
+        number, stamp = f"{len(self.batches) + 1:06}", f"{now():%Y-%m-%dT%H:%M:%S.%f}"
+        self.batches[number] = said | {
+            "batchNumber": number,
+            "status": "Hold",
+            "journalTransactionLines": rows,
+            "lastModifiedDateTime": stamp,
+        }
+        return Reply(status=201, headers={"location": f"{self.url}/v2/journaltransaction/{number}"})
 
     def _refused(self, message: str) -> Reply:
         status, body = self.error(message)
@@ -399,6 +539,9 @@ def not_wrapped(sent: Any, path: str = "") -> str:
         if name in _BARE:
             if isinstance(value, dict):
                 return f"{path}{name}"
+        elif isinstance(value, list):
+            if inside := next((found for row in value if (found := not_wrapped(row, f"{path}{name}."))), ""):
+                return inside
         elif not isinstance(value, dict) or list(value) != ["value"]:
             return f"{path}{name}"
         elif isinstance(value["value"], dict) and (inside := not_wrapped(value["value"], f"{path}{name}.")):
@@ -409,7 +552,14 @@ def not_wrapped(sent: Any, path: str = "") -> str:
 def unwrapped(sent: Any) -> Any:
     if not isinstance(sent, dict):
         return sent
-    return {name: unwrapped(value["value"]) if isinstance(value, dict) else value for name, value in sent.items()}
+    return {
+        name: [unwrapped(row) for row in value]
+        if isinstance(value, list)
+        else unwrapped(value["value"])
+        if isinstance(value, dict)
+        else value
+        for name, value in sent.items()
+    }
 
 
 def as_read(said: dict[str, Any]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import pytest
 
 from prodsys.connectors._base import Known, Later, Pace, Reach, Record, Refused, Written, read_config
 from prodsys.connectors.visma_net import VismaNet
-from prodsys.documents import Exact, TradeLine
+from prodsys.documents import Exact, Percent, TradeLine
 from tests.connectors.loopback import Fault, reaching, serving
 from tests.connectors.sim_ccv_salespos import CcvSalesPosSim
 from tests.connectors.sim_visma_net import VismaNetSim
@@ -256,8 +256,32 @@ async def test_our_token_goes_to_the_two_hosts_of_the_form_and_no_other(desk):
     assert getattr(pages[-1], "reason", "") == "other_host"
 
 
-@pytest.mark.parametrize(("kind", "method"), [("contacts", "POST"), ("contacts", "PUT"), ("orders", "POST")])
-async def test_what_we_send_is_valid_by_the_vendors_specification(desk, kind, method):
+@pytest.mark.parametrize("is_draft", [True, False])
+async def test_an_invoice_made_of_an_order_waits_there_on_hold_or_to_be_released_and_is_found_as_an_invoice(desk, is_draft):
+    visma = desk.connect()
+    line = TradeLine(line_id="1", article_number="A-100", quantity=Exact("2"), unit_price=Exact("125"), tax_percent=Percent("25"))
+    changes = {"kind": "invoice", "is_draft": is_draft, "prices_include_tax": True, "lines": [line]}
+    order = msgspec.structs.replace(desk.simulator.examples["orders"], **changes)
+
+    made = await visma.create("orders", visma.words("orders", order, desk.simulator.known("orders")))
+    found = await visma.find("orders", "reference", "SO-1042")
+
+    assert isinstance(made, Written), made
+    assert [record.id for record in found] == [made.id]
+    [invoice] = desk.simulator.invoices.values()
+    assert invoice["status"] == ("Hold" if is_draft else "Balanced")
+    assert (invoice["externalReference"], invoice["customerRefNumber"], invoice["documentDate"]) == (
+        "SO-1042", "PO-77", "2026-11-21T00:00:00",
+    )  # fmt: skip
+    assert [(row["inventoryNumber"], row["unitPriceInCurrency"]) for row in invoice["invoiceLines"]] == [("A-100", 100)]
+
+
+@pytest.mark.parametrize(
+    ("kind", "method", "name"),
+    [("contacts", "POST", "CustomerUpdateDto"), ("contacts", "PUT", "CustomerUpdateDto"), ("orders", "POST", "NewSalesOrderCommand"),
+     ("invoice_drafts", "POST", "CustomerInvoiceUpdateDto"), ("vouchers", "POST", "JournalTransactionUpdateDto")],
+)  # fmt: skip
+async def test_what_we_send_is_valid_by_the_vendors_specification(desk, kind, method, name):
     vendors = os.environ.get("PRODSYS_VENDORS")
     if not vendors:
         pytest.skip("PRODSYS_VENDORS does not say where the vendors' documents are.")
@@ -269,7 +293,6 @@ async def test_what_we_send_is_valid_by_the_vendors_specification(desk, kind, me
         await visma.create(kind, desk.words(visma, kind))
 
     file = "visma-net-salesorder-v3-1.0.14.784.reconstructed.json" if kind == "orders" else "visma-net-erp-api-9.66.02.1023.json"
-    name = "NewSalesOrderCommand" if kind == "orders" else "CustomerUpdateDto"
     sent = next(asked for asked in reversed(desk.simulator.asked) if asked.method == method and asked.path != "/connect/token")
     jsonschema.validate(json.loads(sent.body), strict(vendors, file, {"$ref": f"#/components/schemas/{name}"}))
 

@@ -1,4 +1,4 @@
-"""The systems we can speak to, one file each."""
+"""The systems we can speak to, a file each, or a folder where there is much to say."""
 
 from functools import cache
 from importlib import import_module
@@ -13,8 +13,8 @@ _ORDER = (
 
 
 def _is_there(name: str) -> bool:
-    file = Path(__file__).with_name(f"{name}.py")
-    return file.exists() and "\nCONNECTOR = " in file.read_text("utf-8")
+    files = (Path(__file__).with_name(f"{name}.py"), Path(__file__).with_name(name) / "__init__.py")
+    return any(file.exists() and "\nCONNECTOR = " in file.read_text("utf-8") for file in files)
 
 
 CONNECTORS = tuple(filter(_is_there, _ORDER))

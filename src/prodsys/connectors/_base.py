@@ -93,17 +93,19 @@ class Known(msgspec.Struct, frozen=True, kw_only=True):
 class Lookup(msgspec.Struct, frozen=True):
     """How a record is looked up: their query for a value, and the member that must then equal it (`customer.email`; empty: believed).
 
-    With `by_reading` they cannot be asked for a value: the list `query("")` names is read whole, and compared.
+    With `by_reading` they cannot be asked for a value: the list `query("")` names is read whole, and compared. With `begins`, the member
+    is a text of theirs that our value and a colon begin (`V-7: screws`).
     """
 
     query: Callable[[str], Mapping[str, str]]
     member: str = ""
     by_reading: bool = False
+    begins: bool = False
 
 
-def by_reading(member: str, query: Callable[[], Mapping[str, str]] = dict) -> Lookup:
+def by_reading(member: str, query: Callable[[], Mapping[str, str]] = dict, *, begins: bool = False) -> Lookup:
     """A look-up in systems that cannot be asked for a value: a whole list is read for it."""
-    return Lookup(lambda _: query(), member, by_reading=True)
+    return Lookup(lambda _: query(), member, by_reading=True, begins=begins)
 
 
 class Resource(msgspec.Struct, frozen=True, kw_only=True):
@@ -129,6 +131,8 @@ class Resource(msgspec.Struct, frozen=True, kw_only=True):
     """Their query for what has changed since a moment; None where all of it has to be read every time."""
     changed: str = ""
     """Member of their words with the moment of the last change."""
+    among: Mapping[str, str] = {}
+    """Their query for this kind, where a list of theirs holds several."""
     where: Mapping[str, Callable[[str], Mapping[str, str]]] = {}
     """Filters an admin may set in a flow (status, is_paid…), each as their query; others are applied by us after reading."""
     update: Literal["put", "patch", ""] = ""

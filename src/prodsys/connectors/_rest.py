@@ -621,7 +621,8 @@ class RestConnector(Connector):
 
     def query_of(self, resource: Resource, since: dt.datetime | None, where: Mapping[str, str]) -> Mapping[str, str]:
         """Their query for what has changed since, and for the filters they know; one parameter said twice is joined by the subclass."""
-        parts = [resource.since(since)] if since is not None and resource.since is not None else []
+        parts = [resource.among] if resource.among else []
+        parts += [resource.since(since)] if since is not None and resource.since is not None else []
         parts += [resource.where[name](value) for name, value in where.items() if name in resource.where]
         return self.joined(parts)
 
@@ -687,7 +688,8 @@ class RestConnector(Connector):
 
     def fits(self, record: Record, lookup: Lookup, value: str, by: str) -> bool:
         """A hook: whether a record of theirs is one that was looked for."""
-        return not lookup.member or same(at(record.theirs, lookup.member), value, by)
+        said = at(record.theirs, lookup.member) if lookup.member else value
+        return str(said).startswith(f"{value}: ") if lookup.begins else same(said, value, by)
 
     async def get(self, kind: str, id: str) -> Record | Trouble | None:
         answer = await self._read_again("GET", f"{self.resources[kind].path}/{quote(id, safe='')}", {})

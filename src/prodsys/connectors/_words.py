@@ -30,8 +30,8 @@ class Alike(msgspec.Struct, frozen=True):
                 found[ours] = value
         return found
 
-    def write(self, ours: Any) -> dict[str, Any]:
-        """These members in their words; what is empty is not said at all."""
+    def write(self, ours: Any, *, time: str = "") -> dict[str, Any]:
+        """These members in their words; what is empty is not said at all. `time` follows each date (`T00:00:00Z`)."""
         words: dict[str, Any] = {}
         for member, name, _ in self.members:
             value = getattr(ours, member)
@@ -41,7 +41,7 @@ class Alike(msgspec.Struct, frozen=True):
             inner = words
             for one in outer:
                 inner = inner.setdefault(one, {})
-            inner[last] = Decimal(value) if isinstance(value, Exact) else value.isoformat() if isinstance(value, dt.date) else value
+            inner[last] = Decimal(value) if isinstance(value, Exact) else f"{value}{time}" if isinstance(value, dt.date) else value
         return words
 
 
@@ -128,9 +128,14 @@ def place(name: Any, there: Address) -> DeliveryPlace | None:
     return made if made != DeliveryPlace() else None
 
 
-def party(number: Any, name: Any, email: Any = "") -> ContactCard:
+def party(
+    number: Any, name: Any, email: Any = "", *, phone: Any = "", there: Address | None = None, is_supplier: bool = False
+) -> ContactCard:
     """As much of a customer or supplier as stands in a document's head; one has to be called something."""
-    return ContactCard(number=text(number, 80), name=text(name, 200) or text(number, 80) or "?", email=text(email, 120))
+    return ContactCard(
+        number=text(number, 80), name=text(name, 200) or text(number, 80) or "?", email=text(email, 120), phone=text(phone, 80),
+        address=there or Address(), is_customer=not is_supplier, is_supplier=is_supplier,
+    )  # fmt: skip
 
 
 def persons(name: Any, email: Any = "", phone: Any = "") -> list[Person]:

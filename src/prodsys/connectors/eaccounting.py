@@ -321,7 +321,7 @@ class EAccounting(RestConnector):
         ),
         "vouchers": Resource(
             path="/vouchers", key="Id", number="NumberAndNumberSeries", read=read_voucher, write=write_voucher,
-            find_by={"reference": Lookup(_beginning)}, since=odata_since("ModifiedUtc"), changed="ModifiedUtc",
+            find_by={"reference": Lookup(_beginning, "VoucherText", begins=True)}, since=odata_since("ModifiedUtc"), changed="ModifiedUtc",
             limits=rules(Limit(field="lines[].account", is_required=True, digits_only=True), needed=("number",)),
             provenance={"date, text, rows": "documented", "look-up by text": "assumed"},
             note="It is numbered there; ours begins its text. Amounts are in the company's own currency, which it does not say.",
@@ -347,9 +347,6 @@ class EAccounting(RestConnector):
         # The seconds stand in the sentence only.
         found = _AGAIN_IN.search(str(body.get("DeveloperErrorMessage", "")))
         return Later(reason="status_429", detail="eAccounting asks us to call less often.", retry_after=float(found[1]) if found else None)
-
-    def fits(self, record: Record, lookup: Lookup, value: str, by: str) -> bool:
-        return super().fits(record, lookup, value, by) and str(record.theirs.get("VoucherText", f"{value}: ")).startswith(f"{value}: ")
 
     async def create(self, kind: str, words: Any) -> Written | Trouble:
         # What is made of an order goes where its own kind is: the draft of an invoice, or an invoice.

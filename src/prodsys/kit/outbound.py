@@ -15,7 +15,7 @@ import socket
 import ssl
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from email.utils import parsedate_to_datetime
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -173,6 +173,17 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     path: bytes
 
 
+@cache  # reading the system's hundred authorities takes 40 ms, and companies in one process trust the same
+def _trusted() -> ssl.SSLContext:
+    return httpx2.create_ssl_context(trust_env=False)
+
+
+def _trusting(ca_file: Path) -> ssl.SSLContext:
+    trusted = httpx2.create_ssl_context(trust_env=False)
+    trusted.load_verify_locations(cafile=ca_file)
+    return trusted
+
+
 class Outbound:
     """Sends calls, keeps connections open per host, and holds the rules of ruling 29. One per app.
 
@@ -189,9 +200,7 @@ class Outbound:
         *,
         resolve: Resolve | None = None,
     ) -> None:
-        trusted = httpx2.create_ssl_context(trust_env=False)
-        if ca_file is not None:
-            trusted.load_verify_locations(cafile=ca_file)
+        trusted = _trusted() if ca_file is None else _trusting(ca_file)
         self._user_agent = user_agent
         look_up = resolve or _SystemNames().resolve
 

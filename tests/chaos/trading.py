@@ -17,7 +17,7 @@ from sqlalchemy import select
 
 from prodsys import errors
 from prodsys.company import actions as company
-from prodsys.connectors.prodsys import Prodsys
+from prodsys.connectors.prodsys.instance import Prodsys
 from prodsys.documents import (
     Acceptance,
     AnswerLine,

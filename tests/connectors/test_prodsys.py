@@ -7,20 +7,10 @@ from typing import Any
 
 import pytest
 
-from prodsys.connectors import prodsys
-from prodsys.connectors.prodsys import (
-    Changes,
-    Claimed,
-    Company,
-    CursorGone,
-    Prodsys,
-    Rotated,
-    Sending,
-    Taken,
-    TheirOrder,
-    Told,
-    read_receipt,
-)
+from prodsys.connectors.prodsys import batches, instance, words
+from prodsys.connectors.prodsys.instance import Prodsys
+from prodsys.connectors.prodsys.reading import read_receipt
+from prodsys.connectors.prodsys.words import Changes, Claimed, Company, CursorGone, Rotated, Sending, Taken, TheirOrder, Told
 from prodsys.documents import Party, ReasonCode, UnitPrice
 from prodsys.kit.outbound import Later, Misconfigured, Refused
 from prodsys.kit.vault import Secret
@@ -135,7 +125,7 @@ async def test_batches_are_cut_by_lines_and_by_bytes(ours: Prodsys, theirs: Thei
     sent = await ours.send(many_lines + many_bytes)
 
     assert all(isinstance(one, Taken) for one in sent)
-    assert all(len(asked.body) <= prodsys.MAX_BATCH_BYTES for asked in theirs.asked)
+    assert all(len(asked.body) <= batches.MAX_BATCH_BYTES for asked in theirs.asked)
     assert theirs.paths() == ["/purchase-orders/batch", "/purchase-orders/batch", "/purchase-orders"]
 
 
@@ -264,8 +254,8 @@ async def test_one_order_the_catalogue_and_matches_are_asked_for(ours: Prodsys, 
     assert theirs.paths()[0] == "/purchase-orders/sd_%2F..%2F1"
     assert isinstance(numbers, list)
     assert [one.how for one in numbers] == ["article_number", "unknown"]
-    assert isinstance(contact, prodsys.ReportContact)
-    assert isinstance(await ours.articles(None), prodsys.Articles)
+    assert isinstance(contact, words.ReportContact)
+    assert isinstance(await ours.articles(None), words.Articles)
 
 
 async def test_a_claim_code_is_exchanged_once_and_the_token_renewed(ours: Prodsys, theirs: TheirProdsys) -> None:
@@ -290,7 +280,7 @@ async def test_no_token_shows_in_what_is_printed(ours: Prodsys, theirs: TheirPro
 
 @pytest.mark.parametrize("typed", ["https://s.example", "https://s.example/", " https://s.example/api/v1/ "])
 async def test_an_address_is_taken_as_people_write_it(typed: str) -> None:
-    assert prodsys.base(typed) == "https://s.example"
+    assert instance.base(typed) == "https://s.example"
 
 
 async def test_an_answer_of_a_newer_version_is_read_as_far_as_we_know_its_words(ours: Prodsys) -> None:

@@ -8,13 +8,13 @@ import msgspec
 import pytest
 
 from prodsys.company.actions import renew_epoch
-from prodsys.connectors.prodsys import (
+from prodsys.connectors.prodsys.instance import Prodsys
+from prodsys.connectors.prodsys.words import (
     Articles,
     Changes,
     Company,
     CursorGone,
     Offered,
-    Prodsys,
     Record,
     ReportContact,
     Rotated,

@@ -14,7 +14,7 @@ from prodsys.articles.model import Known
 from prodsys.catalogue import actions, model, store
 from prodsys.catalogue.model import Fix, Fixes, Theirs
 from prodsys.catalogue.store import Place
-from prodsys.connectors.prodsys import Article, Articles
+from prodsys.connectors.prodsys.words import Article, Articles
 from prodsys.kit.db import Database, Tx
 from prodsys.modules.store import set_on
 from prodsys.partners import store as partners

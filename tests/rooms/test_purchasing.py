@@ -18,8 +18,8 @@ from prodsys.articles.store.finding import by_numbers
 from prodsys.articles.store.keeping import save_many
 from prodsys.articles.store.supplier_numbers import put as put_supplier_numbers
 from prodsys.company.actions import begin
-from prodsys.connectors import prodsys as wire
-from prodsys.connectors.prodsys import Changes, CursorGone, Sending, Taken
+from prodsys.connectors.prodsys import words
+from prodsys.connectors.prodsys.words import Changes, CursorGone, Sending, Taken
 from prodsys.documents import Acceptance, Fulfilment, Issue, Party, Quantity, UnitPrice
 from prodsys.exchange import outbox, timetable
 from prodsys.exchange.courier import Courier
@@ -50,13 +50,13 @@ class Shelf:
 
     def __init__(self, *articles: str) -> None:
         self.articles = set(articles)
-        self.drafts: dict[tuple[str, int], wire.Receipt] = {}
+        self.drafts: dict[tuple[str, int], words.Receipt] = {}
         self.calls = 0
         self.trouble: Later | Misconfigured | None = None
         self.loses_replies = False
         self.stumbles_over: str | None = None
         self.holds = False
-        self.feed: list[wire.Change] = []
+        self.feed: list[words.Change] = []
         self.cursor_is_gone = False
 
     async def send(self, orders: Sequence[Sending], /) -> list[Any]:
@@ -85,7 +85,7 @@ class Shelf:
         ]
         if unknown and not self.holds:
             return Refused(problem=Problem(status=422, code="order_refused", title="The order cannot be taken.", issues=tuple(unknown)))
-        receipt = wire.Receipt(
+        receipt = words.Receipt(
             id=f"sd_{len(self.drafts)}", number=number, revision=revision, new=True, trace_id=traceparent[3:35],
             validation="issues" if unknown else "clean",
         )  # fmt: skip
@@ -107,7 +107,7 @@ class Shelf:
         return Changes(items=page, next=str(page[-1].position) if page else after)
 
     async def digests(self, orders: Sequence[Any], after: str, through: str | None, since: str, /) -> Any:
-        return self.trouble or wire.Compared(through=through)
+        return self.trouble or words.Compared(through=through)
 
     async def held(self, id: str, /) -> Any:
         raise AssertionError(id)
@@ -123,14 +123,14 @@ class Shelf:
         draft = self.drafts.get((number, revision))
         theirs = draft.id if draft else "sd_other"
         self.feed.append(
-            wire.Change(
+            words.Change(
                 position=len(self.feed) + 1, kind=f"order.{acceptance}", at=now(), id=theirs, number=number, revision=revision,
                 delivery="received", acceptance=acceptance, fulfilment="none", **more,
             )
         )  # fmt: skip
 
 
-def _taken(receipt: wire.Receipt, order: dict[str, Any], articles: set[str]) -> Taken:
+def _taken(receipt: words.Receipt, order: dict[str, Any], articles: set[str]) -> Taken:
     lines = [
         {"line_id": line["line_id"], "how": "article_number" if line["article_number"] in articles else "unknown"}
         for line in order["lines"]
@@ -138,11 +138,11 @@ def _taken(receipt: wire.Receipt, order: dict[str, Any], articles: set[str]) -> 
     return Taken(receipt=receipt, answer=msgspec.json.encode(msgspec.to_builtins(receipt) | {"lines": lines}))
 
 
-def _report(order: dict[str, Any], articles: set[str]) -> wire.Report:
+def _report(order: dict[str, Any], articles: set[str]) -> words.Report:
     hows = ["article_number" if line["article_number"] in articles else "unknown" for line in order["lines"]]
-    lines = [wire.ReportLine(line_id=line["line_id"], how=how) for line, how in zip(order["lines"], hows, strict=True)]
+    lines = [words.ReportLine(line_id=line["line_id"], how=how) for line, how in zip(order["lines"], hows, strict=True)]
     would = "refused" if "unknown" in hows else "draft"
-    return wire.Report(number=order["number"], revision=1, would=would, contact=wire.ReportContact(how="linked"), lines=lines)
+    return words.Report(number=order["number"], revision=1, would=would, contact=words.ReportContact(how="linked"), lines=lines)
 
 
 def to(shelf: Any) -> Reach:

@@ -11,7 +11,7 @@ import pytest
 import time_machine
 
 from prodsys import documents, errors
-from prodsys.connectors.prodsys import Told
+from prodsys.connectors.prodsys.words import Told
 from prodsys.documents import (
     AnswerCode,
     AnswerLine,

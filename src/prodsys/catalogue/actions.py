@@ -12,7 +12,7 @@ from prodsys.articles.model import Wanted
 from prodsys.catalogue import model, store
 from prodsys.catalogue.model import Fixed, Fixes, Mismatch, Pulled, Reading, Theirs
 from prodsys.catalogue.store import Place
-from prodsys.connectors.prodsys import Articles, CursorGone
+from prodsys.connectors.prodsys.words import Articles, CursorGone
 from prodsys.documents import Issue, plain
 from prodsys.exchange import timetable
 from prodsys.kit import outbound

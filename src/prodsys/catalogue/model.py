@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Meta
 
 from prodsys.articles.model import LONGEST_LEAD_TIME, LONGEST_NAME, LONGEST_NUMBER, Known, Wanted, gtin_key, name_key, number_key, ranked
-from prodsys.connectors.prodsys import Article
+from prodsys.connectors.prodsys.words import Article
 from prodsys.documents import Exact, plain
 from prodsys.kit import outbound
 

@@ -13,7 +13,7 @@ from litestar.params import FromPath
 from litestar.response import ServerSentEvent, ServerSentEventMessage
 
 from prodsys import errors
-from prodsys.connectors.prodsys import ReportContact, ReportLine
+from prodsys.connectors.prodsys.words import ReportContact, ReportLine
 from prodsys.documents import Issue, Order, OrderLine
 from prodsys.exchange.outbox import LaneTurn
 from prodsys.kit.clock import micros

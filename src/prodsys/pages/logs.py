@@ -14,7 +14,7 @@ from litestar.params import FromPath
 from litestar.response import ServerSentEvent, ServerSentEventMessage
 
 from prodsys import errors
-from prodsys.connectors.prodsys import base
+from prodsys.connectors.prodsys.instance import base
 from prodsys.kit.clock import now
 from prodsys.kit.db import Database, Tx
 from prodsys.kit.web import decode_cursor, encode_cursor

@@ -10,7 +10,8 @@ from msgspec import UNSET
 from rapidfuzz import fuzz
 
 from prodsys import documents, errors
-from prodsys.connectors.prodsys import Claimed, Company, MatchedNumber, Prodsys, Rotated, base
+from prodsys.connectors.prodsys.instance import Prodsys, base
+from prodsys.connectors.prodsys.words import Claimed, Company, MatchedNumber, Rotated
 from prodsys.contacts import actions as contacts
 from prodsys.contacts import store as contact_store
 from prodsys.contacts.findings import evidence_issues

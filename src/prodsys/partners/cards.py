@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from prodsys import errors
-from prodsys.connectors.prodsys import Company, Offered, Record, Same, Stale
+from prodsys.connectors.prodsys.words import Company, Offered, Record, Same, Stale
 from prodsys.contacts import actions as contacts
 from prodsys.contacts import store as contact_store
 from prodsys.contacts.cards import differences, member_in_words, with_members

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from prodsys.connectors.prodsys import Company, MatchedNumber, ReportContact
+from prodsys.connectors.prodsys.words import Company, MatchedNumber, ReportContact
 from prodsys.contacts.cards import member_in_words, with_members
 from prodsys.contacts.model import MEMBERS, CardDifference, Member
 from prodsys.contacts.numbers import gln_key, organisation_key, vat_key

@@ -4,7 +4,8 @@ import datetime as dt
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
-from prodsys.connectors.prodsys import Prodsys, Sending
+from prodsys.connectors.prodsys.instance import Prodsys
+from prodsys.connectors.prodsys.words import Sending
 from prodsys.exchange import timetable
 from prodsys.kit import outbound
 from prodsys.kit.clock import now
@@ -22,7 +23,7 @@ ANSWERS = "answers"
 
 
 class Abroad(Protocol):
-    """A supplier's instance as this room speaks to it; `connectors.prodsys.Prodsys` is one."""
+    """A supplier's instance as this room speaks to it; `connectors.prodsys.instance.Prodsys` is one."""
 
     async def send(self, orders: Sequence[Sending], /) -> list[Any]: ...
     async def preview(self, orders: Sequence[str], /) -> Any: ...

@@ -7,8 +7,8 @@ from typing import Any, Literal
 import msgspec
 
 from prodsys import documents, errors
-from prodsys.connectors.prodsys import Change as TheirChange
-from prodsys.connectors.prodsys import Changes, CursorGone
+from prodsys.connectors.prodsys.words import Change as TheirChange
+from prodsys.connectors.prodsys.words import Changes, CursorGone
 from prodsys.documents import Acceptance, Delivery, Despatch, Fulfilment, Message, Order
 from prodsys.kit.db import Database, Tx, signal
 from prodsys.kit.vault import VaultLocked

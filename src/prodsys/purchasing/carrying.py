@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from prodsys import errors
-from prodsys.connectors.prodsys import Sending, Taken
+from prodsys.connectors.prodsys.words import Sending, Taken
 from prodsys.documents import Issue, Order, Validation
 from prodsys.exchange import engine, outbox
 from prodsys.exchange.engine import Outcome, Placed, Refused

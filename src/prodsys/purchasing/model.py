@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Meta
 
 from prodsys import codes, errors
-from prodsys.connectors.prodsys import Report
+from prodsys.connectors.prodsys.words import Report
 from prodsys.documents import (
     Acceptance,
     Attachment,

@@ -6,7 +6,7 @@ import msgspec
 
 from prodsys import documents, errors
 from prodsys.company.store import card as company_card
-from prodsys.connectors.prodsys import Report
+from prodsys.connectors.prodsys.words import Report
 from prodsys.documents import Issue
 from prodsys.kit.db import Database, Tx
 from prodsys.kit.outbound import Misconfigured

@@ -10,7 +10,7 @@ from msgspec import Meta
 
 from prodsys import documents, errors
 from prodsys.company.store import card as company_card
-from prodsys.connectors.prodsys import Compared, Held, OrderThere
+from prodsys.connectors.prodsys.words import Compared, Held, OrderThere
 from prodsys.documents import Acceptance, Delivery, Fulfilment, Order, Validation
 from prodsys.exchange import outbox
 from prodsys.exchange.outbox import Promise

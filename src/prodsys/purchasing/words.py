@@ -8,7 +8,7 @@ from typing import Any, Literal
 import msgspec
 
 from prodsys import documents, errors
-from prodsys.connectors.prodsys import Told
+from prodsys.connectors.prodsys.words import Told
 from prodsys.documents import Acceptance, Issue, Message
 from prodsys.exchange import outbox
 from prodsys.exchange.engine import Outcome, Placed, Refused

@@ -8,7 +8,8 @@ import time
 from collections import Counter
 
 from prodsys import errors
-from prodsys.connectors.prodsys import Prodsys, Registered
+from prodsys.connectors.prodsys.instance import Prodsys
+from prodsys.connectors.prodsys.words import Registered
 from prodsys.documents import Issue
 from prodsys.exchange import timetable
 from prodsys.kit.clock import now

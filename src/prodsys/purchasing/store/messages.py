@@ -4,14 +4,24 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import bindparam, func, select, update
 
 from prodsys import documents
-from prodsys.kit.db import Tx, hot, in_ints, insert_or_ignore
+from prodsys.kit.db import Tx, hot, in_ints, in_texts, insert_or_ignore
 from prodsys.tables import purchase_messages, purchase_orders
 
 _messages = hot(select(purchase_messages).where(purchase_messages.c.order == bindparam("of")).order_by(purchase_messages.c.pk))
-_message_ids = hot(select(purchase_messages.c.order, purchase_messages.c.id).where(in_ints(purchase_messages.c.order, "pks")))
+_so_many = hot(
+    select(purchase_messages.c.order, func.count().label("messages"))
+    .where(in_ints(purchase_messages.c.order, "pks"))
+    .group_by(purchase_messages.c.order)
+)
+# An expression, because SQLite would otherwise look up every id in every order.
+_kept_before = hot(
+    select(purchase_messages.c.order, purchase_messages.c.id).where(
+        in_ints(purchase_messages.c.order, "pks"), in_texts(purchase_messages.c.id.concat(""), "ids")
+    )
+)
 _insert_messages = hot(insert_or_ignore(purchase_messages))
 
 
@@ -24,9 +34,10 @@ def keep(tx: Tx, told: Sequence[tuple[int, documents.Message]], state: Literal["
     """Keep messages (key of the order, message); those that are new, by order and id. What is beyond both companies' bound is not kept."""
     if not told:
         return set()
-    before = {(row.order, row.id) for row in _message_ids.all(tx, {"pks": {order for order, _ in told}})}
+    orders = {order for order, _ in told}
+    before = {(row.order, row.id) for row in _kept_before.all(tx, {"pks": orders, "ids": {one.id for _, one in told}})}
     fresh: dict[tuple[int, str], documents.Message] = {}
-    kept = Counter(order for order, _ in before)
+    kept = Counter({row.order: row.messages for row in _so_many.all(tx, {"pks": orders})})
     for order, one in told:
         if (order, one.id) not in before and (order, one.id) not in fresh and kept[order] < 2 * documents.MOST_MESSAGES:
             fresh[order, one.id] = one

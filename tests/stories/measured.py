@@ -55,6 +55,23 @@ class Figure(msgspec.Struct, frozen=True):
     figure: str
 
 
+class Took(msgspec.Struct, frozen=True):
+    """Seconds on the wall, and of the processor in both companies, which others on the machine do not lengthen."""
+
+    seconds: float
+    processor: float
+
+    def over(self, count: int) -> str:
+        """In words, for so many things done."""
+        return f"{self.seconds:.1f} s, {count / self.seconds:,.0f}/s; processor {self.processor:.1f} s"
+
+
+def stopwatch() -> Callable[[], Took]:
+    """What it has taken since now, whenever it is asked."""
+    began, used = time.monotonic(), time.process_time()
+    return lambda: Took(time.monotonic() - began, time.process_time() - used)
+
+
 class Answers(msgspec.Struct, frozen=True):
     """Seconds from the seller's press of *Approve* to the buyer's order saying so, the undo seconds left out."""
 
@@ -71,26 +88,26 @@ class Drained(msgspec.Struct, frozen=True):
     """How long a buyer took to read a feed of so many changes, each in effect once."""
 
     changes: int
-    seconds: float
+    took: Took
 
     def told(self) -> list[Figure]:
         """Seconds and changes a second."""
-        return [Figure(f"feed of {self.changes:,} changes drained", f"{self.seconds:.1f} s, {self.changes / self.seconds:,.0f}/s")]
+        return [Figure(f"feed of {self.changes:,} changes drained", self.took.over(self.changes))]
 
 
 class Compared(msgspec.Struct, frozen=True):
     """How long the cards of so many partners took to be compared: for the first time, and when little has changed."""
 
     cards: int
-    first: float
-    again: float
+    first: Took
+    again: Took
     changed: int
 
     def told(self) -> list[Figure]:
         """Both rounds."""
         return [
-            Figure(f"{self.cards:,} contacts compared for the first time", f"{self.first:.1f} s, {self.cards / self.first:,.0f}/s"),
-            Figure(f"the same again, {self.changed:,} of them changed", f"{self.again:.1f} s, {self.cards / self.again:,.0f}/s"),
+            Figure(f"{self.cards:,} contacts compared for the first time", self.first.over(self.cards)),
+            Figure(f"the same again, {self.changed:,} of them changed", self.again.over(self.cards)),
         ]
 
 
@@ -137,16 +154,16 @@ async def feed(two: Two, changes: int, orders: int) -> Drained:
     ids = await two.fjord.db.read(arrived)
     for start in range(0, changes, _UNIT):
         await two.fjord.db.write(_happen, ids, range(start, min(start + _UNIT, changes)))
-    began = time.monotonic()
+    taken = stopwatch()
     if fault := await pull_answers(two.nordlys.db, reach, two.supplier):
         raise RuntimeError(fault)
-    seconds = time.monotonic() - began
+    took = taken()
     for order in (made[0], made[-1]):
         now_says = await two.nordlys.call("GET", f"/purchasing/orders/{order['id']}")
         told, expected = len(now_says["messages"]), len(range(made.index(order), changes, orders)) - 1
         if (now_says["acceptance"], told) != ("approved", expected):
             raise RuntimeError(f"The buyer has {now_says['acceptance']} and {told} messages instead of {expected}.")
-    return Drained(changes, seconds)
+    return Drained(changes, took)
 
 
 def _happen(tx: Tx, ids: Sequence[str], places: range) -> None:
@@ -169,11 +186,11 @@ async def cards(two: Two, count: int, changed: int) -> Compared:
         await two.nordlys.db.write(_suppliers, two.nordlys.instance.vault.seal, two.fjord.url, given)
     way = partner_actions.way(two.nordlys.instance.outbound, two.nordlys.instance.vault, two.nordlys.instance.settings)
 
-    async def all_of_them() -> float:
-        began, since = time.monotonic(), now()
+    async def all_of_them() -> Took:
+        taken, since = stopwatch(), now()
         while not await partner_cards.sync_due(two.nordlys.db, msgspec.structs.replace(way, contacts_every=now() - since)):
             pass
-        return time.monotonic() - began
+        return taken()
 
     first = await all_of_them()
     await two.fjord.db.write(_change_some, changed)

@@ -437,6 +437,7 @@ async def _buy(r: Recorder, fjord: Company, nordlys: Company, partner: str) -> N
     await nordlys.in_time(ended)
     await r.ask(nordlys, "GET", "/exports/{id}/events", id=export["id"])
     await r.ask(nordlys, "GET", "/exports/{id}", id=export["id"])
+    await r.ask(nordlys, "POST", "/exports/{id}/stop", id=export["id"])
     await r.ask(nordlys, "GET", "/exports", query={"limit": 10})
     await r.ask(nordlys, "POST", "/purchasing/orders/{id}/refresh", id=written_down)
 

@@ -66,19 +66,22 @@ async def test_three_orders_one_with_an_unknown_article_are_seen_before_sent_men
 
 
 async def test_progress_has_an_address_that_survives_a_reload_and_is_pushed(
-    nordlys: Company, three: list[dict[str, Any]], enter: Enter
+    fjord: Company, nordlys: Company, three: list[dict[str, Any]], enter: Enter
 ) -> None:
     kari = await enter(nordlys, "buyer")
     page = await kari.open(f"/exports/new?order={three[0]['id']}&order={three[1]['id']}")
 
     await kari.press("Export 2 orders")
     await page.wait_for_selector("h1:has-text('All 2 orders have arrived')")
-    pushed = await page.locator("tbody tr:has-text('Received')").count()
+    await page.locator("tbody tr:has-text('Received')").nth(1).wait_for()
     await page.reload()
 
-    assert pushed == 2
     assert await page.locator("tbody tr:has-text('Received')").count() == 2
     assert await page.locator("[hx-sse\\:connect]").count() == 0
+    drafts = {one["number"]: one["id"] for one in (await fjord.call("GET", "/sales/drafts"))["items"]}
+    theirs = page.get_by_role("link", name=f"Their draft {three[0]['number']}")
+    assert await theirs.get_attribute("href") == f"{fjord.url}/drafts/{drafts[three[0]['number']]}"
+    assert await page.get_by_role("button", name="Stop after this order").count() == 0
     await kari.must_be_sound()
 
 
@@ -149,6 +152,11 @@ async def test_a_supplier_who_does_not_answer_is_said_and_the_order_waits(
     assert "Could not be asked" in preview
     assert "They have revoked our token." in await kari.words()
     assert "nothing will be sent twice" in await kari.words()
+    await kari.press("Stop after this order")
+    assert "Stopped before anything left" in await page.inner_text("h1")
+    assert "Taken back" in await page.inner_text("tbody")
+    assert await page.get_by_role("button", name="Send the remaining one").count() == 1
+    await kari.must_be_sound()
 
 
 async def test_all_orders_that_match_a_filter_are_exported_together(fjord: Company, nordlys: Company, supplier: str, enter: Enter) -> None:

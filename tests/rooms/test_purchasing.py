@@ -312,6 +312,44 @@ async def test_only_what_failed_is_retried_and_a_refused_order_keeps_its_revisio
     assert len(desk.shelf.drafts) == 2
 
 
+async def test_a_stopped_export_takes_back_what_has_not_left_and_sends_it_when_asked_again(desk):
+    first, second = await desk.order(), await desk.order("4712")
+    export = await desk.export(first)
+    await desk.carry()
+    both = await desk.export(first, second)
+
+    stopped = await desk.db.write(exporting.stop, KARI, both)
+    again = await desk.db.write(exporting.stop, KARI, both)
+    await desk.carry()
+
+    found = await desk.now(second)
+    assert (stopped, again, len(desk.shelf.drafts)) == (1, 0, 1)
+    assert (found.delivery, found.sent_at) == ("not_sent", None)
+    assert await desk.statuses(both) == ["refused", "stopped"]
+    assert len(await desk.log("export.stopped")) == len(await desk.log("order.taken_back")) == 1
+    await desk.db.write(exporting.retry, KARI, both)
+    await desk.carry()
+    assert (await desk.statuses(both))[1] == "received"
+    [arrived] = (await desk.result(export)).items
+    assert (arrived.their_id, arrived.their_page) == ("sd_0", "https://fjord.example/drafts/sd_0")
+
+
+async def test_an_order_that_was_tried_before_its_export_was_stopped_may_have_arrived_and_says_so(desk):
+    order = await desk.order()
+    export = await desk.export(order)
+    desk.shelf.loses_replies = True
+    await desk.carry()
+
+    await desk.db.write(exporting.stop, KARI, export)
+
+    found = await desk.now(order)
+    assert (found.delivery, found.sent_at is None) == ("unknown", False)
+    desk.shelf.loses_replies = False
+    await desk.db.write(exporting.retry, KARI, export)
+    assert await desk.statuses(export) == ["waiting"]
+    assert len(desk.shelf.drafts) == 1
+
+
 async def test_a_delivered_order_that_is_changed_leaves_as_the_next_revision(desk):
     order = await desk.order()
     await desk.export(order)

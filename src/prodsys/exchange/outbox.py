@@ -211,6 +211,17 @@ _standing = hot(
     )
 )
 _ids = hot(select(deliveries.c.dedup, deliveries.c.id).where(in_texts(deliveries.c.dedup, "dedups")))
+_not_leaving = hot(
+    select(deliveries.c.id, deliveries.c.attempts)
+    .where(in_texts(deliveries.c.id, "ids"), deliveries.c.state == "ready")
+    .order_by(deliveries.c.pk)
+    .with_for_update()
+)
+_take_back = hot(
+    update(deliveries)
+    .where(in_texts(deliveries.c.id, "ids"), deliveries.c.state == "ready")
+    .values(state="done", last_error="withdrawn", settled_at=bindparam("at", type_=deliveries.c.settled_at.type))
+)
 _waiting = hot(
     select(deliveries.c.dedup, deliveries.c.document).where(
         in_texts(deliveries.c.dedup, "dedups"), deliveries.c.state.in_(["ready", "leased"])
@@ -455,6 +466,14 @@ def withdraw(tx: Tx, dedup: str, *, is_for_good: bool = True) -> bool:
     taken_back = update(deliveries).where(deliveries.c.dedup == dedup, deliveries.c.state == "ready")
     name = {} if is_for_good else {"dedup": deliveries.c.id}
     return tx.execute(taken_back.values(name | {"state": "done", "last_error": "withdrawn"})).rowcount == 1
+
+
+def withdraw_these(tx: Tx, ids: Sequence[str]) -> dict[str, int]:
+    """Take back those of these promises, by id, that are not under way at the moment; how often each of them had been tried."""
+    taken = {row.id: row.attempts for row in _not_leaving.all(tx, {"ids": ids})} if ids else {}
+    if taken:
+        _take_back.run(tx, {"ids": list(taken), "at": now()})
+    return taken
 
 
 def waiting(tx: Tx, dedups: Sequence[str]) -> dict[str, str]:

@@ -215,7 +215,14 @@ async def retry(
     return go(f"/exports/{id}")
 
 
-routes = [preview, preview_again, export, exports, export_shown, export_events, download, retry]
+@post("/exports/{id:str}/stop", include_in_schema=False, **allows(Scope.PURCHASE_ORDERS_EXPORT, "page"))
+async def stop(id: FromPath[str], visitor: NamedDependency[Visitor], db: NamedDependency[Database]) -> Response[Any]:
+    """Take back what has not left; what is under way arrives."""
+    count = await db.write(exporting.stop, visitor.caller, id)
+    return go(f"/exports/{id}", "export_stopped" if count else "export_not_stopped")
+
+
+routes = [preview, preview_again, export, exports, export_shown, export_events, download, retry, stop]
 
 
 async def _preview(visitor: Visitor, db: Database, reach: abroad.Reach, picked: Sequence[str], left: Sequence[str]) -> Response[Any]:
@@ -373,7 +380,7 @@ def _what_to_do(found: Export, partner: str) -> str:
 
 
 def _export_tally(found: Export) -> list[tuple[str, int]]:
-    order = ("received", "repeated", "sent_by_email", "held", "refused", "dead", "sending", "waiting", "queued")
+    order = ("received", "repeated", "sent_by_email", "held", "refused", "dead", "stopped", "sending", "waiting", "queued")
     return [(name, count) for name in order if (count := getattr(found.counts, name))]
 
 

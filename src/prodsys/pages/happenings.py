@@ -36,6 +36,8 @@ HAPPENINGS: dict[str, str] = {
     "order.not_accepted": N_("Change waits for the buyer"),
     "order.deleted": N_("Order deleted"),
     "orders.imported": N_("Orders imported"),
+    "order.taken_back": N_("Order taken back"),
+    "export.stopped": N_("Export stopped"),
     "delivery.sent_again": N_("Delivery sent again"),
     "lane.paused": N_("Partner not reached"),
     "lane.waiting": N_("Deliveries wait"),

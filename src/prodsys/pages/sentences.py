@@ -12,6 +12,8 @@ SENTENCES = {
     "group_deleted": N_("The group is deleted."),
     "password_changed": N_("Your password is changed. You are signed in here only."),
     "session_ended": N_("Signed out there."),
+    "export_stopped": N_("Stopped. What was already under way arrives; everything else was taken back."),
+    "export_not_stopped": N_("Nothing was left to stop."),
     "sent_again": N_("It leaves once more, exactly as it was."),
     "tried": N_("It is tried at once."),
     "company_differs": N_("Connected. The bundle names another company than the one that answered: make sure that it is the right one."),

@@ -50,6 +50,7 @@ STATES: dict[str, dict[str, Word]] = {
         "held": _word("warn", "warn", N_("Held")),
         "given_up": _word("bad", "off", N_("Given up")),
         "dead": _word("bad", "off", N_("Given up")),
+        "stopped": _word("idle", "off", N_("Taken back")),
         "excluded": _word("idle", "off", N_("Left out")),
     },
     "validation": {

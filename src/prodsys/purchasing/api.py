@@ -581,13 +581,24 @@ async def retry_export(
     settings: NamedDependency[Settings],
     idempotency_key: IdempotencyKey = None,
 ) -> Response[Export]:
-    """Export the failed orders of an export anew, as they stand now; those that arrived are left alone."""
+    """Export the failed and the stopped orders of an export anew, as they stand now; those that arrived are left alone."""
     key = await request_key(request, idempotency_key)
     return (await once(db, key, _accepted, _retry, caller, id, settings.answers_every_seconds)).reply()
 
 
 def _retry(tx: Tx, caller: Caller, id: str, answers_every: int) -> Export:
     exporting.retry(tx, caller, id, answers_every=answers_every)
+    return _whole(exporting.export_shown(tx, id))
+
+
+@post("/exports/{id:str}/stop", operation_id="stop_export", status_code=200, **allows(Scope.PURCHASE_ORDERS_EXPORT))
+async def stop_export(id: FromPath[str], caller: NamedDependency[Caller], db: NamedDependency[Database]) -> Export:
+    """Take back what has not left yet; what is under way arrives. A repeat changes nothing, and `retry` sends the rest after all."""
+    return await db.write(_stop, caller, id)
+
+
+def _stop(tx: Tx, caller: Caller, id: str) -> Export:
+    exporting.stop(tx, caller, id)
     return _whole(exporting.export_shown(tx, id))
 
 
@@ -752,6 +763,7 @@ routes = [
     get_export,
     follow_export,
     retry_export,
+    stop_export,
     list_deliveries,
     resend_delivery,
 ]

@@ -5,12 +5,14 @@ import contextlib
 import datetime as dt
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Any
+from urllib.parse import quote
 
 import msgspec
 
 from prodsys import documents, errors
 from prodsys.alerts.model import MAIL_LANE
 from prodsys.company.store import card as company_card
+from prodsys.connectors.prodsys.instance import base
 from prodsys.documents import Issue
 from prodsys.exchange import outbox, timetable
 from prodsys.exchange.outbox import Promise
@@ -30,6 +32,7 @@ from prodsys.purchasing.model import (
 )
 from prodsys.purchasing.store.exports import ItemRow
 from prodsys.scopes import Caller
+from prodsys.settings import is_safe_url
 
 KIND = "order"
 """The kind of promise an exported order is."""
@@ -166,7 +169,10 @@ def _more(count: int) -> str:
 
 
 def retry(tx: Tx, caller: Caller, export_id: str, *, answers_every: int = 60) -> int:
-    """Promise the failed orders of an export anew, as they stand now, and nothing else; how many they are. Raises NotFound."""
+    """Promise the failed and the stopped orders of an export anew, as they stand now, and nothing else; how many they are.
+
+    Raises NotFound.
+    """
     row = store.exports.get(tx, export_id)
     if row is None:
         raise errors.NotFound
@@ -174,6 +180,42 @@ def retry(tx: Tx, caller: Caller, export_id: str, *, answers_every: int = 60) ->
     _promise_some(tx, row.pk, row.id, caller.name, model.AT_ONCE, answers_every)
     if count > model.AT_ONCE:
         timetable.plan(tx, f"{EXPORT}:{row.id}", kind=EXPORT, subject=row.id, every=dt.timedelta(minutes=1))
+    signal(tx, TOPIC)
+    return count
+
+
+def stop(tx: Tx, caller: Caller, export_id: str) -> int:
+    """Take back what has not left of an export; how many orders that is. What is under way at this moment arrives. Raises NotFound.
+
+    An order nobody has tried to deliver is again what it was before; one that was tried is `unknown`, since it may have arrived unheard.
+    """
+    row = store.exports.get(tx, export_id)
+    if row is None:
+        raise errors.NotFound
+    going = store.exports.stoppable(tx, row.pk)
+    untouched = [one for one in going if one.delivery is None]
+    tried = outbox.withdraw_these(tx, [one.delivery for one in going if one.delivery])
+    taken_back = [one for one in going if one.delivery in tried]
+    store.exports.stop(tx, row.pk, untouched, [(one, tried[one.delivery or ""] > 0) for one in taken_back])
+    count = len(untouched) + len(taken_back)
+    if count:
+        message = f"{caller.name} stopped an export; {count} of {row.size} orders did not leave."
+        tell(
+            tx,
+            Entry(code="export.stopped", message=message, subject=row.id, actor=caller.name),
+            *(
+                Entry(
+                    code="order.taken_back",
+                    message=f"{caller.name} took order {one.number} back before it left.",
+                    partner=one.partner,
+                    subject=one.id,
+                    number=one.number,
+                    trace_id=one.trace_id,
+                    actor=caller.name,
+                )
+                for one in taken_back
+            ),
+        )
     signal(tx, TOPIC)
     return count
 
@@ -291,6 +333,8 @@ def _items(tx: Tx, rows: Sequence[ItemRow]) -> list[ExportedOrder]:
                 what_to_do=model.what_to_do(status, issues, lane, by_mail=row.lane == MAIL_LANE),
                 trace_id=row.trace_id,
                 delivery=row.delivery or None,
+                their_id=row.their_id if status in _ARRIVED else None,
+                their_page=_their_page(row) if status in _ARRIVED else None,
                 changed_at=row.changed_at,
                 currency=row.currency,
                 net=documents.Exact(row.net),
@@ -299,6 +343,16 @@ def _items(tx: Tx, rows: Sequence[ItemRow]) -> list[ExportedOrder]:
             )
         )
     return items
+
+
+_ARRIVED = frozenset({"received", "repeated", "held"})
+
+
+def _their_page(row: ItemRow) -> str | None:
+    """Their draft's page. Only a safe address is told: a link to another would let whoever listens in read along."""
+    if not row.their_id or not row.endpoint or not is_safe_url(row.endpoint):
+        return None
+    return f"{base(row.endpoint)}/drafts/{quote(row.their_id, safe='')}"
 
 
 def _status(status: str, state: str | None, *, was_tried: bool, is_closed: bool) -> Any:

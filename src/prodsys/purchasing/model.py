@@ -52,7 +52,7 @@ MOST_LOGGED = 100
 Travelled = Literal["not_sent", "queued", "sending", "waiting", "received", "sent_by_email", "failed", "unknown"]
 """How far an order has travelled: ruling 17's words, and `not_sent` before its first step and after a change."""
 
-ItemStatus = Literal["queued", "sending", "waiting", "received", "repeated", "held", "sent_by_email", "refused", "dead"]
+ItemStatus = Literal["queued", "sending", "waiting", "received", "repeated", "held", "sent_by_email", "refused", "dead", "stopped"]
 Verb = Literal["change", "delete", "export", "send_again"]
 
 STEPS: Mapping[str, frozenset[Verb]] = {
@@ -340,6 +340,7 @@ class Counts(msgspec.Struct, frozen=True, kw_only=True):
     sent_by_email: int = 0
     refused: int = 0
     dead: int = 0
+    stopped: int = 0
 
     @property
     def under_way(self) -> int:
@@ -358,6 +359,8 @@ class ExportedOrder(msgspec.Struct, frozen=True, kw_only=True):
     what_to_do: str
     trace_id: str
     delivery: Annotated[str | None, Meta(description="Id of the delivery; null when nothing was sent.")]
+    their_id: Annotated[str | None, Meta(description="Id of the supplier's draft, once he has it.")]
+    their_page: Annotated[str | None, Meta(description="That draft's page at his instance; null where its address is not safe.")]
     changed_at: dt.datetime
     currency: str
     net: Exact
@@ -745,6 +748,8 @@ def what_to_do(status: ItemStatus, issues: Sequence[Issue], lane: LaneTurn | Non
         case "refused":
             to_mend = [issue for issue in issues if issue.blocks] or issues
             return to_mend[0].message if len(to_mend) == 1 else f"Mend the {len(to_mend)} points listed, then retry."
+        case "stopped":
+            return "It was taken back before it left. Retry the export, or export the order again, when it shall go."
         case "dead":
             return "The supplier was not to be reached in time. Check its address and token, then send the order again."
         case _:

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 import msgspec
-from sqlalchemy import and_, bindparam, func, insert, literal_column, null, select, update
+from sqlalchemy import and_, bindparam, case, exists, func, insert, literal_column, null, or_, select, update
 
 from prodsys.documents import Issue
 from prodsys.kit.clock import now
@@ -52,6 +52,20 @@ class ItemRow(msgspec.Struct, frozen=True, kw_only=True):
     lane: str | None
     currency: str
     net: Decimal
+    their_id: str | None
+    endpoint: str | None
+
+
+class Stoppable(msgspec.Struct, frozen=True, kw_only=True):
+    """An order of an export of which nothing has been heard; `delivery` is null while nobody has looked at it."""
+
+    position: int
+    pk: int
+    id: str
+    number: str
+    partner: int | None
+    delivery: str | None
+    trace_id: str
 
 
 _insert_items = hot(insert(export_orders))
@@ -105,12 +119,52 @@ _retry = hot(
     .where(
         export_orders.c.export == bindparam("of"),
         export_orders.c.position == bindparam("at_position"),
-        export_orders.c.status.in_(["refused", "dead"]),
+        export_orders.c.status.in_(["refused", "dead", "stopped"]),
     )
     .values(delivery=null(), status="queued", issues="[]", trace_id=bindparam("trace"), changed_at=bindparam("at", type_=Instant()))
 )
 _failed_items = hot(
-    select(export_orders.c.position).where(export_orders.c.export == bindparam("of"), export_orders.c.status.in_(["refused", "dead"]))
+    select(export_orders.c.position).where(
+        export_orders.c.export == bindparam("of"), export_orders.c.status.in_(["refused", "dead", "stopped"])
+    )
+)
+_stoppable = hot(
+    select(
+        export_orders.c.position,
+        purchase_orders.c.pk,
+        purchase_orders.c.id,
+        purchase_orders.c.number,
+        purchase_orders.c.partner,
+        export_orders.c.delivery,
+        export_orders.c.trace_id,
+    )
+    .join_from(export_orders, purchase_orders, purchase_orders.c.pk == export_orders.c.order)
+    .where(export_orders.c.export == bindparam("of"), export_orders.c.status == "queued")
+    .order_by(export_orders.c.position)
+    .with_for_update(of=export_orders),
+    Stoppable,
+)
+_sent_before = exists().where(
+    export_orders.c.order == purchase_orders.c.pk,
+    export_orders.c.delivery != "",
+    export_orders.c.delivery != bindparam("promise"),
+    export_orders.c.status != "stopped",
+)
+# What was tried may have arrived although nobody heard so; what was not is again what it was.
+_mark_stopped = hot(
+    update(purchase_orders)
+    .where(
+        purchase_orders.c.pk == bindparam("order_pk"),
+        purchase_orders.c.trace_id == bindparam("sent_as"),
+        purchase_orders.c.delivery == "queued",
+    )
+    .values(
+        delivery=case((bindparam("was_tried"), "unknown"), else_="not_sent"),
+        sent_at=case((or_(bindparam("was_tried"), _sent_before), purchase_orders.c.sent_at), else_=null()),
+        sent_digest=case((or_(bindparam("was_tried"), _sent_before), purchase_orders.c.sent_digest), else_=""),
+        changed_at=bindparam("at", type_=Instant()),
+        version=purchase_orders.c.version + 1,
+    )
 )
 
 
@@ -159,8 +213,24 @@ def note_items(tx: Tx, export: int, rows: Iterable[tuple[int, str, ItemStatus, S
     )
 
 
+def stoppable(tx: Tx, export: int) -> list[Stoppable]:
+    """The orders of an export of which nothing has been heard yet; nobody else goes on with them until this unit ends."""
+    return _stoppable.all(tx, {"of": export})
+
+
+def stop(tx: Tx, export: int, untouched: Iterable[Stoppable], taken_back: Iterable[tuple[Stoppable, bool]]) -> None:
+    """These orders of an export do not go: nobody had looked at them, or their promise was taken back (True: after it had been tried)."""
+    at = now()
+    taken = list(taken_back)
+    _mark_stopped.many(
+        tx,
+        [{"order_pk": one.pk, "sent_as": one.trace_id, "promise": one.delivery, "was_tried": tried, "at": at} for one, tried in taken],
+    )
+    note_items(tx, export, [(one.position, one.delivery or "", "stopped", ()) for one in (*untouched, *(one for one, _ in taken))])
+
+
 def reopen_failed(tx: Tx, export: int) -> int:
-    """Make the failed orders of an export ones nobody has looked at, each with a new trace; how many they are."""
+    """Make the failed and the stopped orders of an export ones nobody has looked at, each with a new trace; how many they are."""
     at = now()
     failed = _failed_items.all(tx, {"of": export})
     _retry.many(tx, [{"of": export, "at_position": row.position, "trace": new_trace_id(), "at": at} for row in failed])
@@ -186,6 +256,8 @@ _ITEM = (
         deliveries.c.lane,
         purchase_orders.c.currency,
         purchase_orders.c.net,
+        purchase_orders.c.their_id,
+        partners.c.endpoint,
     )
     .join_from(export_orders, purchase_orders, purchase_orders.c.pk == export_orders.c.order)
     .outerjoin(partners, partners.c.pk == purchase_orders.c.partner)

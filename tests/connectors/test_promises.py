@@ -284,6 +284,21 @@ async def test_recordings_and_whole_lists_can_be_read(name, kind, bench):
     assert all(isinstance(document, KINDS[kind]) for document in read)
 
 
+@pytest.mark.parametrize("name", [name for name in FLOWING if resources_of(name).get("articles", Resource()).read])
+async def test_what_a_system_lacks_of_what_our_books_insist_on_is_said_beforehand(name, bench):
+    connector = bench.connect()
+    rows = [Record(id="1", theirs=theirs) for theirs in bench.simulator.recordings.get("articles", [])]
+    async for page in connector.pages("articles"):
+        assert isinstance(page, Records), page
+        rows += page.records
+
+    articles = [connector.document("articles", row) for row in rows]
+
+    if articles:
+        is_said = any(article.currency for article in articles)
+        assert ("currency" in connector.resources["articles"].lacks) != is_said
+
+
 @pytest.mark.parametrize("name", OVER_HTTP)
 async def test_no_secret_shows_in_anything_a_connector_says(name, bench):
     connector = bench.connect()

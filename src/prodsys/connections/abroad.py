@@ -164,9 +164,9 @@ class Abroad:
         return None
 
     def _of_record(self, one: Going, record: Record, fresh: list[tuple[str, str, str]]) -> Outcome | None:
-        is_settled = self._kind in ONCE or not self._manner.settings.update or not self._resource.update
-        fresh.append((one.ours, record.id, self.digest(one) if is_settled else ""))
-        if is_settled:
+        # Nothing was written yet, so whoever lets updates through later finds it changed.
+        fresh.append((one.ours, record.id, ""))
+        if self._kind in ONCE or not self._manner.settings.update or not self._resource.update:
             self.done[one.ours] = Done(did="skipped")
             return Placed(id=record.id, new=False)
         self._there[one.ours] = record.id

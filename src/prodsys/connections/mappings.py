@@ -13,6 +13,7 @@ from prodsys.connections.reaching import Systems, connector_of, read_form
 from prodsys.connections.standing import allowed, note
 from prodsys.connections.store import Kept
 from prodsys.connections.troubles import as_refusal, connected
+from prodsys.connections.wording import said_of
 from prodsys.connectors._base import KINDS, Connector, Known, Later, Misconfigured, Records, Refused, builtins, whole
 from prodsys.documents import Issue, write_exact
 from prodsys.exchange import mapping
@@ -54,9 +55,7 @@ def _must_be_one(kind: str, direction: str) -> None:
 
 def as_shown(connector: type[Connector], kind: str, direction: str, row: Any | None) -> MappingShown:
     """A mapping with the fields its target has."""
-    resource = connector.resources.get(kind)
-    wire = resource.wire if resource is not None else None
-    fields = model.fields_of(kind) if direction == "in" or wire is None else model.paths_in(wire)
+    fields = list(said_of(connector, kind).fields) if direction == "out" else []
     return MappingShown(
         kind=kind,  # type: ignore[arg-type]  # one of KINDS, as the caller has seen
         direction=direction,  # type: ignore[arg-type]  # in or out, likewise
@@ -64,7 +63,7 @@ def as_shown(connector: type[Connector], kind: str, direction: str, row: Any | N
         adjustments=msgspec.json.decode(row.document, type=Adjustments) if row is not None else Adjustments(),
         created_at=row.created_at if row is not None else None,
         created_by=row.created_by if row is not None else "",
-        fields=fields,
+        fields=fields or model.fields_of(kind),
     )
 
 

@@ -10,7 +10,7 @@ from msgspec import Meta
 
 from prodsys.connectors._base import KINDS, Capability, Connector, Direction, Resource, capabilities, form
 from prodsys.documents import Issue, Name
-from prodsys.exchange.mapping import Adjustments
+from prodsys.exchange.mapping import Adjustments, FieldSetting
 
 Kind = Literal["contacts", "articles", "stock", "orders", "order_status", "purchase_orders", "invoice_drafts", "invoices", "vouchers"]
 Trigger = Literal["hand", "schedule", "event"]
@@ -476,19 +476,20 @@ def uncovered(kind: str, adjustments: Adjustments, covered: Sequence[str]) -> li
     ]
 
 
+def needed_by_us(kind: str, settings: FlowSettings, adjustments: Adjustments) -> Adjustments:
+    """The mapping as our own books see it: what they insist on is mandatory, and what the flow itself says is its default."""
+    needs = {"articles": {"number": "", "name": "", "currency": settings.currency}}.get(kind, {})
+    said = {setting.field: setting for setting in adjustments.fields}
+    for field, default in needs.items():
+        kept = said.get(field, FieldSetting(field=field))
+        # What a person is asked for has its source in him.
+        said[field] = msgspec.structs.replace(kept, is_mandatory=kept.mode == "set", default=kept.default or default)
+    return msgspec.structs.replace(adjustments, fields=list(said.values()))
+
+
 def fields_of(kind: str) -> list[str]:
     """The members of one of our documents, as paths."""
     return list(_paths(KINDS[kind]))
-
-
-def paths_in(wire: type[Any]) -> list[str]:
-    """The members of a system's own words, as paths."""
-    return list(_paths(wire))
-
-
-def always_filled(wire: type[Any]) -> list[str]:
-    """Those of them that can never be empty: yes and no, and what the Struct insists on."""
-    return [field.encode_name for field in msgspec.structs.fields(wire) if field.required or field.type is bool]
 
 
 def _paths(kind: type[Any], before: str = "", depth: int = 0) -> list[str]:

@@ -9,7 +9,8 @@ from prodsys.connections import model, store
 from prodsys.connections.model import Connection, TestFindings, fault
 from prodsys.connections.reaching import Systems, masked, read_form
 from prodsys.connections.store import Kept, KeptFlow
-from prodsys.connectors._base import Connector, Misconfigured, Tested
+from prodsys.connections.wording import said_of
+from prodsys.connectors._base import Connector, Misconfigured, Resource, Tested
 from prodsys.documents import Issue
 from prodsys.kit.db import Tx
 from prodsys.kit.vault import MASK, VaultLocked
@@ -102,15 +103,16 @@ def _flow_missing(tx: Tx, flow: KeptFlow, connector: Connector) -> list[Issue]:
 def flow_issues(tx: Tx, flow: KeptFlow, kind: type[Connector] | None = None) -> list[Issue]:
     """What a flow demands of each record and has no source for."""
     here = store.by_key(tx, flow.connection)
-    connector = kind or connectors.known().get(here.connector)
+    connector: type[Connector] | None = kind or connectors.known().get(here.connector)
     if connector is None:
         return []
     adjustments = store.adjustments(tx, flow.connection, flow.kind, flow.direction)
     if flow.direction == "in":
-        return model.uncovered(flow.kind, adjustments, model.fields_of(flow.kind))
-    wire = connector.resources[flow.kind].wire if flow.kind in connector.resources else None
+        resource = connector.resources.get(flow.kind, Resource())
+        needed = model.needed_by_us(flow.kind, flow.settings, adjustments) if flow.other is None else adjustments
+        return model.uncovered(flow.kind, needed, [field for field in model.fields_of(flow.kind) if field not in resource.lacks])
     # What the connector itself always fills counts as covered; what it fills only sometimes is seen record by record.
-    return model.uncovered(flow.kind, adjustments, model.always_filled(wire) if wire is not None else [])
+    return model.uncovered(flow.kind, adjustments, said_of(connector, flow.kind).always)
 
 
 def note(tx: Tx, caller: Caller, kept: Kept, what: str, before: Any, after: Any, *, subject: str = "") -> None:

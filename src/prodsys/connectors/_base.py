@@ -148,6 +148,8 @@ class Resource(msgspec.Struct, frozen=True, kw_only=True):
     """How sure we are, by group of fields: {"id, name, address": "documented"}."""
     no: Mapping[Direction, str] = {}
     """Why a direction is not offered."""
+    lacks: tuple[str, ...] = ()
+    """Members of our document their words never say, of those our books insist on: `currency` of an article."""
     note: str = ""
     """What an admin should know about this kind."""
 

@@ -243,7 +243,7 @@ class AccountView(RestConnector):
         "No document of the vendor is public; what is here was seen in code that works, and marked where it is a guess.",
         "Orders are real at once, there are no drafts; rows of text and notes have no place in them that is known of.",
         "Rows' discounts are taken off their prices; whether order prices include VAT is set in the form.",
-        "Creditors, invoices and postings are not carried; stock can be read only.",
+        "Creditors, invoices and postings are not carried; stock can be read only. Images of articles are not carried.",
     )
     lists: ClassVar[Mapping[str, str]] = {"tax_codes": "VAT codes"}
     resources: ClassVar[Mapping[str, Resource]] = {
@@ -263,7 +263,7 @@ class AccountView(RestConnector):
         "articles": Resource(
             path="/accountviewdata", key="ART_CODE", number="ART_CODE", read=read_article, write=write_article, since=_changed,
             changed="CNG_DATE", update="put", find_by={"number": _equal("ART_CODE"), "reference": _equal("ART_CODE")},
-            provenance={"reading": "client code", "insert, change by PUT": "assumed"},
+            provenance={"reading": "client code", "insert, change by PUT": "assumed"}, lacks=("currency",),
         ),
         "stock": Resource(
             path="/accountviewdata", key="ART_CODE", number="ART_CODE", read=read_stock, since=_changed, changed="CNG_DATE",

@@ -235,7 +235,7 @@ def resources_of(config: Mapping[str, Any]) -> dict[str, Resource]:
         "articles": Resource(
             path=articles, number="articleNumber", read=read_article, write=write_article,
             find_by={"number": by_number, "reference": by_number},
-            provenance={"path": "documented", "members, filters": "assumed"}, note=_ASSUMED,
+            provenance={"path": "documented", "members, filters": "assumed"}, note=_ASSUMED, lacks=("currency",),
         ),
         "stock": Resource(
             path=articles, number="articleNumber", read=read_stock, find_by={"number": by_number},
@@ -269,7 +269,7 @@ class Asperion(RestConnector):
     remarks = (
         "Names of articles' and orders' members are assumed and stand in the form, to be corrected after reading Asperion's Swagger.",
         "Stock can be read only; rows of invoices are amounts on ledger accounts.",
-        "Suppliers are not carried: where creditors are in the interface is not known.",
+        "Suppliers are not carried: where creditors are in the interface is not known. Images of articles are not carried.",
     )
     lists: ClassVar[Mapping[str, str]] = {"payment_terms": "Payment conditions", "tax_codes": "VAT codes"}
     choices_at: ClassVar[Mapping[str, tuple[str, str, str]]] = {

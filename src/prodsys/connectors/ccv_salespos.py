@@ -319,7 +319,7 @@ class CcvSalesPos(RestConnector):
             provenance=_SURE, note="Each becomes a user of the shop, with a password nobody knows; he may have a new one sent.",
         ),
         "articles": Resource(
-            path=f"{ROOT}/products", number="productnumber", read=read_product, write=write_product, update="patch",
+            path=f"{ROOT}/products", number="productnumber", read=read_product, write=write_product, update="patch", lacks=("currency",),
             find_by={name: Lookup(lambda value, member=member: {member: value}, member)  # type: ignore[misc]  # bound now
                      for name, member in (("number", "productnumber"), ("reference", "productnumber"), ("gtin", "eannumber"))},
             limits=(Limit(field="name", is_required=True), Limit(field="gtin", digits_only=True),

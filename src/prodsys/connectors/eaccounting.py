@@ -284,7 +284,7 @@ class EAccounting(RestConnector):
             provenance={"number, name, addresses, e-mail, VAT": "documented", "filters by e-mail and number": "client code"},
         ),
         "articles": Resource(
-            **_ARTICLES, read=read_article, write=write_article, update="put",
+            **_ARTICLES, read=read_article, write=write_article, update="put", lacks=("currency",),
             limits=rules(Limit(field="price", decimals=2), needed=("number", "name"),
                          longest={"number": 40, "name": 50, "supplier_article_number": 16}),
             provenance={"number, name, prices, unit, coding, barcodes, labels": "documented"},

@@ -525,6 +525,7 @@ class Tryton(RestConnector):
         "A sale there has no discount beside its price: discounts are taken off the unit price.",
         "A party is not told apart into company and person, and counts as a company here.",
         "Countries are known as far as they have been imported into Tryton; an address there without one stays without.",
+        "Images of products are not carried.",
     )
     lists: ClassVar[Mapping[str, str]] = {
         "payment_terms": "Payment terms", "tax_codes": "Taxes", "units": "Units of measure", "warehouses": "Warehouses",

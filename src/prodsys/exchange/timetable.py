@@ -1,6 +1,7 @@
 """What happens by the clock: each row is a task, claimed by one process at a time and planned again when it has run."""
 
 import asyncio
+import contextlib
 import datetime as dt
 from collections.abc import Awaitable, Callable, Mapping
 from types import MappingProxyType
@@ -15,7 +16,7 @@ from prodsys.tables import timetable
 
 LEASE = dt.timedelta(minutes=3)
 LOOK = 1.0
-"""Seconds between looks at the timetable."""
+"""Seconds between looks at the timetable; what is put on it here and now is seen at once."""
 
 
 class Task(msgspec.Struct, frozen=True, kw_only=True):
@@ -82,15 +83,26 @@ async def keep(
     """Run what is due until cancelled. `tasks` says what each kind does with its subject; the `standing` kinds run ever so often."""
     under_way: set[asyncio.Task[None]] = set()
     begun = False
+    put_on_it = asyncio.Event()
+    stop_listening = db.listen("timetable", put_on_it.set)
+
+    def ended(running: asyncio.Task[None]) -> None:
+        under_way.discard(running)
+        # It may have been hurried while it ran.
+        put_on_it.set()
+
     try:
         while True:
+            put_on_it.clear()
             begun = begun or await _begun(db, standing, alone=alone)
             for task in await _due(db, owner) if begun else ():
                 running = asyncio.create_task(_run(db, tasks, task, owner))
                 under_way.add(running)
-                running.add_done_callback(under_way.discard)
-            await asyncio.sleep(LOOK)
+                running.add_done_callback(ended)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(put_on_it.wait(), LOOK)
     finally:
+        stop_listening()
         for running in under_way:
             running.cancel()
         await asyncio.gather(*under_way, return_exceptions=True)

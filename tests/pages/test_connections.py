@@ -6,7 +6,9 @@ import pytest
 
 from prodsys.modules import store as modules
 from prodsys.modules.model import ERP_MODULE
+from tests.connectors.loopback import Simulator, serving
 from tests.connectors.sim_eaccounting import EAccountingSim
+from tests.connectors.sim_visma_net import VismaNetSim
 from tests.connectors.wired import a_flow, an_eaccounting, connect
 from tests.pages.conftest import Enter
 from tests.pages.person import Person
@@ -27,7 +29,15 @@ async def admin(fjord: Company, enter: Enter) -> Person:
     return await enter(fjord)
 
 
-async def fill_in(person: Person, simulator: EAccountingSim, **other: str) -> None:
+@pytest.fixture
+async def visma() -> AsyncIterator[VismaNetSim]:
+    """Visma.net ERP on loopback."""
+    async with serving(VismaNetSim()) as simulator:
+        assert isinstance(simulator, VismaNetSim)
+        yield simulator
+
+
+async def fill_in(person: Person, simulator: Simulator, **other: str) -> None:
     """Type a configuration into the form."""
     for name, value in (simulator.config() | other).items():
         field = person.page.locator(f'[name="config.{name}"]')
@@ -75,6 +85,41 @@ async def test_a_system_is_signed_in_at_tested_and_saved_and_its_secret_is_never
 
     assert "The test passed" in await admin.words()
     assert books.config()["client_secret"] not in await (await admin.open(f"/connections/{made['id']}/fields")).content()
+
+
+async def test_a_system_nobody_signs_in_at_is_connected_from_the_first_page_to_its_articles_here(
+    fjord: Company, admin: Person, visma: VismaNetSim
+) -> None:
+    page = await admin.open("/connections/new")
+    await admin.press("Visma.net ERP")
+    await page.fill("#f-name", "Økonomi")
+    await admin.press("Go on")
+    await fill_in(admin, visma, tenant_id="00000000-0000-0000-0000-000000000000")
+    await page.get_by_role("button", name="Test connection").click()
+    await page.wait_for_selector("#found")
+    assert "not entitled to use the API" in await page.inner_text("#result")
+
+    await page.fill('[name="config.tenant_id"]', visma.tenant)
+    await page.get_by_role("button", name="Test and save").click()
+    await page.wait_for_url("**/connections/cn_*?said=test_passed")
+    connection = page.url.rpartition("/")[2].partition("?")[0]
+    await admin.must_be_sound()
+    await page.goto(f"{fjord.url}/connections/{connection}/flows/new")
+    await page.get_by_role("link", name="Articles: Økonomi").click()
+    await page.wait_for_load_state()
+    await admin.press("Set up this flow")
+    flow = page.url
+    await admin.open(f"/connections/{connection}")
+    await admin.press("Activate")
+    missing = await admin.words()
+    await page.goto(flow)
+    await page.fill('[name="currency"]', "NOK")
+    await admin.press("Save")
+    await admin.open(f"/connections/{connection}")
+    await admin.press("Activate")
+
+    assert "currency is mandatory" in missing
+    assert (await fjord.call("GET", f"/connections/{connection}"))["is_active"]
 
 
 async def test_a_connection_is_activated_and_a_flow_brings_articles_in(fjord: Company, admin: Person, books: EAccountingSim) -> None:

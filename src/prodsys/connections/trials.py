@@ -11,7 +11,7 @@ from prodsys.connections.reaching import Systems, apart, connector_of, refused, 
 from prodsys.connections.standing import allowed, shown, test_issues
 from prodsys.connections.store import Kept, KeptGrant
 from prodsys.connections.troubles import as_refusal
-from prodsys.connectors._base import Check, Later, Misconfigured, Refused, Tested, read_config
+from prodsys.connectors._base import Check, Connector, Later, Misconfigured, Refused, Tested, read_config
 from prodsys.documents import Issue
 from prodsys.exchange import outbox
 from prodsys.kit.clock import now
@@ -31,16 +31,30 @@ class Passed(msgspec.Struct, frozen=True, kw_only=True):
     grant: int | None
 
 
-async def described(systems: Systems, name: str, given: dict[str, Any]) -> model.ConnectorShown:
-    """A connector with the form its system describes, asked now; nothing is kept. Raises NotFound, Invalid, PartnerUnreachable."""
-    kind = connector_of(name)
-    config, issues = read_config(kind.Config, kind.gathered(given))
+async def described(systems: Systems, name: str, given: dict[str, Any], kept: Kept | None = None) -> model.ConnectorShown:
+    """A connector with the form its system describes, asked now; nothing is kept. What is left out is as in a connection that is there.
+
+    Raises NotFound, Invalid, PartnerUnreachable.
+    """
+    kind, saved = connector_of(name), kept_form(systems, kept)
+    config, issues = read_config(kind.Config, kind.gathered(given, saved), saved)
     if config is None:
         raise refused(issues, "The system cannot be asked for its fields yet.")
     found = await systems.trial(name, config, None).with_own_form()
     if isinstance(found, Later | Misconfigured | Refused):
         raise as_refusal(found)
     return model.shown(name, found)
+
+
+def describes_itself(name: str) -> bool:
+    """Whether the systems behind a connector have fields of their own, which they tell when asked. Raises NotFound."""
+    return connector_of(name).with_own_form is not Connector.with_own_form
+
+
+def own_values(systems: Systems, kept: Kept) -> dict[str, Any]:
+    """What a connection's kept form says in the fields its system has of its own, secrets among them."""
+    saved = kept_form(systems, kept)
+    return {} if saved is None else connector_of(kept.connector).spread(saved)
 
 
 async def test(systems: Systems, caller: Caller, asked: ToTest) -> TestResult:
@@ -85,7 +99,8 @@ async def must_pass(systems: Systems, connector: str, given: Configuration, kept
 
 async def _tried(systems: Systems, name: str, given: Configuration, kept: Kept | None) -> tuple[list[Issue], Tested | None, Passed | None]:
     kind = connector_of(name)
-    config, issues = read_config(kind.Config, kind.gathered(given.config), kept_form(systems, kept))
+    saved = kept_form(systems, kept)
+    config, issues = read_config(kind.Config, kind.gathered(given.config, saved), saved)
     if config is None:
         return issues, None, None
     grant: KeptGrant | None = None

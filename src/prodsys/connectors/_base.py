@@ -312,9 +312,14 @@ class Connector(ABC):
         """Try the connection out, and say of each field of the form that is at fault why."""
 
     @classmethod
-    def gathered(cls, given: Mapping[str, Any]) -> Mapping[str, Any]:
-        """A hook: a form as `with_own_form` shows it, as the members of `Config`."""
+    def gathered(cls, given: Mapping[str, Any], kept: Any | None = None) -> Mapping[str, Any]:  # noqa: ARG003  # for a hook
+        """A hook: a form as `with_own_form` shows it, as the members of `Config`; what is left out of it stays as it is in *kept*."""
         return given
+
+    @classmethod
+    def spread(cls, kept: Any) -> dict[str, Any]:  # noqa: ARG003  # for a hook
+        """A hook, the other way round: what a kept form says in the fields that `with_own_form` shows beside those of `Config`."""
+        return {}
 
     @classmethod
     def offered(cls, config: Mapping[str, Any]) -> Mapping[str, Resource]:  # noqa: ARG003  # for those described in their form

@@ -172,6 +172,7 @@ class RemoteSync(RestConnector):
         super().__init__(config, reach)
         self._types: tuple[str, ...] = ()
         self._fields: dict[str, frozenset[str]] = {}
+        self._listed: dict[str, list[Choice]] = {}
 
     @property
     def base_url(self) -> str:
@@ -248,12 +249,11 @@ class RemoteSync(RestConnector):
         if not isinstance(found, list):
             return Tested(is_fine=False, checks=[self.blame(found)])
         given = self.settings
-        where = "fields" if "fields" in type(self.config).__struct_fields__ else ""
         known = {one.key for one in found}
         faults = [(one.key, f"{one.name} is missing.") for one in found if one.access == "Mandatory" and not given.get(one.key)]
         faults += [(key, f"The remote connector has no field {key[:60]}.") for key in given if key not in known]
         if faults:
-            return Tested(is_fine=False, checks=[Check(field=where or f"{PREFIX}{key}", message=message) for key, message in faults])
+            return Tested(is_fine=False, checks=[Check(field=f"{PREFIX}{key}", message=message) for key, message in faults])
         tried = await self.call("WSTestConfigData", own=False, ConnectionInfo=given)
         if not isinstance(tried, dict):
             return Tested(is_fine=False, checks=[self.blame(tried)])
@@ -423,11 +423,24 @@ class RemoteSync(RestConnector):
         return Actor(type=type_, values={key: wire.encoded(value) for key, value in values.items() if key in fields})
 
     @classmethod
-    def gathered(cls, given: Mapping[str, Any]) -> dict[str, Any]:
-        """A form with the remote's own fields beside ours, as the form that is kept."""
-        own = {key.removeprefix(PREFIX): _as_said(value) for key, value in given.items() if key.startswith(PREFIX)}
+    def gathered(cls, given: Mapping[str, Any], kept: Any | None = None) -> dict[str, Any]:
+        """A form with the remote's own fields beside ours, as the form that is kept; None empties a field."""
+        own = {key.removeprefix(PREFIX): value for key, value in given.items() if key.startswith(PREFIX)}
         rest = {key: value for key, value in given.items() if not key.startswith(PREFIX)}
-        return rest | {"fields": msgspec.json.encode(own).decode()} if own else rest
+        if not own:
+            return rest
+        said = {} if kept is None else filled(kept)
+        for key, value in own.items():
+            if value is None:
+                said.pop(key, None)
+            elif not (isinstance(value, str) and value and set(value) == {"•"}):
+                said[key] = _as_said(value)
+        return rest | {"fields": msgspec.json.encode(said).decode()}
+
+    @classmethod
+    def spread(cls, kept: Any) -> dict[str, Any]:
+        """What is kept of the remote's own fields, as it travels."""
+        return {f"{PREFIX}{key}": value for key, value in filled(kept).items()}
 
     async def with_own_form(self) -> "type[RemoteSync] | Trouble":
         """This connector with a form of the remote's own fields."""
@@ -444,7 +457,8 @@ class RemoteSync(RestConnector):
             if isinstance(kind, Later | Misconfigured | Refused):
                 return kind
             names[f"field_{at}"] = f"{PREFIX}{field.key}"
-            said = Meta(title=field.name, description=field.about or None)
+            titles = {one.id: one.title for one in self._listed.get(field.list, ())} if field.type == "List" else {}
+            said = Meta(title=field.name, description=field.about or None, extra_json_schema={"x-titles": titles} if titles else None)
             if field.access == "Mandatory" and not field.default:
                 members.append((f"field_{at}", Annotated[kind, said]))
             else:
@@ -467,6 +481,7 @@ class RemoteSync(RestConnector):
                 listed = await self.entries(field.list)
                 if not isinstance(listed, list):
                     return listed
+                self._listed[field.list] = listed
                 return Literal[tuple(one.id for one in listed)] if listed else str
             case _:
                 return str

@@ -1,5 +1,6 @@
 """Admin > Integrations > ERP connections: connect a system, test it, say who may use it, and switch it on."""
 
+import re
 from typing import Any
 
 import msgspec
@@ -41,9 +42,17 @@ class ConfigField(msgspec.Struct, frozen=True, kw_only=True):
     kind: str
     """text, secret, number, yes_no, choice or lines."""
     is_required: bool
-    choices: list[str]
+    choices: list[tuple[str, str]]
     example: str
     default: Any
+
+
+class OwnFields(msgspec.Struct, frozen=True, kw_only=True):
+    """The fields a system has of its own, as it told them just now, and what is kept of them."""
+
+    fields: list[ConfigField]
+    kept: dict[str, Any]
+    """As they are drawn; of a secret only whether there is one."""
 
 
 @get("/connections", include_in_schema=False, **allows(Scope.CONNECTIONS_READ, "page"))
@@ -143,11 +152,24 @@ async def configure(
     systems: NamedDependency[Systems],
 ) -> Response[Any]:
     """Test what was typed, or test and save it; or begin a sign-in at the other system. Every field at fault is named."""
-    found = await db.read(lambda tx: standing.shown(tx, systems, standing.allowed(tx, visitor.caller, id)))
-    typed = _config(form, found.connector)
+    kept = await db.read(standing.allowed, visitor.caller, id)
+    found = await db.read(lambda tx: standing.shown(tx, systems, kept))
+    fields = config_fields(model.shown(found.connector, connector_of(found.connector)))
     grant = form.text("grant") or await db.read(store.newest_grant, found.connector, visitor.caller.name)
     result: model.TestResult | None = None
+    typed: dict[str, Any] = {}
+    own: OwnFields | None = None
+    # Who has seen none of a system's own fields yet is shown them first; a connection that is there keeps what it has.
+    asks = trials.describes_itself(found.connector) and (form.flag("own") or form.text("do") == "ask" or not kept.config_digest)
     try:
+        typed = _config(form, fields)
+        if asks:
+            own = _own(await trials.described(systems, found.connector, typed, kept), fields, trials.own_values(systems, kept))
+            typed |= _config(form, own.fields, is_own=True) if form.flag("own") else {}
+        if own is not None and (form.text("do") == "ask" or not form.flag("own")):
+            if visitor.is_part:
+                return part(visitor, "connection_own.html", own=own, typed=typed, refusal=None)
+            return await _fields(visitor, found, typed, own=own)
         match form.text("do"):
             case "sign_in":
                 begun = await signing_in.authorize(
@@ -165,10 +187,10 @@ async def configure(
     except errors.Refusal as refusal:
         if visitor.is_part:
             return part(visitor, "_connection_test.html", result=None, refusal=refusal, status=200)
-        return await _fields(visitor, found, typed, refusal=refusal)
+        return await _fields(visitor, found, typed, own=own, refusal=refusal)
     if visitor.is_part:
         return part(visitor, "_connection_test.html", result=result)
-    return await _fields(visitor, found, typed, result=result)
+    return await _fields(visitor, found, typed, own=own, result=result)
 
 
 routes = [connections, new_connection, create_connection, connection, change_connection, config_form, configure]
@@ -181,7 +203,8 @@ def config_fields(connector: ConnectorShown) -> list[ConfigField]:
 
 
 def _field(name: str, schema: dict[str, Any], is_required: bool) -> ConfigField:
-    choices = [str(one) for one in schema.get("enum", ())]
+    titles = schema.get("x-titles", {})
+    choices = [(str(one), str(titles.get(str(one), one))) for one in schema.get("enum", ())]
     kinds = {one.get("type") for one in schema.get("anyOf", ())} | {schema.get("type")}
     kind = "text"
     if schema.get("writeOnly"):
@@ -207,10 +230,31 @@ def _field(name: str, schema: dict[str, Any], is_required: bool) -> ConfigField:
     )
 
 
-def _config(form: Form, connector: str) -> dict[str, Any]:
-    """What was typed, member by member; a secret that was left empty stays as it is kept."""
+def _own(described: ConnectorShown, ours: list[ConfigField], kept: dict[str, Any]) -> OwnFields:
+    """Of a form a system described, the fields that are its own."""
+    known = {field.name for field in ours}
+    own = [field for field in config_fields(described) if field.name not in known]
+    return OwnFields(fields=own, kept={field.name: _drawn(field, kept[field.name]) for field in own if kept.get(field.name)})
+
+
+def _drawn(field: ConfigField, said: str) -> Any:
+    """A value as it travels (`[I:30]`), as a field shows it; a secret is not shown."""
+    bare = found[1] if (found := re.fullmatch(r"\[[A-Z]+:(.*)\]", said)) else said
+    match field.kind:
+        case "secret":
+            return True
+        case "yes_no":
+            return bare.casefold() in ("1", "true")
+        case "number" | "choice":
+            return bare
+        case _:
+            return said
+
+
+def _config(form: Form, fields: list[ConfigField], *, is_own: bool = False) -> dict[str, Any]:
+    """What was typed, member by member; a secret that was left empty stays as it is kept. `is_own`: what is emptied is told as None."""
     typed: dict[str, Any] = {}
-    for field in config_fields(model.shown(connector, connector_of(connector))):
+    for field in fields:
         value = form.secret(f"config.{field.name}") if field.kind == "secret" else form.text(f"config.{field.name}")
         match field.kind:
             case "yes_no":
@@ -219,12 +263,14 @@ def _config(form: Form, connector: str) -> dict[str, Any]:
                 number = form.decimal(f"config.{field.name}", f"/config/{field.name}")
                 if number is not None:
                     typed[field.name] = int(number) if number == number.to_integral_value() else float(number)
+                elif is_own:
+                    typed[field.name] = None
             case "lines":
                 if value:
                     typed[field.name] = _lines(value)
             case _:
                 if value or not (field.is_required or field.kind == "secret"):
-                    typed[field.name] = value
+                    typed[field.name] = value or (None if is_own else "")
     form.must_be_sound()
     return typed
 
@@ -280,12 +326,14 @@ async def _fields(
     found: Connection,
     typed: dict[str, Any],
     *,
+    own: OwnFields | None = None,
     refusal: errors.Refusal | None = None,
     result: model.TestResult | None = None,
 ) -> Response[Any]:
     connector = model.shown(found.connector, connector_of(found.connector))
     return await show(
         visitor, "connection_fields.html", here="connections", connection=found, connector=connector, fields=config_fields(connector),
+        describes=trials.describes_itself(found.connector), own=own,
         typed=typed, etag=etag(found.id, found.version), result=result, refusal=refusal, status=refusal.status if refusal else 200,
     )  # fmt: skip
 

@@ -1,6 +1,7 @@
 """Drafts nobody of ours has answered, told to our own people before the buyer has to ask."""
 
 import datetime as dt
+from collections.abc import Sequence
 from typing import Any
 
 from prodsys.kit.clock import now
@@ -18,14 +19,16 @@ _CHUNK = 500
 
 async def look(db: Database) -> None:
     """Log, once for each, the drafts that have waited too long; who subscribes to what is overdue hears of them."""
-    while await db.write(_tell_some):
-        pass
+    before, after = now() - PATIENCE, 0
+    # Most have been told of, and reading that keeps nobody from writing.
+    while rows := await db.read(store.waiting.unanswered, before, after=after, limit=_CHUNK):
+        after = rows[-1].pk
+        if untold := [row for row in rows if not row.is_told]:
+            await db.write(_tell, untold)
 
 
-def _tell_some(tx: Tx) -> bool:
-    rows = store.waiting.untold_unanswered(tx, now() - PATIENCE, _CHUNK)
-    tell(tx, *map(_entry, rows))
-    return len(rows) == _CHUNK
+def _tell(tx: Tx, drafts: Sequence[Any]) -> None:
+    tell(tx, *map(_entry, drafts))
 
 
 def _entry(row: Any) -> Entry:

@@ -46,16 +46,17 @@ UNANSWERED = "order.unanswered"
 """The log's word for a draft that has waited too long."""
 
 
-def untold_unanswered(tx: Tx, before: dt.datetime, limit: int) -> list[Any]:
-    """Drafts that have waited for our word since before a moment and of which the log has not told yet, the oldest first."""
+def unanswered(tx: Tx, before: dt.datetime, *, after: int, limit: int) -> list[Any]:
+    """Drafts that have waited for our word since before a moment, by their key, and whether the log has told of each (`is_told`)."""
     told = select(log_entries.c.pk).where(log_entries.c.subject == sales_orders.c.id, log_entries.c.code == UNANSWERED)
     rows = tx.execute(
         select(
-            *(sales_orders.c[name] for name in ("id", "number", "partner", "trace_id", "received_at")),
+            *(sales_orders.c[name] for name in ("pk", "id", "number", "partner", "trace_id", "received_at")),
             partners.c.name.label("partner_name"),
+            exists(told).label("is_told"),
         )
         .join(partners, partners.c.pk == sales_orders.c.partner)
-        .where(is_waiting, sales_orders.c.received_at < before, ~exists(told))
+        .where(is_waiting, sales_orders.c.received_at < before, sales_orders.c.pk > after)
         .order_by(sales_orders.c.pk)
         .limit(limit)
     )

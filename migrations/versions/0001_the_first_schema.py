@@ -338,20 +338,6 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("name", name=op.f("pk_modules")),
     )
     op.create_table(
-        "remote_connectors",
-        sa.Column("pk", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.Column("id", Code(), nullable=False),
-        sa.Column("name", Code(), nullable=False),
-        sa.Column("url", Code(), nullable=False, comment="sealed: it may hold a secret"),
-        sa.Column("fields", Code(), server_default="[]", nullable=False, comment="its own field list as JSON, as last answered"),
-        sa.Column("created_at", Instant(), nullable=False),
-        sa.Column("created_by", Code(), server_default="", nullable=False),
-        sa.Column("version", sa.BigInteger(), server_default="1", nullable=False),
-        sa.PrimaryKeyConstraint("pk", name=op.f("pk_remote_connectors")),
-        sa.UniqueConstraint("id", name=op.f("uq_remote_connectors_id")),
-        sa.UniqueConstraint("name", name=op.f("uq_remote_connectors_name")),
-    )
-    op.create_table(
         "timetable",
         sa.Column("name", Code(), nullable=False, comment="what and for whom: answers:pa_…"),
         sa.Column("kind", Code(), nullable=False),
@@ -924,7 +910,6 @@ def upgrade() -> None:
         sa.Column("is_newest", sa.Boolean(), server_default=sa.text("(true)"), nullable=False),
         sa.Column("receipt", Code(), nullable=False, comment="the first documents.Receipt as JSON"),
         sa.Column("received_at", Instant(), nullable=False),
-        sa.Column("seen_at", Instant(), nullable=True),
         sa.Column("order_number", Code(), nullable=True, comment="ours, given on approval"),
         sa.Column("answer", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("answered_at", Instant(), nullable=True),
@@ -1661,7 +1646,6 @@ def downgrade() -> None:
         batch_op.drop_index("timetable_due")
 
     op.drop_table("timetable")
-    op.drop_table("remote_connectors")
     op.drop_table("modules")
     op.drop_table("log_readers")
     with op.batch_alter_table("log_entries", schema=None) as batch_op:

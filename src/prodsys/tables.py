@@ -540,7 +540,6 @@ sales_orders = Table(
     _flag("is_newest", on=True),
     Column("receipt", Code, nullable=False, comment="the first documents.Receipt as JSON"),
     Column("received_at", Instant, nullable=False),
-    Column("seen_at", Instant),
     Column("order_number", Code, unique=True, comment="ours, given on approval"),
     _count("answer"),
     Column("answered_at", Instant),
@@ -1035,19 +1034,6 @@ grants = Table(
     Column("lease_until", Instant, comment="somebody is renewing it"),
     Column("created_at", Instant, nullable=False),
     Column("expires_at", Instant, nullable=False, comment="of the sign-in that is under way"),
-    _text("created_by"),
-    _count("version", 1),
-)
-
-remote_connectors = Table(
-    "remote_connectors",
-    metadata,
-    _key(),
-    _id(),
-    Column("name", Code, nullable=False, unique=True),
-    Column("url", Code, nullable=False, comment="sealed: it may hold a secret"),
-    Column("fields", Code, nullable=False, server_default="[]", comment="its own field list as JSON, as last answered"),
-    Column("created_at", Instant, nullable=False),
     _text("created_by"),
     _count("version", 1),
 )

@@ -677,8 +677,8 @@ async def test_a_list_makes_new_contacts_and_completes_known_ones(db: Database):
 
     def unit(tx: Tx) -> tuple[Any, Any, Any]:
         a_contact(tx, a_card(phone="51"), is_customer=True)
-        first = actions.import_table(tx, table, actor="Kari", role="customer")
-        again = actions.import_table(tx, table, actor="Kari", role="customer")
+        first = actions.import_rows(tx, actions.read_rows(table), actor="Kari", role="customer")
+        again = actions.import_rows(tx, actions.read_rows(table), actor="Kari", role="customer")
         return first, again, {one.card.name: one for one in store.page(tx, after=None, limit=9)}
 
     first, again, kept = await db.write(unit)
@@ -704,7 +704,7 @@ async def test_a_list_with_bad_rows_names_every_one_and_takes_none(db: Database)
     def unit(tx: Tx) -> None:
         a_contact(tx)
         a_contact(tx, a_card("Other"))
-        actions.import_table(tx, table, actor="Kari")
+        actions.import_rows(tx, actions.read_rows(table), actor="Kari")
 
     with pytest.raises(errors.BadFile) as refused:
         await db.write(unit)

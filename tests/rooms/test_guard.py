@@ -20,7 +20,7 @@ from prodsys.tables import tokens as rows
 from prodsys.tokens import actions
 from prodsys.tokens.guard import Guard
 from prodsys.tokens.model import mint
-from tests.rooms.doors import ADDRESS, a_partner, company_of, houses_door, partners_door
+from tests.rooms.doors import ADDRESS, a_partner, company_of, houses_door, let_in, partners_door
 
 pytestmark = pytest.mark.anyio
 
@@ -216,12 +216,10 @@ async def test_a_token_that_asks_too_often_waits_and_others_do_not(company):
 async def test_a_token_revoked_while_it_is_looked_up_is_not_remembered(company):
     token = await company.a_token()
 
-    await asyncio.gather(
-        company.guard.caller_of(token.token, ADDRESS), company.db.write(actions.revoke, CONSOLE, token.id), return_exceptions=True
-    )
+    await asyncio.gather(let_in(company.guard, token.token), company.db.write(actions.revoke, CONSOLE, token.id), return_exceptions=True)
 
     with pytest.raises(errors.TokenRevoked):
-        await company.guard.caller_of(token.token, ADDRESS)
+        await let_in(company.guard, token.token)
 
 
 async def test_last_use_is_remembered_with_its_address(company):
@@ -284,7 +282,7 @@ async def test_more_tokens_than_the_guard_remembers_are_all_let_in(company):
     forgetful = Guard(company.db, company.switchboard.is_on, remembers=2)
     made = [await company.a_token() for _ in range(4)]
 
-    callers = [await forgetful.caller_of(token.token, ADDRESS) for token in made * 2]
+    callers = [await let_in(forgetful, token.token) for token in made * 2]
 
     assert [caller.token for caller in callers] == [token.id for token in made * 2]
 

@@ -23,6 +23,7 @@ from prodsys.sales.feed import AnswerKind
 from prodsys.scopes import CONSOLE, Scope
 from prodsys.tokens import actions as tokens
 from prodsys.tokens.guard import Guard
+from tests.rooms.doors import let_in
 from tests.rooms.makers import DESK, a_line, a_supplier, an_order, logged, turned, wire_order
 from tests.rooms.test_purchasing import _begin_trading
 from tests.rooms.test_purchasing_answers import AnsweringDesk, Listener, later
@@ -106,12 +107,12 @@ async def test_a_token_ends_after_as_many_days_as_were_said_to_the_second(
     guard = Guard(db, lambda _: True)
 
     clock.move_to(ends - dt.timedelta(seconds=1))
-    last = await guard.caller_of(made.token, "203.0.113.7")
+    last = await let_in(guard, made.token)
     clock.shift(1)
 
     assert last.token == made.id
     with pytest.raises(errors.TokenExpired):
-        await guard.caller_of(made.token, "203.0.113.7")
+        await let_in(guard, made.token)
 
 
 async def test_an_order_that_cannot_be_delivered_dies_after_seven_days_and_not_before(

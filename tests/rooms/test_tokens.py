@@ -19,7 +19,7 @@ from prodsys.tables import tokens as rows
 from prodsys.tokens import actions, api, model, store
 from prodsys.tokens.actions import Handover
 from prodsys.tokens.model import Bundle
-from tests.rooms.doors import PUBLIC_URL, a_partner, company_of, our_card
+from tests.rooms.doors import PUBLIC_URL, a_partner, company_of, let_in, our_card
 
 pytestmark = pytest.mark.anyio
 
@@ -502,7 +502,7 @@ async def test_a_scope_of_a_newer_release_does_no_harm(company):
     newer = update(rows).where(rows.c.id == token.id).values(scopes='["Logs:Read","Moon:Land"]')
     await company.db.write(lambda tx: tx.execute(newer).rowcount)
 
-    caller = await company.guard.caller_of(token.token, "")
+    caller = await let_in(company.guard, token.token)
 
     assert caller.scopes == {Scope.LOGS_READ}
 

@@ -186,10 +186,9 @@ def test_a_secret_shows_a_mask_wherever_it_is_written() -> None:
     assert config.api_key.reveal() == "hemmelig"
 
 
-def test_a_secret_is_encoded_as_a_mask_or_not_at_all() -> None:
+def test_a_secret_is_not_encoded_by_accident() -> None:
     config = Config(base_url="https://erp.example", api_key=Secret("hemmelig"))
 
-    assert json.loads(msgspec.json.encode(config, enc_hook=vault.shown_masked)) == {"base_url": "https://erp.example", "api_key": MASK}
     with pytest.raises(TypeError):
         msgspec.json.encode(config)
     with pytest.raises(TypeError):
@@ -223,4 +222,3 @@ def test_secrets_are_compared_by_what_they_hold() -> None:
     assert len({Secret("a"), Secret("a")}) == 1
     assert (bool(Secret("")), bool(Secret("a"))) == (False, True)
     assert copy.deepcopy([Secret("a")]) == [Secret("a")]
-    assert vault.shown_masked(Secret("")) == ""

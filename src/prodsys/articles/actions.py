@@ -72,11 +72,6 @@ def change(tx: Tx, caller: Caller, article: Known, draft: Draft) -> Known:
     return found(tx, article.id)
 
 
-def retire(tx: Tx, caller: Caller, article: Known) -> Known:
-    """Sell this article no longer. It stays known, so that whoever orders it hears that it is inactive."""
-    return change(tx, caller, article, msgspec.structs.replace(store.keeping.as_draft(article), is_active=False))
-
-
 def found(tx: Tx, id: str) -> Known:
     """The article of this public id; raises NotFound."""
     article = store.finding.by_id(tx, id)

@@ -17,7 +17,6 @@ T = TypeVar("T")
 
 LONGEST_NUMBER = 80
 LONGEST_NAME = 200
-MOST_MATCHED = 20_000
 LONGEST_LEAD_TIME = 3_650  # days
 
 Reason = Literal["", "mapping_mismatch", "gtin_mismatch", "gtin_not_unique", "gtin_differs"]

@@ -54,12 +54,6 @@ class ConnectorShown(msgspec.Struct, frozen=True, kw_only=True):
     is_partner: bool
 
 
-class Member(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A user or a group that may use a connection."""
-
-    id: Annotated[str, Meta(max_length=40, description="Id of a user (us_…) or of a group (gr_…).")]
-
-
 Members = Annotated[list[str], Meta(max_length=500, description="Ids of users and groups, where not everyone may use it.")]
 
 

@@ -33,7 +33,7 @@ from prodsys.documents import (
 from prodsys.kit.outbound import Later, Misconfigured, Outbound, Problem, Refused
 from prodsys.kit.vault import Secret, read_secret
 
-__all__ = ["KINDS", "Direction", "Document", "Later", "Misconfigured", "Outbound", "Problem", "Refused", "Secret", "Trouble"]
+__all__ = ["KINDS", "Direction", "Later", "Misconfigured", "Outbound", "Problem", "Refused", "Secret", "Trouble"]
 
 E = TypeVar("E", bound=Exact)
 
@@ -42,8 +42,6 @@ Direction = Literal["in", "out"]
 
 Provenance = Literal["documented", "client code", "assumed"]
 """How sure we are of a group of fields: the vendor's own documents, code that was seen to work, or a guess an admin should check."""
-
-Document = ContactCard | ArticleCard | Stock | SalesOrder | PurchaseRequest | OrderStatus | InvoiceDraft | Invoice | Voucher
 
 KINDS: Mapping[str, type[Any]] = {
     "contacts": ContactCard,
@@ -57,8 +55,6 @@ KINDS: Mapping[str, type[Any]] = {
     "vouchers": Voucher,
 }
 """Every kind of document that flows, by the word it has in addresses."""
-
-KIND_OF = {document: word for word, document in KINDS.items()}
 
 Trouble = Later | Misconfigured | Refused
 """Why a call brought nothing we can use."""
@@ -502,12 +498,6 @@ def title_of(config: type[msgspec.Struct], name: str) -> str:
     """What a field of the form is called."""
     title: str = form(config).get("properties", {}).get(name, {}).get("title", name)
     return title
-
-
-def secrets_of(config: Any) -> list[Secret]:
-    """Every secret of a filled form."""
-    values = [getattr(config, name) for name in config.__struct_fields__]
-    return [value for value in values if isinstance(value, Secret) and value]
 
 
 def _is_secret(kind: Any) -> bool:

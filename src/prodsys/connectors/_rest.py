@@ -146,20 +146,6 @@ class Linked(Paging):
         return Page(rows=_rows(answer, self.rows), url=str(link) if link else None)
 
 
-class ByCursor(Paging):
-    """Each page names a cursor (`next`), to be sent back as a parameter."""
-
-    def __init__(self, parameter: str, cursor: str, *, rows: str = "", query: Mapping[str, str] | None = None) -> None:
-        self.parameter, self.cursor, self.rows, self.query = parameter, cursor, rows, dict(query or {})
-
-    def first(self) -> Mapping[str, str]:
-        return self.query
-
-    def page(self, answer: Answer, asked: Mapping[str, str]) -> Page:
-        cursor = at(answer.body, self.cursor)
-        return Page(rows=_rows(answer, self.rows), query={self.parameter: str(cursor)} if cursor else None)
-
-
 def _rows(answer: Answer, where: str) -> Sequence[Any]:
     rows = at(answer.body, where) if where else answer.body
     if not isinstance(rows, list):

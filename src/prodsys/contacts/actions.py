@@ -318,15 +318,6 @@ def decline(tx: Tx, proposal: str, *, actor: str) -> Stored:
     return contact
 
 
-def import_table(tx: Tx, table: Table, *, actor: str, role: Role | None = None) -> ImportedContacts:
-    """Make or complete contacts from a list: all rows, or, with every fault of every row named, none.
-
-    A row is a contact we have if an identifier, or name and address, says so; its empty cells leave the contact as it is. `role` holds
-    for rows without one. Raises BadFile.
-    """
-    return import_rows(tx, read_rows(table), actor=actor, role=role)
-
-
 def read_rows(table: Table) -> Rows:
     """What a list says, as far as that can be told without the database: for a thread of its own, so that nobody waits meanwhile."""
     listed, faults = lists.listed_contacts(table)
@@ -338,7 +329,11 @@ def read_rows(table: Table) -> Rows:
 
 
 def import_rows(tx: Tx, rows: Rows, *, actor: str, role: Role | None = None) -> ImportedContacts:
-    """The unit of `import_table`, with the list already read."""
+    """Make or complete contacts from a list that was read: all rows, or, with every fault of every row named, none.
+
+    A row is a contact we have if an identifier, or name and address, says so; its empty cells leave the contact as it is. `role` holds
+    for rows without one. Raises BadFile.
+    """
     listed, faults = rows.listed, list(rows.faults)
     store.lock_creation(tx)
     places = lists.Places(store.matching(tx, [one.keys for one in listed]))

@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Literal
 
 import msgspec
-from sqlalchemy import bindparam, delete, func, insert, select, update
+from sqlalchemy import bindparam, delete, select, update
 
 from prodsys.kit.clock import now
 from prodsys.kit.db import Tx, hot, in_texts, insert_or_ignore, insert_or_update
@@ -147,15 +147,6 @@ def of_record(tx: Tx, ours: str, kind: str) -> list[tuple[int, str]]:
     return [(row.connection, row.theirs) for row in rows]
 
 
-def count(tx: Tx, connection: int) -> dict[str, dict[str, int]]:
-    """How many records are linked, by kind and state."""
-    rows = tx.execute(select(_l.kind, _l.state, func.count().label("many")).where(_l.connection == connection).group_by(_l.kind, _l.state))
-    counted: dict[str, dict[str, int]] = {}
-    for row in rows:
-        counted.setdefault(row.kind, {})[row.state] = row.many
-    return counted
-
-
 def page(tx: Tx, connection: int, *, kind: str, state: str | None, after: int, limit: int) -> list[tuple[int, Any]]:
     """Links of one kind in the order they were made, with their keys."""
     query = select(_l.pk, *_columns, _l.created_at, _l.changed_at).where(_l.connection == connection, _l.kind == kind, _l.pk > after)
@@ -188,8 +179,3 @@ def move(tx: Tx, flow: int, to: Cursor) -> None:
 def begin_again(tx: Tx, flow: int) -> None:
     """Let a flow read everything from the beginning; what has not changed is still recognised."""
     tx.execute(delete(flow_cursors).where(flow_cursors.c.flow == flow))
-
-
-def put_in(tx: Tx, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Insert links as they are: what an import or a test brings along."""
-    tx.execute(insert(links), [dict(row) for row in rows])

@@ -2,7 +2,6 @@
 
 import re
 import secrets
-from collections.abc import Mapping
 from contextvars import ContextVar
 from functools import lru_cache
 
@@ -119,11 +118,6 @@ def redact(text: str) -> str:
 def is_secret_name(name: str) -> bool:
     """Whether what is called so is to be hidden: a member, a header, a field or an element."""
     return _SECRET_NAME.search(name) is not None
-
-
-def redact_headers(headers: Mapping[str, str]) -> dict[str, str]:
-    """Headers fit to be stored: those named like a secret keep their name only."""
-    return {name: HIDDEN if is_secret_name(name) else redact(text) for name, text in headers.items()}
 
 
 def cut(text: str, limit: int = MAX_STORED_BODY) -> str:

@@ -45,8 +45,8 @@ class WeakPassphrase(ValueError):
 class Secret:
     """A text that nobody sees by accident: printing, logging, formatting or encoding it shows a mask, only `reveal()` shows the text.
 
-    As a field of a Struct it needs the hooks of this file: `shown_masked` to answer, `read_secret` to read, and `revealed` when the
-    encoded Struct goes straight into `Vault.seal`. Without a hook msgspec raises TypeError rather than show anything.
+    As a field of a Struct it needs the hooks of this file: `read_secret` to read, and `revealed` when the encoded Struct goes straight
+    into `Vault.seal`. Without a hook msgspec raises TypeError rather than show anything.
     """
 
     __slots__ = ("_text",)
@@ -80,13 +80,6 @@ class Secret:
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("A Secret is not written down")
-
-
-def shown_masked(value: object) -> str:
-    """msgspec enc_hook: a Secret goes out as a mask, an empty one as an empty text."""
-    if isinstance(value, Secret):
-        return MASK if value else ""
-    raise NotImplementedError(f"Objects of type {type(value).__name__} are not supported")
 
 
 def revealed(value: object) -> str:

@@ -28,13 +28,6 @@ _MOST_PROPOSALS = 50
 _BLANK = ContactForm(name=" ")
 
 
-class Comparison(msgspec.Struct, frozen=True, kw_only=True):
-    """A contact beside another card: ours and theirs, member by member."""
-
-    contact: Stored
-    card: Party
-
-
 @get("/suppliers", include_in_schema=False, **allows(Scope.CONTACTS_READ, "page"))
 async def suppliers(visitor: NamedDependency[Visitor], db: NamedDependency[Database]) -> Response[Any]:
     """Those we buy from, by name."""

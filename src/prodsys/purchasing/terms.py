@@ -202,11 +202,6 @@ def net(order: Order, answer: OrderAnswer | None) -> Decimal:
     return sum((one for one in lines if one is not None), order.charged)
 
 
-def difference_count(order: Order, answer: OrderAnswer) -> int:
-    """How many lines are answered otherwise than ordered."""
-    return sum(1 for line in beside(order, answer, "").lines if line.differences or line.answered is None or line.ordered is None)
-
-
 def expected(order: Order, answer: OrderAnswer | None) -> dict[str, list[PromisedDelivery]]:
     """What is to come of each line and when, by the answer where there is one; a line that is not accepted brings nothing."""
     if answer is None:

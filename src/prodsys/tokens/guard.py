@@ -117,15 +117,6 @@ class Guard:
             await self._tell(verified, refusal, at)
             raise refusal
 
-    async def caller_of(self, token: str, address: str) -> Caller:
-        """Whose token this is, for doors that are no API route. Raises TokenUnknown, TokenExpired, TokenRevoked, AddressNotAllowed."""
-        verified = self._remembered(token) or await self._look_up(token, address)
-        at = self._clock()
-        if (refusal := self._ended(verified, at) or _from_elsewhere(verified, address)) is not None:
-            raise refusal
-        self._uses[verified.key] = (at, address, b"")
-        return msgspec.structs.replace(verified.caller, address=address)
-
     def forget(self) -> None:
         """Look every token up again, because one of them may have ended."""
         self._life += 1

@@ -5,10 +5,8 @@ from collections.abc import Collection, Iterable, Mapping
 import msgspec
 from sqlalchemy import bindparam, delete, select
 
-from prodsys.articles.model import Known
-from prodsys.articles.store.finding import ARTICLE
-from prodsys.kit.db import Tx, hot, in_ints, in_texts, insert_or_update
-from prodsys.tables import articles, partners, supplier_numbers
+from prodsys.kit.db import Tx, hot, in_ints, insert_or_update
+from prodsys.tables import partners, supplier_numbers
 
 
 class NumberAt(msgspec.Struct, frozen=True, kw_only=True):
@@ -23,12 +21,6 @@ _numbers_at = hot(
     select(supplier_numbers.c.article, supplier_numbers.c.number).where(
         supplier_numbers.c.partner == bindparam("partner"), in_ints(supplier_numbers.c.article, "articles")
     )
-)
-_numbered = hot(
-    select(supplier_numbers.c.number.label("theirs"), *ARTICLE)
-    .join_from(supplier_numbers, articles, articles.c.pk == supplier_numbers.c.article)
-    .where(supplier_numbers.c.partner == bindparam("partner"), in_texts(supplier_numbers.c.number, "numbers"))
-    .order_by(supplier_numbers.c.number, articles.c.pk)
 )
 _every_number = hot(
     select(partners.c.id.label("supplier"), partners.c.name.label("supplier_name"), supplier_numbers.c.number)
@@ -53,19 +45,6 @@ _suppliers_of = hot(
 def numbers_at(tx: Tx, partner: int, articles: Collection[int]) -> dict[int, str]:
     """What this supplier calls our articles; an article it has no number for is absent."""
     return {row.article: row.number for row in _numbers_at.all(tx, {"partner": partner, "articles": articles})} if articles else {}
-
-
-def number_at(tx: Tx, partner: int, article: int) -> str | None:
-    """What this supplier calls one article of ours."""
-    return numbers_at(tx, partner, [article]).get(article)
-
-
-def articles_at(tx: Tx, partner: int, numbers: Collection[str]) -> dict[str, list[Known]]:
-    """Our articles by what this supplier calls them; two of ours may be one of theirs."""
-    found: dict[str, list[Known]] = {}
-    for row in _numbered.all(tx, {"partner": partner, "numbers": numbers}) if numbers else []:
-        found.setdefault(row.theirs, []).append(Known(**{field: getattr(row, field) for field in Known.__struct_fields__}))
-    return found
 
 
 def numbers_of(tx: Tx, article: int) -> list[NumberAt]:

@@ -12,7 +12,6 @@ from prodsys.kit.web.texts import is_hidden
 
 T = TypeVar("T")
 
-DEFAULT_LIMIT = 50
 MAX_LIMIT = 500
 _MAX_CURSOR = 2_000
 _MAX_INT = 2**63 - 1

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from _bench import company, export, growth, intake, life, lists, table, waiting
+from _bench import company, export, flows, growth, intake, life, lists, table, waiting
 from _bench.company import QUICK, Size
 from _bench.load import Failed
 from _bench.table import Row
@@ -22,6 +22,7 @@ _MEASURES: dict[str, Callable[[Path, Size], Iterator[Row]]] = {
     "f": waiting.measure,
     "g": lists.measure,
     "h": life.measure,
+    "i": flows.measure,
 }
 
 
@@ -29,7 +30,7 @@ def main() -> int:
     """Measure what was asked for, one after the other, and tell."""
     asked = _arguments()
     size = QUICK if asked.quick else Size()
-    wanted = set(asked.only.replace(",", "")) or set("abcdefgh")
+    wanted = set(asked.only.replace(",", "")) or set("abcdefghi")
     found: list[Row] = []
     failed: list[str] = []
     began, load = time.monotonic(), os.getloadavg()[0]

@@ -38,6 +38,8 @@ class Size(msgspec.Struct, frozen=True, kw_only=True):
     """Orders, and log entries, that have been there before."""
     life: int = 100_000
     """Orders received while memory is watched, its growth from a fifth of them on."""
+    flow_articles: int = 50_000
+    flow_stock: int = 1_000_000
     sign_ins: float = 8.0
     """Seconds that people sign in while the API is called."""
 
@@ -51,6 +53,8 @@ QUICK = Size(
     exported=1_000,
     past=50_000,
     life=5_000,
+    flow_articles=1_000,
+    flow_stock=50_000,
     sign_ins=3,
 )
 

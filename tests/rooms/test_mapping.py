@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prodsys.exchange.mapping import Adjusted, Adjustments, adjust, faults, only_updated, translate
+from prodsys.exchange.mapping import holds as mapping_holds
 
 ORDER: dict[str, Any] = {
     "number": "SO-1",
@@ -181,6 +182,24 @@ def test_sums_are_exact(one, other):
     step = {"do": "compute", "by": "add", "of": [constant(str(one), "number"), constant(str(other), "number")]}
 
     assert field(step) == one + other
+
+
+@pytest.mark.parametrize(
+    ("when", "holds"),
+    [
+        ("source.customer.name.startsWith('N')", True),
+        ("source['customer'].name == 'Nordlys'", True),
+        ("has(source.customer.email)", False),
+        ("has(source.customer) && source.customer.name == 'Nordlys'", True),
+        ("source . number == 'source.nothing'", False),
+        ("source.customer.address.country == 'NO' || source.gone.too == 1", True),
+        ("source.number.name == 'x'", False),
+    ],
+)
+def test_a_condition_is_handed_only_what_it_speaks_of_and_means_the_same(when, holds):
+    source = {"number": "PO-1", "customer": {"name": "Nordlys", "address": {"country": "NO", "city": "Oslo"}}, "lines": [{"count": 1}]}
+
+    assert mapping_holds(when, source) is holds
 
 
 def test_an_order_of_ten_lines_is_mapped_in_less_than_three_milliseconds_of_our_own():

@@ -65,7 +65,7 @@ class Speech(msgspec.Struct, frozen=True, kw_only=True):
 
     def day(self, day: dt.date | None) -> str:
         """A date, as 5 Dec 2026."""
-        return "" if day is None else dates.format_date(day, "medium", locale=self.locale)
+        return "" if day is None else _day(day, self.locale)
 
     def weekday(self, day: dt.date) -> str:
         """A date with its weekday, as Monday 23 November 2026."""
@@ -110,9 +110,7 @@ class Speech(msgspec.Struct, frozen=True, kw_only=True):
             for unit, size in (("day", _DAY), ("hour", _HOUR), ("minute", _MINUTE), ("second", 1))
             if seconds >= size or size == 1
         )
-        from babel import units
-
-        return units.format_unit(int(amount), f"duration-{unit}", "short" if unit != "day" else "long", locale=self.locale)
+        return _span(int(amount), unit, self.locale)
 
     def size(self, octets: int) -> str:
         """A file's size."""
@@ -181,3 +179,15 @@ def _format_of(locale: Locale) -> str:
     # Two decimals in every currency: an amount is kept to hundredths, whatever the coins are.
     pattern: str = locale.currency_formats["standard"].pattern
     return pattern
+
+
+@lru_cache(4096)  # a list says the same days and the same hours in most of its rows
+def _day(day: dt.date, locale: Locale) -> str:
+    return dates.format_date(day, "medium", locale=locale)
+
+
+@lru_cache(4096)
+def _span(amount: int, unit: str, locale: Locale) -> str:
+    from babel import units
+
+    return units.format_unit(amount, f"duration-{unit}", "long" if unit == "day" else "short", locale=locale)

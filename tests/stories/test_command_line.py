@@ -263,3 +263,49 @@ def test_an_order_is_put_on_paper_and_who_changed_what_is_told(fjord: Shell, tmp
     assert (tmp_path / "order.pdf").read_bytes().startswith(b"%PDF")
     assert [(one["subject"], one["after"]) for one in changed] == [("prodsys-to-prodsys", {"is_on": True})]
     assert "is_on: False → True" in told
+
+
+def test_contacts_are_taken_in_and_two_that_are_one_company_are_merged(fjord: Shell, tmp_path: Path):
+    table = "name,organisation_number,city,email\nHavn Verft AS,914778271,Bergen,post@havn.example\nHavn Verft A/S,,Bergen,\n"
+    fjord.done("contacts", "import", a_file(tmp_path, "contacts.csv", table), "--role", "customer")
+
+    [pair] = fjord.done("contacts", "duplicates", "--json").json["items"]
+    kept, gone = sorted(pair["contacts"], key=lambda one: "email" not in one)
+    merged = fjord.done("contacts", "merge", gone["id"], kept["id"], "--json").json
+
+    assert merged["kept"]["id"] == kept["id"]
+    assert fjord.done("contacts", "duplicates", "--json").json["items"] == []
+
+
+def test_colleagues_are_invited_and_what_they_may_do_is_changed(fjord: Shell):
+    invited = fjord.done("user", "invite", "ola@fjord.example", "--role", "seller", "--json").json
+    fjord.done("user", "change", "ola@fjord.example", "--role", "viewer", "--inactive")
+
+    listed = {one["email"]: one for one in fjord.done("user", "list", "--json").json["items"]}
+    assert (invited["is_mailed"], "/" in invited["link"]) == (False, True)
+    assert ([one["role"] for one in listed["ola@fjord.example"]["groups"]], listed["ola@fjord.example"]["is_active"]) == (["viewer"], False)
+    assert fjord.run("mail", "test", "ola@fjord.example").code == 1
+
+
+def test_a_token_gets_a_successor_and_ends(fjord: Shell):
+    first = fjord.done("token", "create", "--house", "--name", "ops", "--scope", "Articles:Read", "--json").json
+    second = fjord.done("token", "rotate", first["id"], "--overlap-hours", "2", "--json").json
+
+    fjord.done("token", "revoke", first["id"])
+
+    states = {one["id"]: one["state"] for one in fjord.done("token", "list", "--json").json["items"]}
+    assert second["token"] != first["token"]
+    assert states[first["id"]] == "revoked"
+
+
+def test_an_operator_looks_before_he_starts_anything(fjord: Shell):
+    fjord.done("module", "off", "prodsys-to-prodsys")
+
+    checked, misspelt = fjord.run("config", "check"), fjord.run("config", "check", PRODSYS_PROT="9")
+    migrated = fjord.done("migrate", "--json").json
+    worker = fjord.run("worker")
+
+    assert (checked.code, misspelt.code) == (0, 2)
+    assert (migrated["before"] == migrated["after"], migrated["copy"]) == (True, None)
+    assert (worker.code, "Workers are for PostgreSQL" in worker.err) == (1, True)
+    assert {one["name"]: one["is_on"] for one in fjord.done("module", "list", "--json").json["items"]}["prodsys-to-prodsys"] is False

@@ -26,11 +26,12 @@ class Trading(NamedTuple):
     house: str
     port: int
 
-    def sent(self, article: str = "A-100", quantity: str = "100") -> str:
-        """The number of an order the supplier has."""
+    def sent(self, *articles: str) -> str:
+        """The number of an order the supplier has, of a hundred of each article."""
         number = f"PO-{next(NUMBERS)}"
-        row = f"{number},Fjord Lager AS,NOK,{article},{quantity},stk,1.30"
-        file = a_file(self.folder, f"{number}.csv", f"number,supplier,currency,supplier_article_number,quantity,unit,unit_price\n{row}\n")
+        rows = [f"{number},Fjord Lager AS,NOK,{article},100,stk,1.30" for article in articles or ("A-100",)]
+        head = "number,supplier,currency,supplier_article_number,quantity,unit,unit_price"
+        file = a_file(self.folder, f"{number}.csv", "\n".join([head, *rows]))
         self.nordlys.done("order", "import", file)
         self.export(number)
         return number
@@ -95,6 +96,52 @@ def test_an_answer_is_taken_back_before_the_buyer_has_heard_of_it(trading: Tradi
     assert said == f"The answer to {number} is taken back; it is open.\n"
     assert trading.order(number)["acceptance"] == "open"
     assert trading.fjord.run("draft", "undo", number).code == 1
+
+
+def test_a_draft_is_answered_line_by_line_and_the_answer_disputed(trading: Trading):
+    number = trading.sent("A-100", "A-200", "A-100", "A-200")
+    instead = ["--substitute", "10", "A-200", "--because", "10", "discontinued"]
+    split = ["--deliver", "20", "40", "2030-01-05", "--back-order", "20", "60"]
+
+    trading.fjord.done("draft", "answer", number, *instead, *split, "--price", "30", "1.45", "--refuse", "40", "--reason", "New list")
+    beside = trading.heard(number, "changed")["answered"]["lines"]
+    said = trading.nordlys.done("order", "dispute", number, "--answer", "1", "--reason", "We need all of them").out
+    in_time(lambda: trading.draft(number)["summary"]["acceptance"] == "disputed")
+    trading.fjord.done("draft", "reject", number, "--reason", "Then rather not")
+    trading.heard(number, "rejected")
+
+    assert [(line["action"], line["reason_code"]) for line in beside] == [("3", "discontinued"), ("3", None), ("3", None), ("7", None)]
+    assert beside[0]["answered"]["article_number"] == "A-200"
+    assert (beside[1]["answered"]["deliveries"][0]["date"], beside[1]["answered"]["back_order"]) == ("2030-01-05", "60")
+    assert (beside[2]["answered"]["unit_price"], beside[3]["answered"]) == ("1.45", None)
+    assert number in said
+    listed = trading.nordlys.done("order", "list", "--acceptance", "rejected", "--number", number, "--json").json["items"]
+    assert [one["number"] for one in listed] == [number]
+    assert trading.fjord.run("draft", "answer", number, "--because", "10", "price", "--reason", "No change").code == 2
+
+
+def test_a_supplier_is_reminded_once_a_day(trading: Trading):
+    number = trading.sent()
+
+    asked = trading.nordlys.done("order", "remind", number).out
+    again = trading.nordlys.run("order", "remind", number)
+
+    [heard] = in_time(lambda: trading.draft(number)["messages"])
+    assert asked == f"The supplier is asked: {heard['text']}\n"
+    assert heard["text"].startswith(f"Reminder: please answer order {number}")
+    assert (again.code, "once a day is enough" in again.err) == (1, True)
+
+
+def test_the_catalogue_of_a_supplier_is_read_and_what_leads_nowhere_is_told(trading: Trading):
+    head = "number,name,unit,supplier,supplier_article_number"
+    ours = a_file(trading.folder, "ours.csv", f"{head}\nN-1,Bolt M8x40,stk,Fjord Lager AS,A-10O\n")
+    trading.nordlys.done("articles", "import", ours)
+
+    read = trading.nordlys.done("catalogue", "pull", "Fjord Lager AS").out
+    [nowhere] = trading.nordlys.done("catalogue", "mismatches", "--partner", "Fjord Lager AS", "--json").json["items"]
+
+    assert "no longer offered" in read
+    assert (nowhere["article_number"], nowhere["number"], nowhere["suggestions"][0]["number"]) == ("N-1", "A-10O", "A-100")
 
 
 def test_a_change_of_an_agreed_order_is_shown_line_by_line_and_taken(trading: Trading):
@@ -180,7 +227,7 @@ def test_goods_are_told_and_booked_in(trading: Trading):
 
 def test_what_a_marked_line_means_is_remembered_and_can_be_forgotten(trading: Trading):
     trading.hold_unknown_articles()
-    number = trading.sent(article="B-17")
+    number = trading.sent("B-17")
 
     matched = trading.fjord.done("draft", "match", number, "--line", "10", "--article", "A-200").out
     [taught] = trading.fjord.done("mapping", "list", "--partner", "Nordlys Mekaniske AS", "--json").json["items"]

@@ -110,24 +110,34 @@ def reject(drafts: tuple[str, ...], reason: str) -> None:
 
 @draft.command(
     epilog="Examples: prodsys draft answer PO-1042 --deliver 10 40 2026-12-05 --deliver 10 60 2026-12-19 --reason 'Sold out' "
-    "· prodsys draft answer PO-1042 --price 20 1.40 --refuse 30 --reason 'New price list'"
+    "· prodsys draft answer PO-1042 --price 20 1.40 --substitute 30 A-310 --because 30 discontinued --refuse 40 --reason 'New list'"
 )
 @click.argument("draft", metavar="DRAFT")
 @click.option(
     "--deliver", type=(str, str, str), multiple=True, metavar="LINE QUANTITY DATE", help="So much on that day; repeat it to split a line."
 )
+@click.option("--back-order", type=(str, str), multiple=True, metavar="LINE QUANTITY", help="So much later, without a day yet.")
 @click.option("--price", type=(str, str), multiple=True, metavar="LINE PRICE", help="Another price for a line; may be repeated.")
+@click.option("--substitute", type=(str, str), multiple=True, metavar="LINE ARTICLE", help="Which of our articles is offered instead.")
 @click.option("--refuse", metavar="LINE", multiple=True, help="A line not accepted; may be repeated.")
+@click.option(
+    "--because",
+    type=(str, str),
+    multiple=True,
+    metavar="LINE CODE",
+    help="Why, for programs: out_of_stock, discontinued, price, quantity, date or other.",
+)
 @click.option("--reason", required=True, help="What the buyer will read.")
 @say.as_json
-def answer(
-    draft: str, deliver: tuple[tuple[str, str, str], ...], price: tuple[tuple[str, str], ...], refuse: tuple[str, ...], reason: str
-) -> None:
+def answer(draft: str, reason: str, **changes: Any) -> None:
     """Answer a draft with changes, line by line; other lines are accepted as ordered. The buyer accepts or disputes it."""
     from prodsys.sales import actions, answers
     from prodsys.scopes import CONSOLE
 
-    lines = _changed_lines(deliver, price, refuse, reason)
+    try:
+        lines = _changed_lines(reason[:500], **changes)
+    except ValueError as fault:
+        raise click.UsageError(f"{fault}.") from None
     if not lines:
         raise click.UsageError("Nothing is changed; `prodsys draft approve` takes the order as it stands.")
 
@@ -139,25 +149,43 @@ def answer(
 
 
 def _changed_lines(
-    deliver: Sequence[tuple[str, str, str]], price: Sequence[tuple[str, str]], refuse: Sequence[str], reason: str
+    reason: str,
+    *,
+    deliver: Sequence[tuple[str, str, str]],
+    back_order: Sequence[tuple[str, str]],
+    price: Sequence[tuple[str, str]],
+    substitute: Sequence[tuple[str, str]],
+    refuse: Sequence[str],
+    because: Sequence[tuple[str, str]],
 ) -> "list[AnswerLine]":
-    from prodsys.documents import AnswerLine, LineAction, PromisedDelivery, Quantity, UnitPrice
+    """What was typed, as the lines of an answer. Raises ValueError where a number, day or code cannot be read."""
+    from prodsys.documents import AnswerLine, LineAction, PromisedDelivery, Quantity, ReasonCode, Substitute, UnitPrice
 
-    try:
-        prices = {line: UnitPrice(UnitPrice.read(text)) for line, text in price}
-        promised: dict[str, list[PromisedDelivery]] = {}
-        for line, quantity, day in deliver:
-            so_much = PromisedDelivery(quantity=Quantity(Quantity.read(quantity)), date=dt.date.fromisoformat(day))
-            promised.setdefault(line, []).append(so_much)
-    except ValueError as fault:
-        raise click.UsageError(f"{fault}.") from None
-    changed = [
-        AnswerLine(
-            line_id=line, action=LineAction.CHANGED, deliveries=promised.get(line, []), unit_price=prices.get(line), reason=reason[:500]
+    promised: dict[str, list[PromisedDelivery]] = {}
+    for line, quantity, day in deliver:
+        so_much = PromisedDelivery(quantity=Quantity(Quantity.read(quantity)), date=dt.date.fromisoformat(day))
+        promised.setdefault(line, []).append(so_much)
+    later = {line: Quantity(Quantity.read(quantity)) for line, quantity in back_order}
+    prices = {line: UnitPrice(UnitPrice.read(text)) for line, text in price}
+    instead = {line: Substitute(article_number=number) for line, number in substitute}
+    codes = {line: ReasonCode(code) for line, code in because}
+    lines = {
+        line: AnswerLine(
+            line_id=line,
+            action=LineAction.CHANGED,
+            deliveries=promised.get(line, []),
+            unit_price=prices.get(line),
+            substitute=instead.get(line),
+            back_order=later.get(line),
+            reason_code=codes.get(line),
+            reason=reason,
         )
-        for line in dict.fromkeys([*promised, *prices])
-    ]
-    return [*changed, *(AnswerLine(line_id=line, action=LineAction.REJECTED, reason=reason[:500]) for line in refuse)]
+        for line in dict.fromkeys([*promised, *later, *prices, *instead])
+    }
+    refused = [AnswerLine(line_id=line, action=LineAction.REJECTED, reason_code=codes.get(line), reason=reason) for line in refuse]
+    if idle := codes.keys() - lines.keys() - set(refuse):
+        raise ValueError(f"Line {', '.join(sorted(idle))} has a code but no change")
+    return [*lines.values(), *refused]
 
 
 @draft.command(epilog="Example: prodsys draft undo PO-1042")

@@ -75,6 +75,7 @@ async def test_progress_has_an_address_that_survives_a_reload_and_is_pushed(
     await page.wait_for_selector("h1:has-text('All 2 orders have arrived')")
     await page.locator("tbody tr:has-text('Received')").nth(1).wait_for()
     await page.reload()
+    await page.locator("tbody tr:has-text('Received')").nth(1).wait_for()
 
     assert await page.locator("tbody tr:has-text('Received')").count() == 2
     assert await page.locator("[hx-sse\\:connect]").count() == 0

@@ -132,7 +132,7 @@ class Household:
             "sign_in_attempts": users_api.new_sign_in_attempts(),
             "claim_attempts": tokens_api.new_claim_attempts(),
             "webhook_tests": webhooks_api.new_webhook_tests(),
-            "inbox_strangers": inbox.Strangers(),
+            "inbox_knocks": inbox.Knocks(),
             "superoffice_knocks": superoffice_door.new_knocks(settings),
         }
 

@@ -12,10 +12,11 @@ from msgspec import Meta
 
 from prodsys import errors
 from prodsys.articles import model, store
-from prodsys.articles.model import Draft, Known, ListedArticle, ListedPrice, row_fault
+from prodsys.articles.model import Draft, Known, ListedArticle, ListedPrice
 from prodsys.documents import CodeWord, Exact, Issue, plain
 from prodsys.kit import sheets
 from prodsys.kit.db import Database, Tx
+from prodsys.kit.sheets.faults import row_fault
 from prodsys.logs.model import Entry
 from prodsys.logs.store import note_change, tell
 from prodsys.scopes import Caller
@@ -404,7 +405,7 @@ def _check_prices(tx: Tx, listed: Sequence[ListedPrice]) -> tuple[list[tuple[int
         faults = _partner_faults(price.row, "partner", price.partner, partners)
         article = articles.get(price.article_number)
         if article is None:
-            message = "There is no article {number}."
+            message = f"There is no article {price.article_number}."
             faults.append(row_fault(price.row, "article_number", "article_unknown", message, number=price.article_number))
         if faults or article is None:
             issues.extend(faults)
@@ -420,7 +421,7 @@ def _check_prices(tx: Tx, listed: Sequence[ListedPrice]) -> tuple[list[tuple[int
             currency=price.currency,
         )
         if (earlier := first.setdefault(row.key, price.row)) != price.row:
-            message = "Row {first} says what holds from the same quantity and day."
+            message = f"Row {earlier} says what holds from the same quantity and day."
             issues.append(row_fault(price.row, "article_number", "price_twice", message, first=str(earlier)))
         rows.append((price.row, row))
     return rows, issues
@@ -429,11 +430,11 @@ def _check_prices(tx: Tx, listed: Sequence[ListedPrice]) -> tuple[list[tuple[int
 def _partner_faults(row: int, column: str, word: str, known: dict[str, list[tuple[int, str]]]) -> list[Issue]:
     match known.get(word, []):
         case []:
-            return [row_fault(row, column, "partner_unknown", 'There is no partner "{partner}".', partner=word[:80])]
+            return [row_fault(row, column, "partner_unknown", f'There is no partner "{word[:80]}".', partner=word[:80])]
         case [_]:
             return []
         case _:
-            message = 'There is more than one partner "{partner}"; write its id instead.'
+            message = f'There is more than one partner "{word[:80]}"; write its id instead.'
             return [row_fault(row, column, "partner_ambiguous", message, partner=word[:80])]
 
 

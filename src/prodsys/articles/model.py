@@ -5,15 +5,14 @@ import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
-from typing import Any, Literal, TypeVar, overload
+from typing import Any, Literal
 
 import msgspec
 
 from prodsys import codes
 from prodsys.documents import Article, How, Issue, Quantity, Suggestion, UnitPrice, plain
-from prodsys.kit.sheets import BadRow, Row, Table, Unclear, flag, number
-
-T = TypeVar("T")
+from prodsys.kit.sheets import Table
+from prodsys.kit.sheets.faults import Cells, at_row, unreadable
 
 LONGEST_NUMBER = 80
 LONGEST_NAME = 200
@@ -383,29 +382,13 @@ class ListedPrice(msgspec.Struct, frozen=True, kw_only=True):
     currency: str
 
 
-def at_row(row: int, column: str = "") -> str:
-    """Where a fault of a list stands, as a JSON pointer: the row as a spreadsheet program counts it, then the column's name."""
-    return f"/rows/{row}/{column}" if column else f"/rows/{row}"
-
-
-def row_fault(row: int, column: str, code: str, message: str, **params: str) -> Issue:
-    """A fault of one cell of a list."""
-    return Issue(
-        code=code,
-        message=message.format(**params),
-        params={"row": str(row), "column": column} | params,
-        pointer=at_row(row, column),
-        blocks=True,
-    )
-
-
 def listed_articles(table: Table) -> tuple[list[ListedArticle], list[Issue]]:
     """The articles a list names, and every fault of every row. What can only be known from the database is checked later."""
     listed: list[ListedArticle] = []
-    issues = [_unreadable(bad) for bad in table.bad]
+    issues = [unreadable(bad) for bad in table.bad]
     first: dict[str, ListedArticle] = {}
     for row in table.rows:
-        cells = _Cells(row, table.decimal)
+        cells = Cells(row, table.decimal)
         draft, found = tidied(
             Draft(
                 number=cells.text("number"),
@@ -433,7 +416,11 @@ def listed_articles(table: Table) -> tuple[list[ListedArticle], list[Issue]]:
         # The same article may stand in several rows when each names it for another supplier.
         if earlier is not article and (not article.supplier or earlier.draft != draft):
             cells.wrong(
-                "number", "number_twice", "The number {number} stands in row {first} already.", number=draft.number, first=str(earlier.row)
+                "number",
+                "number_twice",
+                f"The number {draft.number} stands in row {earlier.row} already.",
+                number=draft.number,
+                first=str(earlier.row),
             )
         if bool(article.supplier) != bool(article.supplier_number):
             cells.wrong("supplier", "supplier_incomplete", "A supplier and its article number belong together: fill in both cells or none.")
@@ -449,9 +436,9 @@ def listed_articles(table: Table) -> tuple[list[ListedArticle], list[Issue]]:
 def listed_prices(table: Table) -> tuple[list[ListedPrice], list[Issue]]:
     """The agreed prices a list names, and every fault of every row."""
     listed: list[ListedPrice] = []
-    issues = [_unreadable(bad) for bad in table.bad]
+    issues = [unreadable(bad) for bad in table.bad]
     for row in table.rows:
-        cells = _Cells(row, table.decimal)
+        cells = Cells(row, table.decimal)
         price = cells.number("price")
         wanted = ListedPrice(
             row=row.number,
@@ -489,67 +476,3 @@ def price_faults(price: Any) -> list[tuple[str, str, str]]:
     if price.valid_from and price.valid_to and price.valid_to < price.valid_from:
         faults.append(("valid_to", "dates_reversed", "The last day is before the first."))
     return faults
-
-
-def _unreadable(bad: BadRow) -> Issue:
-    return Issue(
-        code=bad.code,
-        message=bad.message,
-        params={"row": str(bad.number), "column": bad.column},
-        pointer=at_row(bad.number, bad.column),
-        blocks=True,
-    )
-
-
-class _Cells:
-    """The cells of one row, read by column, with everything wrong with them."""
-
-    def __init__(self, row: Row, decimal: Literal[".", ","] | None) -> None:
-        self._row = row
-        self._decimal = decimal
-        self.issues: list[Issue] = []
-
-    def wrong(self, column: str, code: str, message: str, **params: str) -> None:
-        self.issues.append(row_fault(self._row.number, column, code, message, **params))
-
-    def text(self, column: str) -> str:
-        return self._row.cells.get(column, "")
-
-    @overload
-    def number(self, column: str) -> Decimal | None: ...
-    @overload
-    def number(self, column: str, blank: Decimal) -> Decimal: ...
-    def number(self, column: str, blank: Decimal | None = None) -> Decimal | None:
-        text = self.text(column)
-        read = number(text, decimal=self._decimal) if text else blank
-        return self._unclear(column, read, blank) if isinstance(read, Unclear) else read
-
-    def whole(self, column: str) -> int | None:
-        value = self.number(column)
-        if value is None:
-            return None
-        if value != value.to_integral_value():
-            self.wrong(column, "not_a_whole_number", "This must be a whole number.")
-            return None
-        return int(value)
-
-    def flag(self, column: str, *, blank: bool) -> bool:
-        text = self.text(column)
-        read = flag(text) if text else blank
-        return self._unclear(column, read, blank) if isinstance(read, Unclear) else read
-
-    def _unclear(self, column: str, unclear: Unclear, blank: T) -> T:
-        row = self._row.number
-        params = {"row": str(row), "column": column}
-        self.issues.append(Issue(code=unclear.code, message=unclear.message, params=params, pointer=at_row(row, column), blocks=True))
-        return blank
-
-    def day(self, column: str) -> dt.date | None:
-        text = self.text(column)
-        if not text:
-            return None
-        try:
-            return dt.date.fromisoformat(text)
-        except ValueError:
-            self.wrong(column, "date_invalid", "Write a date as 2026-11-21.")
-            return None

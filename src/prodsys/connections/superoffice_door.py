@@ -1,10 +1,7 @@
 """The door SuperOffice's ERP Sync calls: the secret in its address says which connection it is, and nothing else is believed."""
 
-import contextlib
-import datetime as dt
 import hashlib
 import hmac
-from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from litestar import Request, Response, get, post
@@ -15,12 +12,10 @@ from prodsys import errors
 from prodsys.connections import store
 from prodsys.connections.reaching import Systems
 from prodsys.connections.store import Kept
-from prodsys.kit.clock import now
 from prodsys.kit.db import Database, Tx
 from prodsys.kit.vault import VaultLocked
 from prodsys.kit.web import Limiter, charge
-from prodsys.logs.model import Entry
-from prodsys.logs.store import tell
+from prodsys.logs.strangers import Strangers
 from prodsys.modules.model import ERP_MODULE
 from prodsys.modules.store import is_on
 from prodsys.scopes import signed
@@ -38,8 +33,6 @@ MAX_BODY = 4 * 2**20
 
 _GUESSES = 30
 """Wrong secrets an address may try in a minute."""
-_MOST_ADDRESSES = 1_000
-_A_MINUTE = dt.timedelta(minutes=1)
 
 
 class Knocks:
@@ -50,8 +43,7 @@ class Knocks:
         self.namespaces: dict[int, str] = {}
         """In which namespace a connection's members were last seen."""
         self._guesses = Limiter("superoffice-guesses", quota=_GUESSES, window=60)
-        self._counted: Counter[str] = Counter()
-        self._told: dt.datetime | None = None
+        self._strangers = Strangers("superoffice.strangers", "calls came to SuperOffice's door with a secret nobody here has")
 
     def must_not_be_throttled(self, address: str) -> None:
         """Raises TooManyRequests for an address that has tried too many."""
@@ -59,17 +51,9 @@ class Knocks:
             raise errors.TooManyRequests(headers={"Retry-After": str(wait)})
 
     async def count(self, db: Database, address: str) -> None:
-        """Count a wrong address; each minute one line of the log tells how many there were."""
+        """Count a wrong address."""
         self._guesses.take(address)
-        self._counted[address if address in self._counted or len(self._counted) < _MOST_ADDRESSES else "others"] += 1
-        at = now()
-        if self._told is not None and at - self._told < _A_MINUTE:
-            return
-        counted, self._counted, self._told = self._counted, Counter(), at
-        named = ", ".join(f"{one or 'unknown'} {times}×" for one, times in counted.most_common(10))
-        message = f"{counted.total()} calls came to SuperOffice's door with a secret nobody here has: {named}."
-        with contextlib.suppress(errors.StorageUnavailable):
-            await db.write(tell, Entry(code="superoffice.strangers", message=message, level="warning", direction="in"))
+        await self._strangers.count(db, address)
 
 
 def new_knocks(settings: Settings) -> Knocks:

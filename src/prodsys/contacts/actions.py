@@ -28,6 +28,7 @@ from prodsys.documents import Issue, Party, plain
 from prodsys.kit.clock import now
 from prodsys.kit.db import Tx
 from prodsys.kit.sheets import Table
+from prodsys.kit.sheets.faults import at_row, row_fault, row_of
 from prodsys.kit.states import etag, must_match
 from prodsys.logs.model import Entry
 from prodsys.logs.store import note_change, tell
@@ -324,7 +325,7 @@ def read_rows(table: Table) -> Rows:
     return Rows(
         listed=listed,
         faults=faults,
-        issues=[issue for one in listed for issue in findings.number_issues(one.card, lists.at_row(one.row))],
+        issues=[issue for one in listed for issue in findings.number_issues(one.card, at_row(one.row))],
     )
 
 
@@ -345,8 +346,8 @@ def import_rows(tx: Tx, rows: Rows, *, actor: str, role: Role | None = None) -> 
     for one in listed:
         hits = places.of(one.keys)
         if len(hits) > 1:
-            message = "{count} contacts fit this row equally well."
-            faults.append(lists.row_fault(one.row, "", "contact_ambiguous", message, count=str(len(hits))))
+            message = f"{len(hits)} contacts fit this row equally well."
+            faults.append(row_fault(one.row, "", "contact_ambiguous", message, count=str(len(hits))))
             continue
         is_supplier = one.is_supplier or (not one.is_customer and role == "supplier")
         is_customer = one.is_customer or (not one.is_supplier and role == "customer")
@@ -355,7 +356,7 @@ def import_rows(tx: Tx, rows: Rows, *, actor: str, role: Role | None = None) -> 
             continue
         contact = found[hits[0].pk]
         if (before := first_row.setdefault(contact.pk, one.row)) != one.row:
-            faults.append(lists.row_fault(one.row, "", "row_twice", "Row {other} is the same contact.", other=str(before)))
+            faults.append(row_fault(one.row, "", "row_twice", f"Row {before} is the same contact.", other=str(before)))
             continue
         card = cards.completed(contact.card, one.card)
         same = card == contact.card and is_supplier <= contact.is_supplier and is_customer <= contact.is_customer
@@ -370,7 +371,7 @@ def import_rows(tx: Tx, rows: Rows, *, actor: str, role: Role | None = None) -> 
                 )
             )
     if faults:
-        raise errors.BadFile(issues=sorted(faults, key=lists.row_of))
+        raise errors.BadFile(issues=sorted(faults, key=row_of))
     store.create(tx, *new, actor=actor)
     store.rewrite(tx, rewritten)
     result = ImportedContacts(

@@ -12,6 +12,7 @@ from prodsys.contacts.recognising import by_name_and_address, shares_identifier
 from prodsys.contacts.spelling import keys_of
 from prodsys.documents import Address, Issue, Party
 from prodsys.kit.sheets import Table
+from prodsys.kit.sheets.faults import row_fault, unreadable
 
 CODE_COLUMNS = ("organisation_number", "vat_number", "gln", "phone", "house_number", "postcode", "country")
 """Columns of a list of contacts that hold codes: a number cell of a workbook there may have lost its zeros."""
@@ -58,7 +59,7 @@ def listed_contacts(table: Table) -> tuple[list[Listed], list[Issue]]:
     Columns: name, organisation_number, vat_number, gln, email, phone, street, house_number, street2, postcode, city, region, country,
     role (supplier, customer or both).
     """
-    faults = [row_fault(bad.number, bad.column, bad.code, bad.message.replace("{", "{{").replace("}", "}}")) for bad in table.bad]
+    faults = [unreadable(bad) for bad in table.bad]
     listed: list[Listed] = []
     first: dict[tuple[str, ...], int] = {}
     for row in table.rows:
@@ -70,7 +71,7 @@ def listed_contacts(table: Table) -> tuple[list[Listed], list[Issue]]:
         keys = keys_of(card)
         for place in () if found else _places(keys):
             if (before := first.setdefault(place, row.number)) != row.number:
-                found.append(row_fault(row.number, "", "row_twice", "Row {other} is the same contact.", other=str(before)))
+                found.append(row_fault(row.number, "", "row_twice", f"Row {before} is the same contact.", other=str(before)))
                 break
         faults += found
         if not found:
@@ -79,36 +80,22 @@ def listed_contacts(table: Table) -> tuple[list[Listed], list[Issue]]:
     return listed, faults
 
 
-def at_row(row: int, column: str = "") -> str:
-    """Where a fault of a list stands, as a JSON pointer: the row as a spreadsheet program counts it, then the column's name."""
-    return f"/rows/{row}/{column}" if column else f"/rows/{row}"
-
-
-def row_fault(row: int, column: str, code: str, message: str, **params: str) -> Issue:
-    """A fault of one cell or row of a list; `message` names its parameters in braces."""
-    params = {"row": str(row), "column": column} | params
-    return Issue(code=code, message=message.format(**params), params=params, pointer=at_row(row, column), blocks=True)
-
-
-def row_of(fault: Issue) -> int:
-    """The row a fault stands in."""
-    return int(fault.params["row"])
-
-
 def _cell_faults(row: int, cells: dict[str, str]) -> Iterable[Issue]:
     if not cells.get("name"):
         yield row_fault(row, "name", "name_missing", "A contact needs a name.")
     for column in (*CODE_COLUMNS, *_LONGEST):
         longest = _LONGEST.get(column, 80)
         if len(cells.get(column, "")) > longest:
-            yield row_fault(row, column, "text_too_long", "This text has at most {longest} characters.", longest=str(longest))
+            yield row_fault(row, column, "text_too_long", f"This text has at most {longest} characters.", longest=str(longest))
     country = cells["country"]
     if country and not is_country(country):
-        message = 'The country "{country}" is not known. Write an ISO 3166-1 code of two letters, such as NO.'
+        message = f'The country "{country[:40]}" is not known. Write an ISO 3166-1 code of two letters, such as NO.'
         yield row_fault(row, "country", "country_unknown", message, country=country[:40])
     role = cells.get("role", "")
     if role.casefold() not in _ROLES:
-        yield row_fault(row, "role", "role_unknown", 'The role "{role}" is not known. Write supplier, customer or both.', role=role[:40])
+        yield row_fault(
+            row, "role", "role_unknown", f'The role "{role[:40]}" is not known. Write supplier, customer or both.', role=role[:40]
+        )
 
 
 def _places(keys: Keys) -> list[tuple[str, ...]]:

@@ -1,23 +1,20 @@
 """Purchase orders out of a CSV or XLSX file, one row a line."""
 
-import datetime as dt
 from collections.abc import Sequence
-from typing import Literal, TypeVar
 
 import msgspec
 
 from prodsys import errors
-from prodsys.documents import Exact, Issue, Percent, Quantity, UnitPrice, canonical, plain
+from prodsys.documents import Issue, Percent, Quantity, UnitPrice, plain
 from prodsys.kit.db import Tx, signal
-from prodsys.kit.sheets import BadFile, Row, Table, Unclear, number
+from prodsys.kit.sheets import BadFile, Table
+from prodsys.kit.sheets.faults import Cells, row_fault, row_of, unreadable
 from prodsys.logs.model import Entry
 from prodsys.logs.store import tell
 from prodsys.purchasing import store
 from prodsys.purchasing.actions import Known, write
 from prodsys.purchasing.model import ImportedOrders, NewLine, NewOrder
 from prodsys.scopes import Caller
-
-E = TypeVar("E", bound=Exact)
 
 SHEET_CODES = ("number", "supplier", "date", "currency", "article", "supplier_article_number", "unit", "requested_date")
 """Columns of a file of orders that hold codes: a number cell of a workbook there may have lost its zeros."""
@@ -62,11 +59,7 @@ def look(tx: Tx, table: Table | BadFile) -> Found:
             left_out.append(one.number)
         else:
             sound.append(one)
-    return Found(orders=sound, faults=sorted(issues, key=_row_of), left_out=left_out)
-
-
-def _row_of(issue: Issue) -> int:
-    return int(issue.params.get("row", "0"))
+    return Found(orders=sound, faults=sorted(issues, key=row_of), left_out=left_out)
 
 
 def take(tx: Tx, caller: Caller, orders: Sequence[NewOrder]) -> ImportedOrders:
@@ -108,16 +101,16 @@ class ListedOrder(msgspec.Struct, frozen=True, kw_only=True):
 
 def _read(table: Table) -> Found:
     """The orders a file holds, one row per line, and every fault of every row. Rows with one number are one order."""
-    issues = [row_fault(bad.number, bad.column, bad.code, bad.message) for bad in table.bad]
+    issues = [unreadable(bad) for bad in table.bad]
     spoilt = _spoilt(table)
     if not {"article", "supplier_article_number"} & set(table.columns):
         message = "The first row must name the column article or supplier_article_number."
         return Found(orders=[], faults=[*issues, row_fault(1, "article", "column_missing", message)], left_out=[])
-    heads: dict[str, _Cells] = {}
+    heads: dict[str, Cells] = {}
     lines: dict[str, list[NewLine]] = {}
     rows: dict[str, list[int]] = {}
     for row in table.rows:
-        cells = _Cells(row, table.decimal)
+        cells = Cells(row, table.decimal)
         number = plain(cells.text("number", 80))
         if not number:
             cells.wrong("number", "number_missing", "An order needs a number.")
@@ -165,7 +158,7 @@ def _spoilt(table: Table) -> set[str]:
     return spoilt
 
 
-def _listed_line(cells: "_Cells") -> NewLine:
+def _listed_line(cells: Cells) -> NewLine:
     quantity = cells.exact("quantity", Quantity)
     if quantity is None and not cells.text("quantity"):
         cells.wrong("quantity", "quantity_missing", "A line needs a quantity.")
@@ -183,60 +176,3 @@ def _listed_line(cells: "_Cells") -> NewLine:
         requested_date=cells.day("requested_date"),
         note=cells.text("note", 4000),
     )
-
-
-def row_fault(row: int, column: str, code: str, message: str, **params: str) -> Issue:
-    """A fault of one cell of a file; the pointer names the row as a spreadsheet program counts it."""
-    where = {"row": str(row), "column": column}
-    return Issue(
-        code=code, message=f"Row {row}: {message}", params=where | params, pointer=f"/rows/{row}/{column}".rstrip("/"), blocks=True
-    )
-
-
-class _Cells:
-    """The cells of one row, read by column, with everything wrong with them."""
-
-    def __init__(self, row: Row, decimal: Literal[".", ","] | None) -> None:
-        self.row = row.number
-        self.issues: list[Issue] = []
-        self._cells = row.cells
-        self._decimal = decimal
-
-    def wrong(self, column: str, code: str, message: str) -> None:
-        """Note a fault of one cell."""
-        self.issues.append(row_fault(self.row, column, code, message))
-
-    def text(self, column: str, longest: int = 0) -> str:
-        """A cell's text; one longer than allowed is a fault."""
-        text = self._cells.get(column, "")
-        if longest and len(text) > longest:
-            self.wrong(column, "text_too_long", f"This text has at most {longest} characters.")
-            return ""
-        return text
-
-    def exact(self, column: str, kind: type[E]) -> E | None:
-        """A cell's number, or None when it is empty or at fault."""
-        text = self.text(column)
-        if not text:
-            return None
-        match number(text, decimal=self._decimal):
-            case Unclear(code=code, message=message):
-                self.wrong(column, code, message)
-                return None
-            case found:
-                try:
-                    return kind(kind.read(canonical(found)))
-                except ValueError:
-                    self.wrong(column, "number_out_of_range", f"Write {kind.rule}.")
-                    return None
-
-    def day(self, column: str) -> dt.date | None:
-        """A cell's day, or None when it is empty or at fault."""
-        text = self.text(column)
-        if not text:
-            return None
-        try:
-            return dt.date.fromisoformat(text)
-        except ValueError:
-            self.wrong(column, "date_invalid", "Write a date as 2026-11-21.")
-            return None

@@ -109,24 +109,10 @@ class ChangedOrder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     lines: Annotated[list[NewLine], Meta(min_length=1, max_length=10_000)]
 
 
-class NewOrder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+class NewOrder(ChangedOrder, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """An order to be written down; without a number it gets the next of our series."""
 
     number: OrderNumber | None = None
-    partner: Annotated[str, Meta(max_length=200, description="The supplier: id, exact name or organisation number; may be empty.")] = ""
-    date: dt.date | None = None
-    currency: Currency
-    deliver_to: DeliveryPlace | None = None
-    requested_date: dt.date | None = None
-    buyer_reference: Words = ""
-    quote_reference: Words = ""
-    payment_terms: CodeWord = ""
-    delivery_terms: CodeWord = ""
-    delivery_place: Words = ""
-    note: LongWords = ""
-    charges: Annotated[list[Charge], Meta(max_length=100)] = []
-    attachments: Annotated[list[Attachment], Meta(max_length=100, description="Files sent here before, by PUT /attachments.")] = []
-    lines: Annotated[list[NewLine], Meta(min_length=1, max_length=10_000)]
 
     def content(self) -> ChangedOrder:
         """Everything but the number."""

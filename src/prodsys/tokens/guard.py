@@ -4,12 +4,12 @@ A token is looked up once and then known by a keyed hash of it, until something 
 Last use is collected and written every few seconds. Refusals without a valid token become one line a minute (rulings.md, 26 and 31).
 """
 
-import asyncio
 import contextlib
 import datetime as dt
 import hashlib
 import secrets
 from collections.abc import Callable
+from functools import partial
 from typing import Any, cast
 
 import msgspec
@@ -20,6 +20,7 @@ from prodsys import errors
 from prodsys.documents import Issue
 from prodsys.kit.clock import now
 from prodsys.kit.db import ELSEWHERE, Database, Tx
+from prodsys.kit.gathering import keep_writing
 from prodsys.kit.journal import log
 from prodsys.kit.telemetry import redact
 from prodsys.kit.web import Limiter, charge
@@ -124,14 +125,7 @@ class Guard:
 
     async def keep_last_use(self, every_seconds: float = LAST_USE_SECONDS) -> None:
         """Write last uses and refusals down, now and then, until cancelled; the rest of them when that happens."""
-        try:
-            while True:
-                await asyncio.sleep(every_seconds)
-                with contextlib.suppress(errors.StorageUnavailable):
-                    await self.flush()
-        finally:
-            with contextlib.suppress(errors.StorageUnavailable):
-                await self.flush(everything=True)
+        await keep_writing(every_seconds, self.flush, partial(self.flush, everything=True))
 
     async def flush(self, *, everything: bool = False) -> None:
         """Write down last uses, and the refusals of a minute that is over (`everything`: of the running one too)."""

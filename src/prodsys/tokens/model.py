@@ -17,6 +17,7 @@ from msgspec import Meta
 
 from prodsys import errors
 from prodsys.documents import Issue, Party
+from prodsys.kit.granting import must_carry
 from prodsys.scopes import PARTNER_SCOPES, Caller, Scope
 
 DEFAULT_LIFETIME = dt.timedelta(days=90)
@@ -245,21 +246,7 @@ def must_grant(caller: Caller, scopes: frozenset[Scope], *, partner: bool) -> No
                 for scope in foreign
             ],
         )
-    lacking = sorted(scope for scope in scopes if not caller.may(scope))
-    if lacking:
-        raise errors.ScopeNotYours(
-            f"You do not carry {', '.join(lacking)} yourself.",
-            issues=[
-                Issue(
-                    code="scope_not_yours",
-                    message=f"You do not carry {scope} yourself.",
-                    params={"scope": scope.value},
-                    pointer="/scopes",
-                    blocks=True,
-                )
-                for scope in lacking
-            ],
-        )
+    must_carry(caller, scopes)
 
 
 def _checksum(body: str) -> str:

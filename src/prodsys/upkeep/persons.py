@@ -10,6 +10,7 @@ from msgspec import Meta
 from prodsys import errors
 from prodsys.contacts.spelling import email_key
 from prodsys.kit.db import Tx
+from prodsys.kit.granting import must_carry
 from prodsys.logs.model import Entry
 from prodsys.logs.store import tell
 from prodsys.scopes import Caller
@@ -18,7 +19,6 @@ from prodsys.upkeep import store
 from prodsys.upkeep.store import Place
 from prodsys.users import store as users
 from prodsys.users.actions import close_account
-from prodsys.users.model import must_carry
 
 ERASED = "erased"
 _PERSON = frozenset({"name", "email", "phone"})

@@ -11,6 +11,7 @@ from prodsys import errors
 from prodsys.documents import Issue
 from prodsys.kit.clock import now
 from prodsys.kit.db import Tx, signal
+from prodsys.kit.granting import must_carry
 from prodsys.kit.ids import new_id
 from prodsys.kit.states import must_match
 from prodsys.logs.model import Entry
@@ -54,7 +55,7 @@ def create(
 ) -> User:
     """Take in a person; `password` is hashed already, `groups` are ids. Raises AlreadyExists, Invalid, ScopeNotYours."""
     theirs = _named_groups(tx, groups)
-    model.must_carry(caller, scopes.union(*(group.carries for group in theirs)))
+    must_carry(caller, scopes.union(*(group.carries for group in theirs)))
     email_key = model.email_key(email)
     key = store.put(tx, email=email_key, name=name, password=password, scopes=scopes, language=language)
     if key is None:
@@ -88,7 +89,7 @@ def new_link(tx: Tx, caller: Caller, id: str) -> Code:
     Raises NotFound, WrongState for who may not sign in any more, ScopeNotYours for who may do more than the caller.
     """
     person = _person(tx, id)
-    model.must_carry(caller, person.scopes)
+    must_carry(caller, person.scopes)
     if not person.is_active:
         raise errors.WrongState(f"{person.email} may not sign in; activate the account first.")
     kind: Kind = "invitation" if person.password == NO_PASSWORD else "reset"
@@ -176,7 +177,7 @@ def change(tx: Tx, caller: Caller, id: str, patch: UserPatch, sessions: Sessions
     person = _person(tx, id)
     before = _shown(tx, person.pk)
     must_match(if_match, model.tag(before))
-    model.must_carry(caller, person.scopes)
+    must_carry(caller, person.scopes)
     had_admin = store.has_admin(tx)
     values = {
         name: value
@@ -185,14 +186,14 @@ def change(tx: Tx, caller: Caller, id: str, patch: UserPatch, sessions: Sessions
     }
     if patch.scopes is not UNSET:
         scopes = frozenset(patch.scopes)
-        model.must_carry(caller, scopes)
+        must_carry(caller, scopes)
         if sorted(scopes) != before.scopes:
             values["scopes"] = store.written_scopes(scopes)
     if patch.groups is not UNSET:
         wanted = {group.id: group for group in _named_groups(tx, patch.groups)}
         current = store.groups_of(tx, person.pk)
         coming = [group for group in wanted.values() if group.id not in current]
-        model.must_carry(caller, frozenset().union(*(group.carries for group in coming)))
+        must_carry(caller, frozenset().union(*(group.carries for group in coming)))
         store.join(tx, [(group.pk, person.pk) for group in coming])
         store.leave(tx, [(group.pk, person.pk) for group in current.values() if group.id not in wanted])
     if values:
@@ -245,7 +246,7 @@ def set_password(tx: Tx, caller: Caller, id: str, password: str, sessions: Sessi
     """Give a person another password, hashed already, and end all sign-ins made with the old one. Raises NotFound, ScopeNotYours."""
     person = _person(tx, id)
     # Otherwise whoever may write users could sign in as somebody who may do more.
-    model.must_carry(caller, person.scopes)
+    must_carry(caller, person.scopes)
     _set_password(tx, person, password, sessions)
     _tell_change(tx, caller, "user", person.id, f"{caller.name} set a new password for {person.email}.", code="user.password_set")
 
@@ -338,7 +339,7 @@ def create_group(
 ) -> Group:
     """Make a group. Raises AlreadyExists, Invalid, ScopeNotYours."""
     carries = model.scopes_of_group(role, scopes)
-    model.must_carry(caller, carries)
+    must_carry(caller, carries)
     people = _named_people(tx, members)
     public_id = store.put_group(tx, name=name.strip(), role=role, scopes=scopes)
     if public_id is None:
@@ -372,7 +373,7 @@ def change_group(tx: Tx, caller: Caller, id: str, patch: GroupPatch, sessions: S
     name = row.name if patch.name is UNSET else patch.name.strip()
     role = row.role if patch.role is UNSET else patch.role
     scopes = row.scopes if patch.scopes is UNSET else frozenset(patch.scopes)
-    model.must_carry(caller, row.carries | model.scopes_of_group(role, scopes))
+    must_carry(caller, row.carries | model.scopes_of_group(role, scopes))
     concerned = set(store.members_of(tx, row.pk))
     if (name, role, scopes) != (row.name, row.role, row.scopes):
         if store.is_group_name_taken(tx, name, row.pk):
@@ -389,7 +390,7 @@ def change_group(tx: Tx, caller: Caller, id: str, patch: GroupPatch, sessions: S
 def add_member(tx: Tx, caller: Caller, id: str, user: str, sessions: Sessions) -> Group:
     """Put a person into a group; who is in stays in. Raises NotFound, ScopeNotYours."""
     row, before, person = _group_row(tx, id), group(tx, id), _person(tx, user)
-    model.must_carry(caller, row.carries)
+    must_carry(caller, row.carries)
     store.join(tx, [(row.pk, person.pk)])
     return _group_changed(tx, caller, before, [person.pk], False, sessions)
 
@@ -398,7 +399,7 @@ def remove_member(tx: Tx, caller: Caller, id: str, user: str, sessions: Sessions
     """Take a person out of a group. Raises NotFound, ScopeNotYours, LastAdmin."""
     store.hold_people(tx)
     row, before, person = _group_row(tx, id), group(tx, id), _person(tx, user)
-    model.must_carry(caller, row.carries)
+    must_carry(caller, row.carries)
     had_admin = store.has_admin(tx)
     store.leave(tx, [(row.pk, person.pk)])
     return _group_changed(tx, caller, before, [person.pk], had_admin, sessions)
@@ -408,7 +409,7 @@ def delete_group(tx: Tx, caller: Caller, id: str, sessions: Sessions) -> None:
     """Delete a group; its members lose what it gave them. Raises NotFound, ScopeNotYours, LastAdmin."""
     store.hold_people(tx)
     row, before = _group_row(tx, id), group(tx, id)
-    model.must_carry(caller, row.carries)
+    must_carry(caller, row.carries)
     had_admin = store.has_admin(tx)
     concerned = store.members_of(tx, row.pk)
     store.delete_group(tx, row.pk)

@@ -4,8 +4,6 @@ A session is looked up once and then known by a keyed hash of its cookie, until 
 ends, idle and absolute, are judged at every use. Last use is collected and written every few seconds.
 """
 
-import asyncio
-import contextlib
 import datetime as dt
 import hashlib
 import secrets
@@ -16,6 +14,7 @@ import msgspec
 from prodsys import errors
 from prodsys.kit.clock import now
 from prodsys.kit.db import ELSEWHERE, Database
+from prodsys.kit.gathering import keep_writing
 from prodsys.scopes import Caller
 from prodsys.users import actions, model, store
 from prodsys.users.model import Language, NewSession, Session, Theme
@@ -120,14 +119,7 @@ class Browsers:
 
     async def keep_last_use(self, every_seconds: float = LAST_USE_SECONDS) -> None:
         """Write last uses down, now and then, until cancelled; the rest of them when that happens."""
-        try:
-            while True:
-                await asyncio.sleep(every_seconds)
-                with contextlib.suppress(errors.StorageUnavailable):
-                    await self.flush()
-        finally:
-            with contextlib.suppress(errors.StorageUnavailable):
-                await self.flush()
+        await keep_writing(every_seconds, self.flush, self.flush)
 
     async def flush(self) -> None:
         """Write down last uses."""

@@ -208,25 +208,6 @@ def check_password(password: str) -> None:
         raise invalid("password_length", f"A password has {MIN_PASSWORD} to {MAX_PASSWORD} characters.", "/password")
 
 
-def must_carry(caller: Caller, scopes: frozenset[Scope]) -> None:
-    """Raise ScopeNotYours when the caller lacks one of these: nobody grants, or signs in with, what he does not carry himself."""
-    lacking = sorted(scope for scope in scopes if not caller.may(scope))
-    if lacking:
-        raise errors.ScopeNotYours(
-            f"You do not carry {', '.join(lacking)} yourself.",
-            issues=[
-                Issue(
-                    code="scope_not_yours",
-                    message=f"You do not carry {scope} yourself.",
-                    params={"scope": scope.value},
-                    pointer="/scopes",
-                    blocks=True,
-                )
-                for scope in lacking
-            ],
-        )
-
-
 def scopes_of_group(role: Role | None, scopes: frozenset[Scope]) -> frozenset[Scope]:
     """What a group's members carry: what the role stands for today, and the group's own scopes."""
     return scopes | ROLES[role] if role else scopes

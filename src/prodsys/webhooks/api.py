@@ -30,7 +30,7 @@ from prodsys.kit.web import (
 )
 from prodsys.scopes import PRODSYS_MODULE, Caller, Scope, allows, signed
 from prodsys.webhooks import actions, inbox, model, store
-from prodsys.webhooks.inbox import Strangers
+from prodsys.webhooks.inbox import Knocks
 from prodsys.webhooks.model import NewWebhook, Tested, Webhook, WebhookWithSecret
 
 _DOOR = allows(Scope.PURCHASE_ORDERS_CREATE, "any", PRODSYS_MODULE)
@@ -150,7 +150,7 @@ async def receive_push(
     id: FromPath[str],
     db: NamedDependency[Database],
     vault: NamedDependency[Vault],
-    inbox_strangers: NamedDependency[Strangers],
+    inbox_knocks: NamedDependency[Knocks],
     webhook_id: MessageId,
     webhook_timestamp: MessageTimestamp,
     webhook_signature: MessageSignature,
@@ -161,14 +161,14 @@ async def receive_push(
     believed, and a message that comes twice changes nothing.
     """
     address = request.client.host if request.client else ""
-    inbox_strangers.must_not_be_throttled(address)
+    inbox_knocks.must_not_be_throttled(address)
     known = await db.read(store.inbox, id)
     if known is None:
-        await inbox_strangers.count(db, address)
+        await inbox_knocks.count(db, address)
         raise errors.NotFound
     body = await request.body()
     if not inbox.is_genuine(vault, known, id=webhook_id, timestamp=webhook_timestamp, signature=webhook_signature, body=body):
-        await inbox_strangers.count(db, address)
+        await inbox_knocks.count(db, address)
         raise errors.SignatureInvalid
     await db.write(inbox.hear, known, webhook_id)
 

@@ -1,11 +1,9 @@
 """Our inbox: registered by itself at every supplier, opened by his signature only, and good for nothing but waking the pull of his feed."""
 
 import asyncio
-import contextlib
 import datetime as dt
 import math
 import time
-from collections import Counter
 
 from prodsys import errors
 from prodsys.connectors.prodsys.instance import Prodsys
@@ -19,6 +17,7 @@ from prodsys.kit.vault import Secret, Vault, VaultLocked
 from prodsys.kit.web import Limiter
 from prodsys.logs.model import Entry
 from prodsys.logs.store import tell
+from prodsys.logs.strangers import Strangers
 from prodsys.settings import Settings
 from prodsys.webhooks import model, store
 from prodsys.webhooks.model import PARTNER_EVENTS, Due, Inbox
@@ -30,12 +29,10 @@ ANSWERS = "answers"
 """The kind of the task that pulls a supplier's feed; its name is this and the partner's id."""
 
 _AT_ONCE = 20
-_MOST_ADDRESSES = 1_000
 _SECONDS = 10.0
 _GOOD_FOR = dt.timedelta(hours=6)
 """How long we believe a registration to be there without asking."""
 _AGAIN = dt.timedelta(minutes=15)
-_A_MINUTE = dt.timedelta(minutes=1)
 _RENEWED = dt.timedelta(days=90)
 """How long a secret is used before we ask for a new one."""
 
@@ -130,14 +127,13 @@ def _not_registered(tx: Tx, one: Due, trouble: Later | Misconfigured | Refused) 
     )  # fmt: skip
 
 
-class Strangers:
+class Knocks:
     """Who knocks at the inbox without a good signature: slowed down by address, counted, and told once a minute. One for each app."""
 
     def __init__(self) -> None:
         self._failures = Limiter("inbox", quota=30, window=60)
         self._shut: dict[str, float] = {}
-        self._counted: Counter[str] = Counter()
-        self._told: dt.datetime | None = None
+        self._strangers = Strangers("inbox.strangers", "messages came to the inbox without a good signature")
 
     def must_not_be_throttled(self, address: str) -> None:
         """Raises TooManyRequests for an address that has failed too often of late."""
@@ -146,19 +142,10 @@ class Strangers:
             raise errors.TooManyRequests(headers={"Retry-After": str(math.ceil(until - time.monotonic()))})
 
     async def count(self, db: Database, address: str) -> None:
-        """Count a message that was not taken; each minute one line of the log tells how many there were."""
+        """Count a message that was not taken."""
         quota = self._failures.take(address)
         if not quota.is_open:
             self._shut = {one: until for one, until in self._shut.items() if until > time.monotonic()} | {
                 address: time.monotonic() + quota.wait
             }
-        # An address is cheap: nobody fills our memory with those he has made up.
-        self._counted[address if address in self._counted or len(self._counted) < _MOST_ADDRESSES else "others"] += 1
-        at = now()
-        if self._told is not None and at - self._told < _A_MINUTE:
-            return
-        counted, self._counted, self._told = self._counted, Counter(), at
-        named = ", ".join(f"{one or 'unknown'} {times}×" for one, times in counted.most_common(10))
-        message = f"{counted.total()} messages came to the inbox without a good signature: {named}."
-        with contextlib.suppress(errors.StorageUnavailable):
-            await db.write(tell, Entry(code="inbox.strangers", message=message, level="warning", direction="in"))
+        await self._strangers.count(db, address)

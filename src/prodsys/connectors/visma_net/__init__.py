@@ -1,4 +1,4 @@
-"""Visma.net ERP: the connection to one company. What it calls things stands beside, by the kind of thing."""
+"""Visma.net ERP: the connection to one company, and beside it what it calls things, by the kind of thing."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar

@@ -6,7 +6,7 @@ import pytest
 
 from prodsys import errors
 from prodsys.documents import Issue
-from prodsys.pages.refusals import REFUSALS, REMARKS, sentence, told
+from prodsys.pages.refusals import OTHERWISE, REFUSALS, REMARKS, sentence, told
 from prodsys.pages.speech import speech
 
 
@@ -35,3 +35,9 @@ def test_a_remark_is_filled_with_the_values_it_names(code: str) -> None:
 
 def test_a_remark_that_lacks_a_value_is_said_in_english_as_it_came() -> None:
     assert sentence(speech("en"), Issue(code="article_unknown", message="We have no article.")) == "We have no article."
+
+
+@pytest.mark.parametrize("code", sorted(OTHERWISE))
+def test_a_remark_about_a_row_of_a_file_needs_no_line_of_an_order(code: str) -> None:
+    assert OTHERWISE.keys() <= REMARKS.keys()
+    assert sentence(speech("en"), Issue(code=code, message="English", params={"unit": "X"})) == OTHERWISE[code] % {"unit": "X"}

@@ -1,5 +1,7 @@
 """Every refusal and every remark in the reader's own language, found by its code and filled with its values."""
 
+import contextlib
+
 from prodsys import errors
 from prodsys.documents import Issue
 from prodsys.pages.speech import Speech
@@ -152,8 +154,99 @@ REMARKS: dict[str, str] = {
     "token_malformed": N_("This is not a token. Copy it whole; it begins with pst_."),
     "bad_address": N_("This address cannot be used."),
     "field_missing": N_("%(field)s must be filled in."),
+    # lists brought in from a file
+    "file_too_large": N_("The file is too large. Split it."),
+    "file_encrypted": N_("The file is locked with a password. Save it without one."),
+    "old_workbook": N_("This is a workbook of the old kind. Save it as .xlsx or .csv."),
+    "not_a_workbook": N_("The file is not a workbook that can be read. Save it as .xlsx or .csv."),
+    "workbook_waiting": N_("Other workbooks are being read. Try again in a minute."),
+    "workbook_too_large": N_("The workbook needs too much memory or time. Split it, or save it as .csv."),
+    "not_a_table": N_("The file is not a table. Save it as .xlsx or .csv."),
+    "file_empty": N_("The file holds no rows. Its first row must name the columns."),
+    "header_unreadable": N_("The first row, which names the columns, cannot be read."),
+    "too_many_rows": N_("The file holds too many rows. Split it."),
+    "too_many_cells": N_("The file holds too many cells. Split it, or leave out columns."),
+    "too_many_columns": N_("The first row names too many columns."),
+    "broken_quotes": N_("A quotation mark is out of place. Double it inside quoted text, and close every quoted cell."),
+    "cell_without_column": N_("The row has a cell outside the named columns. Name the column, or put the cell in quotation marks."),
+    "formula_failed": N_("The formula in this cell failed. Put the value there."),
+    "format_as_text": N_("Leading zeros may be lost: format the column as text and type the value again."),
+    "not_a_number": N_("This is not a number. Write digits with one decimal mark, such as 1234.50."),
+    "ambiguous_number": N_("This number can be read in two ways. Write no thousands marks, and a 0 after a fraction of three digits."),
+    "not_yes_or_no": N_("This is neither yes nor no. Write yes or no."),
+    "not_a_whole_number": N_("This must be a whole number."),
+    "date_invalid": N_("Write a date as 2026-11-21."),
+    "dates_reversed": N_("The last day is before the first."),
+    "text_too_long": N_("This text may have %(longest)s characters at most."),
+    "text_invalid": N_("An article number has at most 80 characters and no control characters."),
+    "article_number_missing": N_("An article needs a number."),
+    "number_missing": N_("An order needs a number."),
+    "number_twice": N_("The number %(number)s stands in row %(first)s already."),
+    "price_twice": N_("Row %(first)s says what holds from the same quantity and day."),
+    "row_twice": N_("Row %(other)s is the same contact."),
+    "role_unknown": N_("The role %(role)s is not known. Write supplier, customer or both."),
+    "supplier_incomplete": N_("A supplier and its article number belong together: fill in both cells or none."),
+    "supplier_unknown": N_("There is no supplier %(supplier)s."),
+    "supplier_ambiguous": N_("More than one supplier is called %(supplier)s. Name the one you mean by its id."),
+    "partner_ambiguous": N_("More than one partner is called %(partner)s. Name the one you mean by its id."),
+    "gtin_invalid": N_("%(gtin)s is no GTIN: that is 8, 12, 13 or 14 digits, of which the last is the check digit."),
+    "price_missing": N_("An agreed price needs a price."),
+    "price_negative": N_("A price is zero or more."),
+    "currency_missing": N_("A price needs a currency."),
+    "quantity_negative": N_("A price holds from a quantity of zero or more."),
+    "quantity_not_positive": N_("This quantity must be more than zero."),
+    "lead_time_invalid": N_("A lead time is 0 to %(longest)s whole days."),
+    "already_exists": N_("There is an order %(number)s already."),
+    # files and goods
+    "hash_mismatch": N_("The file changed on its way. Send it again."),
+    "kind_not_taken": N_("Files of this kind are not taken. Taken are %(kinds)s, office files without macros, and texts in UTF-8."),
+    "returned_too_much": N_("Line %(line)s: more would go back than has come."),
+    # contacts
+    "contact_unknown": N_("There is no such contact."),
+    "same_contact": N_("A contact cannot be merged into itself."),
+    "contact_linked_twice": N_(
+        "Each of the two contacts is linked to a partner, and two partners cannot share one. Unlink one of them first."
+    ),
+    "contact_merged": N_("What pointed to the merged contact now points to the kept one."),
+    # what happens by itself
+    "delivery_dead": N_("They could not be reached in time. Check the supplier's address and token, then send it again."),
+    "numbers_mismatch": N_("%(count)s of our article numbers there lead nowhere. Correct them under Articles, Supplier catalogues."),
+    "subject_not_readable": N_("This person may not read what this would tell of. Give the permission first."),
+    # connections, flows and mappings
+    "not_authorized": N_("Somebody has to sign in at the other system first."),
+    "not_tested": N_("The connection has not been tested yet."),
+    "same_connection": N_("A flow leads from one system to another."),
+    "interval_missing": N_("A flow by schedule runs at most every 10 seconds. Say how often."),
+    "event_not_offered": N_("Only our own books tell of an event. Let this flow run by schedule."),
+    "default_debtor_missing": N_("Say which debtor is the default one."),
+    "filtered_out": N_("The flow's filters leave this record out."),
+    "list_unknown": N_("There is no such list. Lists of your own begin with x-."),
+    "entry_twice": N_("A list maps each entry once."),
+    "article_missing_there": N_("There is no article %(article_number)s there."),
+    "customer_key_missing": N_("The customer has no %(field)s, by which he would be found there."),
+    "field_missing_there": N_("%(field)s is mandatory there."),
+    "too_long_there": N_("%(field)s has at most %(longest)s characters there."),
+    "digits_only_there": N_("%(field)s has digits only there."),
+    "mandatory_missing": N_("%(field)s is mandatory and nothing fills it."),
+    "mandatory_without_source": N_("%(field)s is mandatory and has neither a source nor a default."),
+    "value_needed": N_("%(field)s has to be filled in by a person."),
+    "constant_invalid": N_("The constant of %(field)s is not a number."),
+    "path_invalid": N_("%(field)s has lists within lists."),
+    "mapping_too_deep": N_("The rule for %(field)s is nested too deeply."),
+    "mapping_too_large": N_("The mapping has too many steps."),
+    "dead": N_("The system could not be reached in time."),
 }
 """What is true of one thing to look at, by its code; the values stand in `params`."""
+
+OTHERWISE: dict[str, str] = {
+    "control_character": N_("The text holds a control character or a line break."),
+    "text_too_long": N_("This text is too long."),
+    "currency_unknown": N_("The currency is not known. Write an ISO 4217 code, such as NOK."),
+    "unit_unknown": N_("The unit %(unit)s is not known. Use a UN/ECE code such as H87."),
+    "quantity_missing": N_("A line needs a quantity."),
+    "article_missing": N_("A line needs our article or the supplier's article number."),
+}
+"""The same where it is said of something that lacks a value of the first sentence, as a row of a file does."""
 
 
 SHORT: dict[str, str] = {
@@ -220,13 +313,11 @@ def shortly(speech: Speech, issue: Issue) -> str:
 
 def sentence(speech: Speech, issue: Issue) -> str:
     """An issue in the reader's language; in English where we have no sentence for its code, or it lacks a value."""
-    text = REMARKS.get(issue.code)
-    if text is None:
-        return issue.message
-    try:
-        return speech.say(text) % issue.params
-    except (KeyError, ValueError, TypeError):
-        return issue.message
+    for text in (REMARKS.get(issue.code), OTHERWISE.get(issue.code)):
+        if text is not None:
+            with contextlib.suppress(KeyError, ValueError, TypeError):
+                return speech.say(text) % issue.params
+    return issue.message
 
 
 def told(speech: Speech, refusal: errors.Refusal) -> str:

@@ -35,7 +35,7 @@ click.rich_click.COMMAND_GROUPS = {
         {"name": "Trade", "commands": ["partner", "articles", "contacts", "catalogue", "order", "export", "draft", "mapping"]},
         {
             "name": "Look after it",
-            "commands": ["logs", "mail", "subscription", "webhook", "doctor", "backup", "restore", "config", "openapi"],
+            "commands": ["logs", "mail", "subscription", "webhook", "doctor", "backup", "restore", "restored", "config", "openapi"],
         },
     ]
 }
@@ -96,6 +96,7 @@ for command in (
     operating.doctor,
     files.backup,
     files.restore,
+    files.restored,
     operating.config,
     operating.openapi,
 ):

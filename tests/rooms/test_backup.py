@@ -15,19 +15,22 @@ import pytest
 from sqlalchemy import update
 
 from prodsys import app
+from prodsys.company import actions as company
+from prodsys.documents import Party
 from prodsys.exchange import outbox
-from prodsys.kit.db import DatabaseInUse, Tx, insert_new, open_database
+from prodsys.kit.db import Database, DatabaseInUse, Tx, insert_new, open_database
 from prodsys.kit.telemetry import new_trace
 from prodsys.kit.vault import Vault, WeakPassphrase, WrongPassphrase
 from prodsys.modules import store as modules
 from prodsys.partners import store as partners
+from prodsys.purchasing.store import orders
 from prodsys.scopes import CONSOLE, GUIDE_SCOPES, PRODSYS_MODULE
 from prodsys.settings import Settings
 from prodsys.tables import counters, deliveries
 from prodsys.tables import partners as partners_table
 from prodsys.tokens import actions as tokens
 from prodsys.upkeep import upgrade
-from prodsys.upkeep.backup import Backup, CannotBackUp, CannotRestore, Restored, backup, restore
+from prodsys.upkeep.backup import Backup, CannotBackUp, CannotRestore, Restored, backup, begin_anew, restore
 from tests import postgres
 from tests.rooms.makers import Supplier, a_supplier, an_order, logged, placed
 
@@ -137,6 +140,29 @@ async def test_postgresql_is_backed_up_by_its_own_means(cluster: postgres.Cluste
             await restore(tmp_path / "today.db", Settings(home=str(tmp_path), database_url=url))
 
 
+async def test_what_was_put_back_by_its_own_means_begins_a_new_life_when_it_is_told(db: Database):
+    before = await db.write(company.begin, Party(name="Fjord Lager AS"))
+
+    life = await db.write(begin_anew, None, "An older state", answers_every=60)
+
+    assert (await db.read(company.card)).epoch == life.epoch != before.epoch
+    assert await db.write(orders.next_number) == life.numbers[0] == "PO-200001"
+
+
+@pytest.mark.parametrize(("given", "goes_on"), [(None, 200_001), (100_412, 200_001), (149_999, 200_001), (150_000, 300_001)])
+async def test_numbers_go_on_in_another_block_after_a_restore(home: Settings, tmp_path: Path, given: int | None, goes_on: int):
+    await a_backup(home, tmp_path / "today.db")
+    if given is not None:
+        with closing(sqlite3.connect(tmp_path / "today.db", isolation_level=None)) as copy:
+            copy.execute("INSERT INTO counters VALUES ('sales_order', ?)", (given,))
+
+    anew = await restore(tmp_path / "today.db", home)
+    moved = await restore(tmp_path / "today.db", home, keep_numbers=True)
+
+    assert f"SO-{goes_on}" in anew.numbers
+    assert moved.numbers == []
+
+
 async def test_restore_brings_orders_tokens_and_natural_keys_back(home: Settings, tmp_path: Path):
     order = an_order("PO-1")
     async with a_company(home) as (instance, supplier):
@@ -171,7 +197,7 @@ async def test_what_a_crashed_server_had_not_written_through_is_kept_beside_too(
     with closing(sqlite3.connect(database(home), isolation_level=None)) as crashed:
         crashed.execute("PRAGMA wal_autocheckpoint = 0")
         crashed.execute("INSERT INTO counters VALUES ('after', 1)")
-        came = await restore(tmp_path / "today.db", home)
+        came = await restore(tmp_path / "today.db", home, keep_numbers=True)
 
     assert came.replaced is not None
     assert rows(Path(came.replaced), "counters") == 1

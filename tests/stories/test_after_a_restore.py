@@ -13,7 +13,7 @@ from sqlalchemy import select, update
 
 from prodsys.kit.db import Tx
 from prodsys.settings import Settings
-from prodsys.tables import purchase_orders, sales_orders
+from prodsys.tables import partners, purchase_orders, sales_orders
 from prodsys.upkeep import backup, upgrade
 from tests.rooms.makers import wire_order
 from tests.stories.company import FJORD, NORDLYS, Company, running
@@ -155,6 +155,7 @@ async def test_a_restored_buyer_catches_up_and_sends_nothing_twice(fjord_house: 
         await nordlys_house.restore(file)
 
         async with nordlys_house.open() as nordlys:
+            [fresh] = await some_orders(nordlys, supplier, 1)
             found = (await compared(nordlys, supplier))["found"]
             before = (await nordlys.call("GET", "/purchasing/orders"))["items"]
             path = f"/partners/{supplier}/reconciliation/take-over"
@@ -164,17 +165,18 @@ async def test_a_restored_buyer_catches_up_and_sends_nothing_twice(fjord_house: 
             strange = await nordlys.call("POST", path, json={"orders": [one_of_them["their_id"]]}, expect=409)
 
             assert sorted(one["number"] for one in found["lost_here"]) == sorted(one["number"] for one in later)
-            assert {one["number"] for one in before} == {one["number"] for one in [*first, waiting]}
+            assert (fresh["number"], (await is_now(nordlys, fresh, "open"))["delivery"]) == ("PO-200001", "received")
+            assert {one["number"] for one in before} == {one["number"] for one in [*first, waiting, fresh]}
             assert [entry["level"] for entry in await nordlys.logged(code="reconcile.not_here")] == ["error"] * 3
             assert (first_back["recovered"], len(first_back["lost_here"])) == ([one_of_them["number"]], 2)
             assert (sorted(taken["recovered"]), taken["lost_here"]) == (sorted(one["number"] for one in later), [])
             assert strange["code"] == "wrong_state"
             assert found["found_there"] == [waiting["number"]]
             assert found["promised_again"] == found["differs"] == found["recovered"] == []
-            assert len(await drafts(fjord)) == 5
+            assert len(await drafts(fjord)) == 6
             listed = (await nordlys.call("GET", "/purchasing/orders"))["items"]
             assert {one["number"]: one["delivery"] for one in listed} == dict.fromkeys(
-                [one["number"] for one in [*first, waiting, *later]], "received"
+                [one["number"] for one in [*first, waiting, *later, fresh]], "received"
             )
             again = next(one for one in listed if one["number"] == later[0]["number"])
             now = await nordlys.call("GET", f"/purchasing/orders/{again['id']}")
@@ -263,3 +265,19 @@ async def test_at_a_terminal_books_are_compared_and_what_was_lost_is_taken_over(
     assert (taken["recovered"], taken["lost_here"]) == ([lost.json()["number"]], [])
     shown = await asyncio.to_thread(at_the_terminal, "order", "show", lost.json()["number"])
     assert (shown["delivery"], shown["acceptance"]) == ("received", "open")
+
+
+@pytest.mark.parametrize(("theirs", "next_one"), [("PO-100007", "PO-100008"), ("PO-999999", "PO-100001"), ("4711", "PO-100001")])
+async def test_a_number_a_supplier_holds_in_our_name_is_not_given_again(
+    fjord: Company, nordlys: Company, connected: str, theirs: str, next_one: str
+) -> None:
+    token = nordlys.instance.vault.unseal(await nordlys.db.read(lambda tx: tx.execute(select(partners.c.token)).scalar_one()))
+    async with fjord.as_(token) as partner:
+        buyer = {"name": NORDLYS.name, "organisation_number": NORDLYS.organisation_number}
+        assert (await partner.post("/purchase-orders", json=wire_order(number=theirs, buyer=buyer))).status_code == 201
+
+    await nordlys.call("POST", f"/partners/{connected}/reconcile")
+    found = (await compared(nordlys, connected))["found"]
+
+    assert [one["number"] for one in found["lost_here"]] == [theirs]
+    assert (await an_order(nordlys, connected))["number"] == next_one

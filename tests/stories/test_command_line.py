@@ -188,6 +188,13 @@ def test_a_backup_is_restored_by_the_words_of_the_guide(fjord: Shell, tmp_path: 
     assert "2 as before" in elsewhere.done("articles", "import", str(tmp_path / "articles.csv")).out
 
 
+def test_a_database_put_back_by_its_own_means_begins_a_new_life(fjord: Shell):
+    said = fjord.done("restored").out
+
+    assert "A new epoch has begun" in said
+    assert "PO-200001, SO-200001, D-200001" in said
+
+
 def test_the_doctor_says_what_to_do_and_fails_only_for_what_must_be_mended(fjord: Shell):
     well = fjord.run("doctor", "--json")
     (fjord.home / "vault.key").unlink()

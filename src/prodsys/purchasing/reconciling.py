@@ -390,6 +390,7 @@ def _note_lost_here(tx: Tx, supplier: Supplier, lost: Sequence[OrderThere], foun
             tx, Entry(code="reconcile.not_here", message=message, level="error", partner=supplier.pk, number=one.number, actor="timetable")
         )
     named = [LostHere(number=one.number, revision=one.revision, their_id=one.id) for one in lost]
+    store.orders.go_on_behind(tx, {one.number for one in lost})
     return msgspec.structs.replace(found, lost_here=_more(found.lost_here, named))
 
 

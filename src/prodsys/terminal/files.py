@@ -9,6 +9,7 @@ import rich_click as click
 from prodsys.terminal import guest, say
 
 if TYPE_CHECKING:
+    from prodsys.upkeep.backup import Locked
     from prodsys.upkeep.opening import Instance
 
 
@@ -150,8 +151,9 @@ def backup(file: Path, with_key: bool, passphrase_stdin: bool) -> None:
 @click.argument("file", type=click.Path(exists=True, path_type=Path, dir_okay=False))
 @click.option("--with-key", is_flag=True, help="Take the vault's key from the file too; its passphrase is asked for.")
 @click.option("--passphrase-stdin", is_flag=True, help="Take the passphrase from standard input instead of asking for it.")
+@click.option("--keep-numbers", is_flag=True, help="Nothing was done after the backup, as in a move: orders go on with the next number.")
 @say.as_json
-def restore(file: Path, with_key: bool, passphrase_stdin: bool) -> None:
+def restore(file: Path, with_key: bool, passphrase_stdin: bool, keep_numbers: bool) -> None:
     """Put a backup in the database's place. The server must be stopped; the database replaced is kept beside."""
     from prodsys import settings
     from prodsys.kit.journal import configure
@@ -160,17 +162,37 @@ def restore(file: Path, with_key: bool, passphrase_stdin: bool) -> None:
     known = settings.load()
     configure("warning", json=False)
     passphrase = say.secret("passphrase", from_stdin=passphrase_stdin) if with_key or passphrase_stdin else None
-    came = asyncio.run(backups.restore(file, known, passphrase=passphrase))
+    came = asyncio.run(backups.restore(file, known, passphrase=passphrase, keep_numbers=keep_numbers))
 
     def words() -> list[str]:
         lines = [f"The database is as it was on {came.made_at:%Y-%m-%d %H:%M} UTC, under a new epoch; partners read and compare anew."]
         if came.replaced:
             lines.append(f"The one before is kept as {came.replaced}.")
-        lines.append(backups.KEY_WORDS[came.key])
-        lines += [
-            f"  ! {one.name} ({one.id}): the token cannot be opened; enter it again with a new bundle." for one in came.credentials_needed
-        ]
-        lines.append("Tokens and people ended since that day are good again: look through prodsys token list before serving.")
-        return lines
+        return [*lines, backups.KEY_WORDS[came.key], *_new_life(came.numbers, came.credentials_needed)]
 
     say.answer(came, words)
+
+
+@click.command(epilog="Example: pg_restore --clean --dbname=prodsys fjord.dump && prodsys restored")
+@say.as_json
+def restored() -> None:
+    """Say that the database was put back by its own means, as with pg_restore, before serving again: begin a new life in it."""
+    from prodsys.upkeep import backup as backups
+
+    async def story(instance: "Instance") -> Any:
+        every = instance.settings.answers_every_seconds
+        return await instance.db.write(backups.begin_anew, instance.vault, "An older state of the database", answers_every=every)
+
+    life = guest.visit(story)
+    say.answer(
+        life,
+        lambda: ["A new epoch has begun; partners read and compare anew.", *_new_life(life.numbers, life.credentials_needed)],
+    )
+
+
+def _new_life(numbers: list[str], locked: "list[Locked]") -> list[str]:
+    return [
+        *([f"Partners remember the numbers given since, so numbers go on with {', '.join(numbers)}."] if numbers else []),
+        *(f"  ! {one.name} ({one.id}): the token cannot be opened; enter it again with a new bundle." for one in locked),
+        "Tokens and people ended since that day are good again: look through prodsys token list before serving.",
+    ]

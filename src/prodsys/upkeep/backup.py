@@ -9,9 +9,10 @@ import shutil
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
+from msgspec import Meta
 from sqlalchemy import inspect, make_url
 
 from prodsys.company import actions as company
@@ -25,7 +26,7 @@ from prodsys.partners import store as partners
 from prodsys.partners.model import Check, checklist
 from prodsys.purchasing import reconciling
 from prodsys.settings import Settings
-from prodsys.upkeep import upgrade
+from prodsys.upkeep import store, upgrade
 from prodsys.webhooks import store as hooks
 
 MADE = "backup.made"
@@ -77,6 +78,15 @@ class Restored(msgspec.Struct, frozen=True, kw_only=True):
     replaced: str | None
     key: Key
     credentials_needed: list[Locked]
+    numbers: Annotated[list[str], Meta(description="Where each series of numbers goes on; empty where they are kept.")] = []
+
+
+class NewLife(msgspec.Struct, frozen=True, kw_only=True):
+    """What an instance begins with after its database was put back."""
+
+    epoch: str
+    numbers: list[str]
+    credentials_needed: list[Locked]
 
 
 class _Note(msgspec.Struct, frozen=True, kw_only=True):
@@ -112,10 +122,12 @@ async def backup(db: Database, vault: Vault, target: Path, *, passphrase: str | 
     return Backup(file=str(target), size=size, made_at=at, has_key=wrapped is not None)
 
 
-async def restore(file: Path, settings: Settings, *, passphrase: str | None = None) -> Restored:
+async def restore(file: Path, settings: Settings, *, passphrase: str | None = None, keep_numbers: bool = False) -> Restored:
     """Put a backup in the place of the instance's database, under a new epoch; the one before is kept beside, never deleted.
 
     An older schema is brought up to this version's. What was being delivered is taken up again: an order's own number makes that safe.
+    Series of numbers go on in another block, because partners remember those given since; `keep_numbers` is for a copy nothing was done
+    after, as when an instance moves to another machine.
     With a passphrase the vault's key comes from the backup too; partners whose token no key here opens are listed and marked.
     Raises DatabaseInUse while a server runs, CannotRestore, NewerDatabase, WrongPassphrase, BadKeyFile; then nothing has changed.
     """
@@ -128,7 +140,7 @@ async def restore(file: Path, settings: Settings, *, passphrase: str | None = No
             await asyncio.to_thread(upgrade.upgrade, f"sqlite:///{staged}", copy=False)
             key_file = Path(settings.vault_key_file) if settings.vault_key_file else path.parent / "vault.key"
             opening = vault or _key_here(key_file)
-            epoch, locked = await _begin_anew(staged, opening, note, settings.answers_every_seconds)
+            life = await _begin_anew(staged, opening, note, settings.answers_every_seconds, keep_numbers=keep_numbers)
             if vault is not None:
                 _put_key(vault, key_file)
             replaced = _swap(staged, path)
@@ -139,7 +151,12 @@ async def restore(file: Path, settings: Settings, *, passphrase: str | None = No
                 left.unlink()
     key: Key = "restored" if vault else "kept" if opening else "missing"
     return Restored(
-        made_at=note.made_at, epoch=epoch, replaced=None if replaced is None else str(replaced), key=key, credentials_needed=locked
+        made_at=note.made_at,
+        epoch=life.epoch,
+        replaced=None if replaced is None else str(replaced),
+        key=key,
+        credentials_needed=life.credentials_needed,
+        numbers=life.numbers,
     )
 
 
@@ -155,7 +172,9 @@ def _new(target: Path) -> Path:
 def _database_of(settings: Settings) -> Path:
     url = make_url(settings.url)
     if url.get_backend_name() != "sqlite":
-        raise CannotRestore("A PostgreSQL database is restored by its own means: pg_restore --clean --dbname=DATABASE FILE.")
+        raise CannotRestore(
+            "A PostgreSQL database is restored by its own means: pg_restore --clean --dbname=DATABASE FILE. Then say so: prodsys restored."
+        )
     path = Path(url.database or "").absolute()
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     return path
@@ -231,30 +250,26 @@ def _key_here(file: Path) -> Vault | None:
         return None
 
 
-async def _begin_anew(staged: Path, vault: Vault | None, note: _Note, answers_every: int) -> tuple[str, list[Locked]]:
+async def _begin_anew(staged: Path, vault: Vault | None, note: _Note, answers_every: int, *, keep_numbers: bool) -> NewLife:
     """Begin a new life in the staged copy, so that cursors of the one before answer 410 (rulings.md, 8)."""
     db = await open_database(f"sqlite:///{staged}", lock=False)
+    what = f"The backup of {note.made_at:%Y-%m-%d %H:%M} UTC"
     try:
-        return await db.write(_renewed, vault, note, answers_every)
+        return await db.write(begin_anew, vault, what, answers_every=answers_every, keep_numbers=keep_numbers)
     finally:
         await db.close()
 
 
-def _renewed(tx: Tx, vault: Vault | None, note: _Note, answers_every: int) -> tuple[str, list[Locked]]:
+def begin_anew(tx: Tx, vault: Vault | None, what: str, *, answers_every: int, keep_numbers: bool = False) -> NewLife:
+    """Begin a new life after the database was put back, by `restore` or by its own means; `what` was, for the logs."""
     outbox.reclaim(tx, everything=True)
     timetable.free_all(tx)
-    reconciling.ask_all(tx, f"Our own backup of {note.made_at:%Y-%m-%d %H:%M} UTC was restored.", answers_every=answers_every)
+    reconciling.ask_all(tx, f"{what} was restored here.", answers_every=answers_every)
     locked = _locked(tx, vault)
-    tell(
-        tx,
-        Entry(
-            code="backup.restored",
-            message=f"The backup of {note.made_at:%Y-%m-%d %H:%M} UTC was restored.",
-            level="warning",
-            actor="console",
-        ),
-    )
-    return company.renew_epoch(tx), locked
+    numbers = [] if keep_numbers else store.begin_new_blocks(tx)
+    on = f" Numbers go on with {', '.join(numbers)}." if numbers else ""
+    tell(tx, Entry(code="backup.restored", message=f"{what} was restored.{on}", level="warning", actor="console"))
+    return NewLife(epoch=company.renew_epoch(tx), numbers=numbers, credentials_needed=locked)
 
 
 def tell_of_lost_key(tx: Tx, vault: Vault) -> str:

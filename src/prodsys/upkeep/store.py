@@ -13,6 +13,25 @@ from prodsys.tables import alert_news, contacts, counters, deliveries, log_entri
 _BODIES = "log_bodies_dropped"
 """The counter that says up to which key of the logs no documents are left, so that nobody looks there again."""
 
+_SERIES = {"purchase_order": "PO", "sales_order": "SO", "despatch": "D"}
+_BLOCK = 100_000
+"""Series begin at 100,001, and each life of an instance goes on in another block of as many numbers."""
+
+
+def begin_new_blocks(tx: Tx) -> list[str]:
+    """Let every series of numbers go on in another block, at least half a block ahead; the numbers it goes on with, as `PO-200001`.
+
+    What was given after a backup is remembered by partners, and must not be given a second time by who has put that backup back.
+    """
+    given = {row.name: row.value for row in tx.execute(select(counters).where(counters.c.name.in_(_SERIES)))}
+    last = {name: ((given.get(name, 0) + _BLOCK // 2) // _BLOCK + 1) * _BLOCK for name in _SERIES}
+    # A series that has not begun here may have begun in the life that was lost.
+    last = {name: max(value, 2 * _BLOCK) for name, value in last.items()}
+    for name, value in last.items():
+        if not insert_new(tx, counters, {"name": name, "value": value}):
+            tx.execute(update(counters).where(counters.c.name == name).values(value=value))
+    return [f"{_SERIES[name]}-{value + 1}" for name, value in last.items()]
+
 
 def drop_log_entries(tx: Tx, before: dt.datetime, most: int) -> int:
     """Drop log entries older than this, the oldest first; how many there were.

@@ -1,6 +1,7 @@
 """The rows of purchase orders and of their lines."""
 
 import datetime as dt
+import re
 from collections.abc import Collection, Iterable, Sequence
 from decimal import Decimal
 from typing import Any
@@ -17,6 +18,8 @@ from prodsys.purchasing.model import WrittenLine
 from prodsys.tables import articles, counters, export_orders, partners, purchase_lines, purchase_orders, purchase_revisions
 
 FIRST_NUMBER = 100_001
+_OF_OUR_SERIES = re.compile(r"PO-([1-9]\d{5,8})", re.ASCII)
+_AHEAD = 100_000
 
 
 read_order = documents.reader(Order)
@@ -206,6 +209,17 @@ def next_number(tx: Tx) -> str:
         number = f"PO-{row.value}"
         if not ids(tx, [number]):
             return number
+
+
+def go_on_behind(tx: Tx, numbers: Collection[str]) -> None:
+    """Let our series go on behind these numbers, which somebody holds in our name although we do not know them."""
+    insert_new(tx, counters, {"name": "purchase_order", "value": FIRST_NUMBER - 1})
+    series = counters.c.name == "purchase_order"
+    given: int = tx.execute(select(counters.c.value).where(series)).scalar_one()
+    held = [int(found[1]) for number in numbers if (found := _OF_OUR_SERIES.fullmatch(number))]
+    # Nobody may push our series out of sight by what he says he has.
+    if (last := max((one for one in held if one <= given + _AHEAD), default=0)) > given:
+        tx.execute(update(counters).where(series, counters.c.value < last).values(value=last))
 
 
 def write_down(tx: Tx, many: Sequence[Written], actor: str) -> list[str]:

@@ -11,12 +11,25 @@ from typing import Any
 import msgspec
 
 from prodsys.connectors._base import Known
-from prodsys.documents import Address, ContactCard, DeliveryPlace, Exact, Percent, Person, SalesOrder, TradeLine
+from prodsys.documents import (
+    Address,
+    ContactCard,
+    DeliveryPlace,
+    Exact,
+    InvoiceDraft,
+    Percent,
+    Person,
+    SalesOrder,
+    TradeLine,
+    Voucher,
+    VoucherLine,
+)
 from tests.connectors import tryton_erp
 from tests.connectors.loopback import Asked, Fault, Reply, Simulator
 
 _TABLES = {"contacts": "party_party", "articles": "product_product", "stock": "product_product", "orders": "sale_sale",
-           "order_status": "sale_sale", "purchase_orders": "purchase_purchase"}  # fmt: skip
+           "order_status": "sale_sale", "purchase_orders": "purchase_purchase",
+           "invoice_drafts": "account_invoice", "vouchers": "account_move"}  # fmt: skip
 _WRITES = ("create", "write", "delete")
 _turn = count(1)
 
@@ -84,10 +97,45 @@ class TrytonBehindIt(Simulator):
                     TradeLine(line_id="3", kind="text", description="Leveres samlet"),
                 ],
             ),
+            "invoice_drafts": InvoiceDraft(
+                number=f"IN-{number}",
+                date=dt.date(2026, 11, 21),
+                currency="NOK",
+                customer=ContactCard(number="1001", name="Nordlys AS"),
+                customer_reference="PO-78",
+                note="Takk for handelen",
+                lines=[
+                    TradeLine(
+                        line_id="0",
+                        article_number="A-200",
+                        description="Mutter",
+                        quantity=Exact("4"),
+                        unit="H87",
+                        unit_price=Exact("2.5"),
+                    ),
+                    TradeLine(line_id="1", kind="text", description="Levert 20.11."),
+                ],
+            ),
+            "vouchers": Voucher(
+                number=f"V-{number}",
+                date=dt.date(2026, 11, 21),
+                currency="NOK",
+                journal="MISC",
+                description="Kjøp av skruer",
+                lines=[
+                    VoucherLine(line_id="0", account="1.1.3", amount=Exact("100.25")),
+                    VoucherLine(line_id="1", account="1.1.1", amount=Exact("-100.25"), description="Fra kassen"),
+                ],
+            ),
         }
 
     # Their ids of the lines, and prices that a discount has been taken off.
-    not_mapped = {"orders": ("line_id", "discount_percent", "unit_price")}  # noqa: RUF012
+    not_mapped = {  # noqa: RUF012
+        "orders": ("line_id", "discount_percent", "unit_price"),
+        "invoice_drafts": ("line_id",),
+        # A move has no number before it is posted.
+        "vouchers": ("line_id", "number", "description"),
+    }
 
     def config(self) -> dict[str, Any]:
         return {"base_url": self.url, "database": tryton_erp.DATABASE, "user": tryton_erp.USER, "password": tryton_erp.PASSWORD}
@@ -104,6 +152,8 @@ class TrytonBehindIt(Simulator):
         return 200, {"id": 0, "error": ["UserError", [message, "", None]]}
 
     def held(self, kind: str) -> int:
+        if kind == "invoices":
+            return len(self.erp.ask("model.account.invoice.search", [["state", "in", ["posted", "paid"]]], 0, None, None))
         return self.erp.count(_TABLES[kind]) if kind in _TABLES else 0
 
     def known(self, kind: str) -> Known:

@@ -192,6 +192,34 @@ def ship(erp: Erp, sale: int) -> None:
         erp.press("stock.shipment.out", step, shipment)
 
 
+async def test_an_invoice_arrives_as_a_draft_and_comes_back_with_its_number_and_sums_when_a_person_has_posted_it(office):
+    draft = office.behind.examples["invoice_drafts"]
+    words = office.tryton.words("invoice_drafts", draft, office.behind.known("invoice_drafts"))
+
+    made = await office.tryton.create("invoice_drafts", words)
+    assert isinstance(made, Written), made
+    waiting = await office.all_of("invoice_drafts")
+    office.erp.press("account.invoice", "post", int(made.id))
+    [invoice] = (await office.all_of("invoices")).values()
+
+    assert waiting[draft.number].customer_reference == "PO-78"
+    assert (invoice.order_number, invoice.status, invoice.number != draft.number) == (draft.number, "open", True)
+    # 25 % follows from the product, as it does for a person.
+    assert (invoice.net, invoice.tax, invoice.gross, invoice.paid) == (10, Decimal("2.5"), Decimal("12.5"), 0)
+    assert draft.number not in await office.all_of("invoice_drafts")
+
+
+async def test_an_account_nobody_knows_there_is_told_by_its_number(office):
+    move = office.behind.examples["vouchers"]
+    lines = [msgspec.structs.replace(move.lines[0], account="9.9.9"), move.lines[1]]
+    words = office.tryton.words("vouchers", msgspec.structs.replace(move, lines=lines), Known())
+
+    refused = await office.tryton.create("vouchers", words)
+
+    assert isinstance(refused, Refused)
+    assert refused.problem.title == "Tryton has no account 9.9.9."
+
+
 async def test_a_purchase_order_made_there_comes_as_one_to_be_placed_with_its_supplier(office):
     erp = office.erp
     supplier, bolt = erp.one("party.party", ["code", "=", "S-1"]), erp.one("product.product", ["code", "=", "A-100"])

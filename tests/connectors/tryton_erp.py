@@ -166,6 +166,14 @@ def _founded(erp: Erp) -> None:
     vat = erp.one("account.account", ["code", "=", "6.3.6"])
     tax = erp.make("account.tax", name="MVA 25 %", description="MVA 25 %", type="percentage", rate=Decimal("0.25"), company=company,
                    invoice_account=vat, credit_note_account=vat)  # fmt: skip
+    moves, series = (
+        erp.make("ir.sequence.strict", name=what, company=company, sequence_type=erp.one("ir.sequence.type", ["name", "=", what]))
+        for what in ("Account Move", "Invoice")
+    )
+    kinds = ("out_invoice_sequence", "out_credit_note_sequence", "in_invoice_sequence", "in_credit_note_sequence")
+    year = erp.make("account.fiscalyear", name="2026", company=company, start_date=dt.date(2026, 1, 1), end_date=dt.date(2026, 12, 31),
+                    move_sequence=moves, invoice_sequences=many(dict.fromkeys(kinds, series) | {"company": company}))  # fmt: skip
+    erp.press("account.fiscalyear", "create_period", year)
     booked = {"company": company, "account_revenue": accounts["revenue"], "account_expense": accounts["expense"]}
     goods = erp.make("product.category", name="Varer", accounting=True, customer_taxes=[["add", [tax]]], accounts=many(booked))
     erp.make("account.invoice.payment_term", name="30 dager", lines=many({"type": "remainder", "relativedeltas": many({"days": 30})}))

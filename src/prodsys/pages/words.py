@@ -1,4 +1,4 @@
-"""What the product's code words are called on a page: a word, an icon and a colour for every state (look: "States")."""
+"""What the product's code words are called on a page: a word, an icon and a colour for every state."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""Compare our orders with a supplier's books after either side was restored, and mend what is missing on either (product.md, E4)."""
+"""Compare our orders with a supplier's books after either side was restored, and mend what is missing on either."""
 
 import asyncio
 import datetime as dt

@@ -1,4 +1,4 @@
-"""Compare a buyer's orders with those here, so that neither side is without one the other has (product.md, E4)."""
+"""Compare a buyer's orders with those here, so that neither side is without one the other has."""
 
 import datetime as dt
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""Drops what has served its time, so that neither logs nor files grow for ever (rulings.md, 33)."""
+"""Drops what has served its time, so that neither logs nor files grow for ever."""
 
 import asyncio
 import datetime as dt

@@ -1,4 +1,4 @@
-"""Statements that run thousands of times: compiled to text once, then straight through the driver (rulings.md, 7)."""
+"""Statements that run thousands of times: compiled to text once, then straight through the driver."""
 
 from collections import namedtuple
 from collections.abc import Callable, Iterable, Mapping, Sequence

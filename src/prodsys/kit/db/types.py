@@ -1,4 +1,4 @@
-"""How each kind of value is kept, the same on SQLite and PostgreSQL (rulings.md, 4)."""
+"""How each kind of value is kept, the same on SQLite and PostgreSQL."""
 
 from datetime import date, datetime
 from decimal import Decimal

@@ -17,8 +17,8 @@ from _bench.load import Failed
 from _bench.server import Instance
 from _bench.table import Row
 from prodsys.connections import shaping
-from prodsys.connections.flows import prepared
 from prodsys.connections.model import FlowSettings
+from prodsys.connections.preparing import prepared
 from prodsys.connectors._base import Connector, Known, Record, Secret, whole
 from prodsys.connectors.eaccounting import EAccounting
 from prodsys.documents import ContactCard, Exact, SalesOrder, TradeLine

@@ -28,8 +28,9 @@ from prodsys.catalogue import api as catalogue_api
 from prodsys.company import api as company_api
 from prodsys.company import store as company_store
 from prodsys.connections import api as connections_api
-from prodsys.connections import flows, steering, superoffice_door
-from prodsys.connections.flows import FlowKind, Flows
+from prodsys.connections import events, steering, superoffice_door
+from prodsys.connections.events import FlowKind
+from prodsys.connections.flows import Flows
 from prodsys.connections.reaching import Systems
 from prodsys.contacts import actions as contacts
 from prodsys.contacts import api as contacts_api
@@ -230,7 +231,7 @@ def courier_of(instance: Instance, metrics: Metrics | None = None, systems: Syst
     kinds["mail"] = mail.MailKind(instance.settings)
     kinds[mailing.KIND] = mailing.OrderMailKind(instance.settings)
     kinds[sending.KIND] = sending.HookKind(instance.db, instance.outbound, instance.vault)
-    kinds[flows.FLOW] = FlowKind(instance.db, systems or systems_of(instance))
+    kinds[events.FLOW] = FlowKind(instance.db, systems or systems_of(instance))
     kinds |= dict.fromkeys(WORDS, WordKind(instance.db, _reach(instance)))
     return Courier(instance.db, kinds, _owner(), _tell_lane, alone=instance.db.dialect == "sqlite")
 
@@ -320,8 +321,8 @@ def _tell_lane(tx: Tx, turn: LaneTurn) -> None:
     if turn.lane.startswith(sending.LANES):
         sending.tell_lane(tx, turn)
         return
-    if turn.lane.startswith(flows.LANES):
-        flows.tell_lane(tx, turn)
+    if turn.lane.startswith(events.LANES):
+        events.tell_lane(tx, turn)
         return
     (alerts if turn.lane == MAIL_LANE else partners).tell_lane(tx, turn)
 

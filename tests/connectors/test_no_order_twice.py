@@ -8,8 +8,8 @@ import pytest
 
 from prodsys.connections import store
 from prodsys.connections.abroad import Abroad, Going
-from prodsys.connections.flows import manner_of
 from prodsys.connections.model import FlowSettings
+from prodsys.connections.preparing import manner_of
 from prodsys.exchange.engine import Outcome, Placed, Refused, place_abroad
 from prodsys.kit.outbound import Later
 from tests.connectors.loopback import Fault, reaching, serving

@@ -10,8 +10,8 @@ import pytest
 
 from prodsys.connections import store
 from prodsys.connections.abroad import Abroad, Going
-from prodsys.connections.flows import manner_of
 from prodsys.connections.model import FlowSettings, ListEntry, NewFlow, flow_faults, needed_by_us, uncovered
+from prodsys.connections.preparing import manner_of
 from prodsys.connections.shaping import is_wanted, limit_faults, look_in, shaped, stock_of, translated
 from prodsys.connections.wording import said_of
 from prodsys.connectors import CONNECTORS, known

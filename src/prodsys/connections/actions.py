@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from prodsys import connectors, errors
-from prodsys.connections import flows, model, store
+from prodsys.connections import events, model, store
 from prodsys.connections.model import ChangedConnection, Configuration, Connection, NewErpConnection, fault
 from prodsys.connections.reaching import Systems
 from prodsys.connections.standing import allowed, missing_of, note, shown
@@ -55,7 +55,7 @@ def remove(tx: Tx, caller: Caller, id: str, if_match: str | None) -> None:
     must_match(if_match, etag(id, kept.version))
     for flow in store.flows_of(tx, kept.pk):
         timetable.drop(tx, task_of(flow.id))
-    outbox.withdraw_lane(tx, flows.lane_of(kept.id))
+    outbox.withdraw_lane(tx, events.lane_of(kept.id))
     links.drop(tx, kept.pk)
     store.remove(tx, kept)
     note(tx, caller, kept, f"{caller.name} removed the connection {kept.name}.", {"name": kept.name}, None)
@@ -71,7 +71,7 @@ def switch(tx: Tx, systems: Systems, caller: Caller, id: str, *, on: bool) -> Co
         for flow in store.flows_of(tx, kept.pk):
             plan(tx, flow, kept)
         if on:
-            outbox.probe_soon(tx, flows.lane_of(kept.id))
+            outbox.probe_soon(tx, events.lane_of(kept.id))
         what = f"{caller.name} {'activated' if on else 'deactivated'} the connection {kept.name}."
         note(tx, caller, kept, what, {"is_active": not on}, {"is_active": on})
     return shown(tx, systems, kept)
@@ -101,7 +101,7 @@ def _configure(tx: Tx, systems: Systems, caller: Caller, id: str, passed: Passed
     must_match(if_match, etag(id, kept.version))
     before = shown(tx, systems, kept)
     kept = store.change(tx, kept, kept_values(systems, passed))
-    outbox.probe_soon(tx, flows.lane_of(kept.id))
+    outbox.probe_soon(tx, events.lane_of(kept.id))
     after = shown(tx, systems, kept)
     note(tx, caller, kept, f"{caller.name} configured the connection {kept.name}.", before, after)
     return after

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from prodsys import errors
-from prodsys.connections import flows, model, shaping, store
+from prodsys.connections import model, preparing, shaping, store
 from prodsys.connections.flows import Flows
 from prodsys.connections.model import ListEntry, MappingShown, Preview, PreviewAsked
 from prodsys.connections.reaching import Systems, connector_of, read_form
@@ -88,7 +88,7 @@ async def preview(systems: Systems, runner: Flows, caller: Caller, id: str, aske
         issue = Issue(code="unreadable", message=f"The record cannot be read: {str(fault)[:300]}", blocks=True)
         return Preview(source=source, default=None, target=None, issues=[issue])
     made = mapping.adjust(adjustments, record.theirs, default, look)
-    found = flows.prepared(connector, asked.kind, record, asked.settings, adjustments, look)
+    found = preparing.prepared(connector, asked.kind, record, asked.settings, adjustments, look)
     if found is None:
         issue = Issue(code="filtered_out", message="The flow's filters leave this record out.")
         return Preview(source=source, default=_plain(default), target=_plain(made.target), issues=[*made.issues, issue])

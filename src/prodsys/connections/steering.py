@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from prodsys import errors
-from prodsys.connections import flows, model, store
+from prodsys.connections import events, model, store
 from prodsys.connections.flows import Busy, Flows
 from prodsys.connections.model import ChangedFlow, Flow, NewFlow, fault
 from prodsys.connections.reaching import connector_of, read_form
@@ -215,12 +215,12 @@ def tasks(runner: Flows) -> dict[str, Any]:
                     return
                 await asyncio.sleep(_A_MOMENT)
 
-    return {flows.FLOW: run}
+    return {events.FLOW: run}
 
 
 def task_of(flow: str) -> str:
     """What names a flow on the timetable."""
-    return f"{flows.FLOW}:{flow}"
+    return f"{events.FLOW}:{flow}"
 
 
 def must_be_sound(kept: Kept, other: Kept | None, new: NewFlow) -> None:
@@ -246,4 +246,4 @@ def plan(tx: Tx, flow: KeptFlow, kept: Kept) -> None:
     # Planned anew, because a task that is there keeps the moment of its next run.
     timetable.drop(tx, task_of(flow.id))
     every = {"hand": HAND_ONLY, "event": EVENT_EVERY}.get(flow.trigger, dt.timedelta(seconds=max(flow.every_seconds, 10)))
-    timetable.plan(tx, task_of(flow.id), kind=flows.FLOW, subject=flow.id, every=every, at_once=flow.trigger != "hand")
+    timetable.plan(tx, task_of(flow.id), kind=events.FLOW, subject=flow.id, every=every, at_once=flow.trigger != "hand")

@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 
 from prodsys import connectors
-from prodsys.connections import flows, model, store
+from prodsys.connections import events, model, store
 from prodsys.connections.model import Configuration, Connection, NewErpConnection, TestFinding, TestResult, ToTest, fault
 from prodsys.connections.reaching import Systems, apart, connector_of, refused, write_form
 from prodsys.connections.standing import allowed, shown, test_issues
@@ -146,5 +146,5 @@ def _keep_test(tx: Tx, systems: Systems, caller: Caller, id: str, tested: Tested
     kept = allowed(tx, caller, id, lock=True)
     kept = store.change(tx, kept, {"checks": write_form(tested).decode(), "tested_at": now()})
     if tested.is_fine:
-        outbox.probe_soon(tx, flows.lane_of(kept.id))
+        outbox.probe_soon(tx, events.lane_of(kept.id))
     return shown(tx, systems, kept)

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from prodsys.connections import flows
+from prodsys.connections import events
 from prodsys.connections.books import Book, Leaving, Stretch, contact_card
 from prodsys.contacts import store as contacts
 from prodsys.documents import (
@@ -57,7 +57,7 @@ def hand_over(tx: Tx, order_id: str) -> int:
     if row is None or row.order_number is None:
         return 0
     trace = Trace(row.trace_id, row.trace_id[:16])
-    return flows.happened(tx, "orders", row.order_number, lambda: sales_order(tx, row), trace)
+    return events.happened(tx, "orders", row.order_number, lambda: sales_order(tx, row), trace)
 
 
 def book() -> Book:

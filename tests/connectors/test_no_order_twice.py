@@ -38,7 +38,7 @@ async def fjord(database_url: str, tmp_path: Path) -> AsyncIterator[Company]:
 
 async def place(fjord: Company, connection: str, bench: Bench, form: dict[str, Any]) -> Outcome:
     """Bring the example order there, as one run of a flow does."""
-    kept = await fjord.db.read(store.one, connection)
+    kept = await fjord.db.read(store.connections.one, connection)
     settings = FlowSettings(debtor="default", default_debtor=bench.simulator.known("orders").customer)
     manner = await fjord.db.read(manner_of, kept, "orders", settings)
     target = Abroad(fjord.db, kept.pk, bench.connect(**form), "orders", manner)

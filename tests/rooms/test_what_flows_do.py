@@ -265,7 +265,9 @@ class Desk(msgspec.Struct, frozen=True, kw_only=True):
 
 @pytest.fixture
 async def desk(db: Database) -> AsyncIterator[Desk]:
-    connection = await db.write(store.put, {"name": "Books", "description": "", "connector": "eaccounting", "created_by": "test"})
+    connection = await db.write(
+        store.connections.put, {"name": "Books", "description": "", "connector": "eaccounting", "created_by": "test"}
+    )
     async with serving(EAccountingSim()) as books, reaching(books) as reach:
         assert isinstance(books, EAccountingSim)
         yield Desk(db=db, books=books, bench=Bench(simulator=books, reach=reach), connection=connection)

@@ -43,7 +43,7 @@ def change(tx: Tx, systems: Systems, caller: Caller, id: str, wanted: ChangedCon
         values["is_for_everyone"] = wanted.scope == "everyone"
     if wanted.members is not None:
         _choose(tx, kept.pk, wanted.members)
-    kept = store.change(tx, kept, values)
+    kept = store.connections.change(tx, kept, values)
     after = shown(tx, systems, kept)
     note(tx, caller, kept, f"{caller.name} changed the connection {kept.name}.", before, after)
     return after
@@ -53,11 +53,11 @@ def remove(tx: Tx, caller: Caller, id: str, if_match: str | None) -> None:
     """Forget a connection, its mappings, flows and links; nothing in either system changes. Raises NotFound, Stale."""
     kept = allowed(tx, caller, id, lock=True)
     must_match(if_match, etag(id, kept.version))
-    for flow in store.flows_of(tx, kept.pk):
+    for flow in store.flows.flows_of(tx, kept.pk):
         timetable.drop(tx, task_of(flow.id))
     outbox.withdraw_lane(tx, events.lane_of(kept.id))
     links.drop(tx, kept.pk)
-    store.remove(tx, kept)
+    store.connections.remove(tx, kept)
     note(tx, caller, kept, f"{caller.name} removed the connection {kept.name}.", {"name": kept.name}, None)
 
 
@@ -67,8 +67,8 @@ def switch(tx: Tx, systems: Systems, caller: Caller, id: str, *, on: bool) -> Co
     if on and (missing := missing_of(tx, systems, kept)):
         raise errors.Invalid("The connection cannot be activated yet.", issues=missing)
     if kept.is_active != on:
-        kept = store.change(tx, kept, {"is_active": on})
-        for flow in store.flows_of(tx, kept.pk):
+        kept = store.connections.change(tx, kept, {"is_active": on})
+        for flow in store.flows.flows_of(tx, kept.pk):
             plan(tx, flow, kept)
         if on:
             outbox.probe_soon(tx, events.lane_of(kept.id))
@@ -86,7 +86,7 @@ def create(tx: Tx, systems: Systems, caller: Caller, new: NewErpConnection, pass
         "is_for_everyone": new.scope == "everyone",
         "created_by": caller.name,
     }
-    kept = store.put(tx, values | (kept_values(systems, passed) if passed is not None else {}))
+    kept = store.connections.put(tx, values | (kept_values(systems, passed) if passed is not None else {}))
     _choose(tx, kept.pk, new.members)
     made = shown(tx, systems, kept)
     note(tx, caller, kept, f"{caller.name} added the connection {kept.name}.", None, made)
@@ -100,7 +100,7 @@ def _configure(tx: Tx, systems: Systems, caller: Caller, id: str, passed: Passed
     kept = allowed(tx, caller, id, lock=True)
     must_match(if_match, etag(id, kept.version))
     before = shown(tx, systems, kept)
-    kept = store.change(tx, kept, kept_values(systems, passed))
+    kept = store.connections.change(tx, kept, kept_values(systems, passed))
     outbox.probe_soon(tx, events.lane_of(kept.id))
     after = shown(tx, systems, kept)
     note(tx, caller, kept, f"{caller.name} configured the connection {kept.name}.", before, after)
@@ -108,6 +108,6 @@ def _configure(tx: Tx, systems: Systems, caller: Caller, id: str, passed: Passed
 
 
 def _choose(tx: Tx, connection: int, members: Sequence[str]) -> None:
-    if strangers := store.set_members(tx, connection, members):
+    if strangers := store.members.set_members(tx, connection, members):
         issues = [fault("member_unknown", f"There is no user or group {one[:40]}.", "/members") for one in strangers]
         raise errors.Invalid("Not everybody chosen is known here.", issues=issues)

@@ -102,7 +102,7 @@ async def list_connections(
 ) -> Page[Connection]:
     """The connections the caller may use, in the order they were made."""
     above = 0 if after is None else decode_cursor(after, "connections", int)[0]
-    found = await db.read(store.page, person=caller.person, after=above, limit=limit + 1)
+    found = await db.read(store.connections.page, person=caller.person, after=above, limit=limit + 1)
     shown = await db.read(lambda tx: [standing.shown(tx, systems, kept) for kept in found[:limit]])
     return Page(items=shown, next=encode_cursor("connections", found[limit - 1].pk) if len(found) > limit else None)
 
@@ -423,7 +423,7 @@ async def create_flow(
 async def list_flows(caller: NamedDependency[Caller], db: NamedDependency[Database], limit: Limit = 50, after: After = None) -> Page[Flow]:
     """Every flow of the connections the caller may use, each with its newest run."""
     above = 0 if after is None else decode_cursor(after, "flows", int)[0]
-    found = await db.read(store.all_flows, person=caller.person, after=above, limit=limit + 1)
+    found = await db.read(store.flows.every, person=caller.person, after=above, limit=limit + 1)
     shown = await db.read(steering.flows_shown, found[:limit])
     return Page(items=shown, next=encode_cursor("flows", found[limit - 1].pk) if len(found) > limit else None)
 

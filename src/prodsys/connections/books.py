@@ -261,11 +261,11 @@ def _keep_whole(tx: Tx, manner: Manner, kind: str, coming: Sequence[Coming], out
         for one, outcome in zip(coming, outcomes, strict=True)
         if isinstance(outcome, Placed) and outcome.id
     }
-    store.shelve(tx, manner.connection, kind, whole)
+    store.shelf.shelve(tx, manner.connection, kind, whole)
 
 
 def _read_shelf(kind: str, tx: Tx, position: str, limit: int) -> Stretch:
-    rows = store.from_shelf(tx, kind, int(position or 0), limit)
+    rows = store.shelf.from_shelf(tx, kind, int(position or 0), limit)
     read = msgspec.json.Decoder(KINDS[kind], dec_hook=read_exact).decode
     onwards = str(rows[-1].position) if rows else position or "0"
     leaving = [Leaving(ours=row.number, document=read(row.document)) for row in rows]
@@ -273,13 +273,13 @@ def _read_shelf(kind: str, tx: Tx, position: str, limit: int) -> Stretch:
 
 
 def _one_shelved(kind: str, tx: Tx, ours: str) -> Any:
-    found = store.on_shelves(tx, kind, ours)
+    found = store.shelf.on_shelves(tx, kind, ours)
     return msgspec.json.decode(found[0].document, type=KINDS[kind], dec_hook=read_exact) if found else None
 
 
 def _shelve(kind: str, tx: Tx, manner: Manner, coming: Sequence[Coming]) -> list[Outcome]:
     numbers = [number_of(one.document) for one in coming]
-    there = store.shelved(tx, manner.connection, kind, numbers)
+    there = store.shelf.shelved(tx, manner.connection, kind, numbers)
     outcomes: list[Outcome] = []
     whole: dict[str, str] = {}
     for one, number in zip(coming, numbers, strict=True):
@@ -288,7 +288,7 @@ def _shelve(kind: str, tx: Tx, manner: Manner, coming: Sequence[Coming]) -> list
             continue
         outcomes.append(Placed(id=number, new=number not in there and number not in whole))
         whole[number] = documents.write(one.document).decode()
-    store.shelve(tx, manner.connection, kind, whole)
+    store.shelf.shelve(tx, manner.connection, kind, whole)
     return outcomes
 
 

@@ -7,7 +7,7 @@ from prodsys.connections import model, store
 from prodsys.connections.model import ListChoice, ListEntry, ListMapping, fault
 from prodsys.connections.reaching import Systems, connector_of
 from prodsys.connections.standing import allowed, note
-from prodsys.connections.store import Kept
+from prodsys.connections.store.connections import Kept
 from prodsys.connections.troubles import as_refusal, connected
 from prodsys.connectors._base import Later, Misconfigured, Refused
 from prodsys.kit.db import Tx
@@ -26,8 +26,8 @@ def save(tx: Tx, caller: Caller, id: str, name: str, entries: Sequence[ListEntry
     if twice:
         issues = [fault("entry_twice", f"{entries[at].source} is mapped twice.", f"/{at}/source") for at in twice]
         raise errors.Invalid("A list maps each entry once.", issues=issues)
-    before = store.entries(tx, kept.pk).get(name, [])
-    store.set_entries(tx, kept.pk, name, entries)
+    before = store.code_lists.entries(tx, kept.pk).get(name, [])
+    store.code_lists.set_entries(tx, kept.pk, name, entries)
     note(tx, caller, kept, f"{caller.name} mapped the list {name} of {kept.name}.", {name: before}, {name: list(entries)})
     return next(one for one in all_of(tx, kept) if one.name == name)
 
@@ -35,7 +35,7 @@ def save(tx: Tx, caller: Caller, id: str, name: str, entries: Sequence[ListEntry
 def all_of(tx: Tx, kept: Kept) -> list[ListMapping]:
     """Every list of a connection, mapped or not."""
     offered = connector_of(kept.connector).lists
-    mapped = store.entries(tx, kept.pk)
+    mapped = store.code_lists.entries(tx, kept.pk)
     names = dict.fromkeys([*offered, *model.LISTS, *model.BY_COUNTRY, *mapped])
     return [
         ListMapping(name=name, title=offered.get(name, name.replace("_", " ")), entries=mapped.get(name, []), is_offered=name in offered)

@@ -13,7 +13,7 @@ from prodsys.connections import books, shaping, store
 from prodsys.connections.abroad import Abroad, Going
 from prodsys.connections.preparing import manner_of, write_json
 from prodsys.connections.reaching import Systems
-from prodsys.connections.store import KeptFlow
+from prodsys.connections.store.flows import KeptFlow
 from prodsys.connectors._base import KINDS, whole
 from prodsys.documents import Issue, read_exact
 from prodsys.exchange import engine, outbox
@@ -71,10 +71,10 @@ class FlowKind:
 
     def _reached(self, tx: Tx, id: str) -> tuple[KeptFlow, Abroad, Callable[[Any], Any]] | Misconfigured:
         try:
-            flow = store.flow(tx, id)
+            flow = store.flows.flow(tx, id)
         except errors.NotFound:
             return Misconfigured(reason="flow_gone", detail="The flow is not there any more.")
-        connection = store.by_key(tx, flow.connection)
+        connection = store.connections.by_key(tx, flow.connection)
         if not is_on(tx, ERP_MODULE):
             return Misconfigured(reason="module_off_here", detail="The module ERP connections is switched off here.")
         if not connection.is_active or not flow.is_on:
@@ -107,7 +107,7 @@ def happened(tx: Tx, kind: str, ours: str, document: Callable[[], Any], trace: T
 
     Saying it twice promises once, unless the document has changed in between.
     """
-    wanted = store.on_event(tx, kind)
+    wanted = store.flows.on_event(tx, kind)
     if not wanted or not is_on(tx, ERP_MODULE):
         return 0
     said = document()
@@ -116,7 +116,7 @@ def happened(tx: Tx, kind: str, ours: str, document: Callable[[], Any], trace: T
     tree = whole(said)
     wanted = [flow for flow in wanted if shaping.is_wanted(flow.settings, tree, said, {})]
     content = documents.write(said)
-    named = store.names(tx, [flow.connection for flow in wanted])
+    named = store.connections.names(tx, [flow.connection for flow in wanted])
     digest = hashlib.sha256(content).hexdigest()[:16]
     for flow in wanted:
         parcel = {"flow": flow.id, "ours": ours, "number": books.number_of(said), "document": msgspec.Raw(content)}
@@ -138,7 +138,7 @@ def lane_of(connection: str) -> str:
 def tell_lane(tx: Tx, turn: LaneTurn) -> None:
     """Tell once that a system cannot be reached, must be mended, or is back."""
     with contextlib.suppress(errors.NotFound):
-        kept = store.one(tx, turn.lane.removeprefix(LANES))
+        kept = store.connections.one(tx, turn.lane.removeprefix(LANES))
         issue = [Issue(code=turn.code or "unreachable", message=turn.reason, blocks=True)] if turn.state != "open" else []
         sentence = {
             "open": f"{kept.name} takes documents again.",
@@ -152,10 +152,10 @@ def tell_lane(tx: Tx, turn: LaneTurn) -> None:
 
 def _tell_event(tx: Tx, flow_id: str, ended: Sequence[tuple[Claimed, Outcome | Dead]]) -> None:
     try:
-        flow = store.flow(tx, flow_id)
+        flow = store.flows.flow(tx, flow_id)
     except errors.NotFound:
         return
-    connection = store.by_key(tx, flow.connection)
+    connection = store.connections.by_key(tx, flow.connection)
     counted: Counter[str] = Counter(read=len(ended))
     entries, records = [], []
     for claimed, outcome in ended:
@@ -182,9 +182,9 @@ def _tell_event(tx: Tx, flow_id: str, ended: Sequence[tuple[Claimed, Outcome | D
                 trace_id=claimed.traceparent[3:35], issues=issues, request=told.get("sent") or None, response=told.get("said") or None,
             )
         )  # fmt: skip
-    run = store.event_run(tx, flow.pk, trace_id=ended[0][0].traceparent[3:35])
-    store.count_run(tx, run, counted)
-    store.put_records(tx, run, records)
+    run = store.runs.event_run(tx, flow.pk, trace_id=ended[0][0].traceparent[3:35])
+    store.runs.count(tx, run, counted)
+    store.runs.put_records(tx, run, records)
     tell(tx, *entries)
 
 

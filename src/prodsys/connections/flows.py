@@ -17,7 +17,8 @@ from prodsys.connections.books import Book, Coming
 from prodsys.connections.model import FlowSettings
 from prodsys.connections.preparing import Prepared, manner_of, prepared, write_json
 from prodsys.connections.reaching import Systems
-from prodsys.connections.store import Kept, KeptFlow
+from prodsys.connections.store.connections import Kept
+from prodsys.connections.store.flows import KeptFlow
 from prodsys.connectors._base import KINDS, Connector, Record, Records, whole
 from prodsys.documents import Issue, read_exact
 from prodsys.exchange import engine, links
@@ -119,7 +120,7 @@ class Flows:
         trace = new_trace()
         owner = f"{self._owner}:{new_id('rn')[-8:]}"
         run = await self._db.write(
-            store.begin_run, ends.flow.pk, owner=owner, until=now() + LEASE, trigger=trigger, actor=actor, trace_id=trace.trace_id
+            store.runs.begin, ends.flow.pk, owner=owner, until=now() + LEASE, trigger=trigger, actor=actor, trace_id=trace.trace_id
         )
         if run is None:
             return Busy
@@ -144,7 +145,7 @@ class Flows:
             current_trace.reset(token)
             with contextlib.suppress(errors.StorageUnavailable):
                 await asyncio.shield(self._db.write(self._end, ends, tally, owner, state, code, reason, actor))
-        found = await self._db.read(store.runs_of, ends.flow.pk, before=run + 1, limit=1)
+        found = await self._db.read(store.runs.runs_of, ends.flow.pk, before=run + 1, limit=1)
         return found[0][1].id
 
     async def once_more(self, id: str, record: str, source: str, given: Mapping[str, str]) -> list[Issue]:
@@ -153,7 +154,7 @@ class Flows:
         if isinstance(ends, str):
             raise errors.WrongState(ends)
         trace = new_trace()
-        tally = Tally(await self._db.write(store.event_run, ends.flow.pk, trace_id=trace.trace_id, trigger="hand"), trace)
+        tally = Tally(await self._db.write(store.runs.event_run, ends.flow.pk, trace_id=trace.trace_id, trigger="hand"), trace)
         target = self._abroad(ends)
         if ends.source is None:
             document = msgspec.json.decode(source, type=KINDS[ends.flow.kind], dec_hook=read_exact)
@@ -170,7 +171,7 @@ class Flows:
             return one.issues
         if target is None:
             counted = await self._db.write(self._take_in, ends, tally, [one], 1, 1)
-            return await self._db.read(store.issues_of_run, tally.run) if counted["refused"] else []
+            return await self._db.read(store.runs.issues_of_run, tally.run) if counted["refused"] else []
         going = Going(ours=record if ends.source is None else f"{ends.connection.id}:{record}", document=one.document, given=given)
         [outcome] = await engine.place_abroad([going], target)
         await self._db.write(self._tell_ended, ends, tally, [(one, outcome)], target, {record: going}, 1)
@@ -182,12 +183,12 @@ class Flows:
         while True:
             await asyncio.sleep(RENEW)
             with contextlib.suppress(errors.StorageUnavailable):
-                await self._db.write(store.renew_run, flow, owner, now() + LEASE)
+                await self._db.write(store.runs.renew, flow, owner, now() + LEASE)
 
     def _ends(self, tx: Tx, id: str) -> Ends | str:
-        flow = store.flow(tx, id)
-        connection = store.by_key(tx, flow.connection)
-        other = store.by_key(tx, flow.other) if flow.other is not None else None
+        flow = store.flows.flow(tx, id)
+        connection = store.connections.by_key(tx, flow.connection)
+        other = store.connections.by_key(tx, flow.other) if flow.other is not None else None
         if not is_on(tx, ERP_MODULE):
             return "The module ERP connections is switched off."
         if not flow.is_on:
@@ -205,7 +206,7 @@ class Flows:
             if isinstance(made, Connector) and flow.kind not in made.resources:
                 return f"{made.title} has no {flow.kind.replace('_', ' ')} any more."
         target = other if flow.direction == "in" else connection
-        reading = store.adjustments(tx, connection.pk, flow.kind, "in") if flow.direction == "in" else Adjustments()
+        reading = store.mappings.adjustments(tx, connection.pk, flow.kind, "in") if flow.direction == "in" else Adjustments()
         return Ends(
             flow=flow,
             connection=connection,
@@ -213,7 +214,7 @@ class Flows:
             other=other,
             far=far if isinstance(far, Connector) else None,
             reading=reading,
-            coming_look=shaping.look_in(store.entries(tx, connection.pk), "in"),
+            coming_look=shaping.look_in(store.code_lists.entries(tx, connection.pk), "in"),
             manner=manner_of(tx, target, flow.kind, flow.settings) if target is not None else None,
         )
 
@@ -340,7 +341,7 @@ class Flows:
         ended += [(one, Refused(code=one.issues[0].code, title=one.issues[0].message, issues=one.issues)) for one in fresh if one.issues]
         dids = {one.id: _did(outcome) for one, outcome in ended}
         self._note(tx, ends, tally, ended, dids, {}, counted)
-        store.count_run(tx, tally.run, counted)
+        store.runs.count(tx, tally.run, counted)
         return counted
 
     def _tell_ended(
@@ -363,7 +364,7 @@ class Flows:
             if done is not None:
                 bodies[one.id] = (done.sent, done.said)
         self._note(tx, ends, tally, ended, dids, bodies, counted)
-        store.count_run(tx, tally.run, counted)
+        store.runs.count(tx, tally.run, counted)
         tally.counts += counted
 
     def _note(
@@ -378,7 +379,7 @@ class Flows:
     ) -> None:
         entries: list[Entry] = []
         records: list[dict[str, Any]] = []
-        told_before = store.refused_before(tx, ends.flow.pk, [one.number for one, outcome in ended if isinstance(outcome, Refused)])
+        told_before = store.runs.refused_before(tx, ends.flow.pk, [one.number for one, outcome in ended if isinstance(outcome, Refused)])
         for one, outcome in ended:
             did = dids[one.id]
             counted[did] += 1
@@ -391,7 +392,7 @@ class Flows:
                     entries += self._entry(ends, tally, one, did, outcome, bodies.get(one.id))
             elif did in ("created", "updated"):
                 entries += self._entry(ends, tally, one, did, outcome, bodies.get(one.id))
-        store.put_records(tx, tally.run, records)
+        store.runs.put_records(tx, tally.run, records)
         if entries:
             tell(tx, *entries)
 
@@ -425,15 +426,15 @@ class Flows:
 
     def _end(self, tx: Tx, ends: Ends, tally: Tally, owner: str, state: str, code: str, reason: str, actor: str) -> None:
         left = tally.counts["skipped"]
-        store.count_run(tx, tally.run, {"skipped": left} if left else {})
-        store.end_run(tx, ends.flow.pk, tally.run, owner, state=state, code=code, reason=reason)
-        counts = ", ".join(f"{many} {name}" for name in store.COUNTS if (many := tally.counts[name]))
+        store.runs.count(tx, tally.run, {"skipped": left} if left else {})
+        store.runs.end(tx, ends.flow.pk, tally.run, owner, state=state, code=code, reason=reason)
+        counts = ", ".join(f"{many} {name}" for name in store.runs.COUNTS if (many := tally.counts[name]))
         if state == "done" and tally.effect:
             message = f"The flow of {ends.flow.kind.replace('_', ' ')} with {ends.connection.name} ran: {counts}."
             level: Any = "warning" if tally.counts["refused"] + tally.counts["unknown"] else "info"
             tell(tx, Entry(code="flow.done", message=message, level=level, subject=ends.flow.id, actor=actor))
         elif state in ("failed", "waiting"):
-            told = store.last_runs_but(tx, ends.flow.pk, tally.run)
+            told = store.runs.last_runs_but(tx, ends.flow.pk, tally.run)
             # The same trouble run after run is told once; alerts follow the log.
             if told is None or (told.state, told.code) != (state, code):
                 message = f"The flow of {ends.flow.kind.replace('_', ' ')} with {ends.connection.name} cannot go on: {reason}"

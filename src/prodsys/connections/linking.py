@@ -52,14 +52,14 @@ def links_of(tx: Tx, caller: Caller, id: str, *, kind: str, state: str | None, a
 def tabs(tx: Tx, caller: Caller, record: model.OurRecord) -> list[model.SystemTab]:
     """What every system the caller may see says of a record of ours, by priority (B4)."""
     linked = dict(links.of_record(tx, record.ours, record.kind))
-    said = {one.connection: one for one in store.on_shelves(tx, record.kind, record.ours)}
+    said = {one.connection: one for one in store.shelf.on_shelves(tx, record.kind, record.ours)}
     found = []
     for key in linked.keys() | said.keys():
-        kept = store.by_key(tx, key)
-        if not store.may_use(tx, kept, caller.person):
+        kept = store.connections.by_key(tx, key)
+        if not store.connections.may_use(tx, kept, caller.person):
             continue
         document = msgspec.json.decode(said[key].document) if key in said else {}
-        settings = sorted(store.adjustments(tx, key, record.kind, "in").fields, key=lambda one: one.rank)
+        settings = sorted(store.mappings.adjustments(tx, key, record.kind, "in").fields, key=lambda one: one.rank)
         chosen = [one.field for one in settings if one.is_shown] or [path for path in model.fields_of(record.kind) if "[]" not in path]
         fields = [
             model.TabField(field=path, value=_told(value)) for path in chosen if not mapping.is_empty(value := mapping.get(document, path))

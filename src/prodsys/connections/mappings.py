@@ -11,7 +11,7 @@ from prodsys.connections.flows import Flows
 from prodsys.connections.model import ListEntry, MappingShown, Preview, PreviewAsked
 from prodsys.connections.reaching import Systems, connector_of, read_form
 from prodsys.connections.standing import allowed, note
-from prodsys.connections.store import Kept
+from prodsys.connections.store.connections import Kept
 from prodsys.connections.troubles import as_refusal, connected
 from prodsys.connections.wording import said_of
 from prodsys.connectors._base import KINDS, Connector, Known, Later, Misconfigured, Records, Refused, builtins, whole
@@ -31,9 +31,9 @@ def save(tx: Tx, caller: Caller, id: str, kind: str, direction: str, adjustments
         raise errors.Invalid(issue.message, issues=[issue])
     if issues := mapping.faults(adjustments):
         raise errors.Invalid("The mapping cannot be used as it is.", issues=issues)
-    before = store.adjustments(tx, kept.pk, kind, direction)
+    before = store.mappings.adjustments(tx, kept.pk, kind, direction)
     if before != adjustments:
-        number = store.put_mapping(tx, kept.pk, kind, direction, adjustments, caller.name)
+        number = store.mappings.put(tx, kept.pk, kind, direction, adjustments, caller.name)
         what = f"{caller.name} saved mapping {number} of {kind.replace('_', ' ')} ({direction}) of {kept.name}."
         note(tx, caller, kept, what, {"mapping": before}, {"mapping": adjustments})
     return shown(tx, kept, kind, direction)
@@ -42,7 +42,7 @@ def save(tx: Tx, caller: Caller, id: str, kind: str, direction: str, adjustments
 def shown(tx: Tx, kept: Kept, kind: str, direction: str, number: int | None = None) -> MappingShown:
     """A mapping, the one that holds or one before it. Raises NotFound."""
     _must_be_one(kind, direction)
-    row = store.mapping(tx, kept.pk, kind, direction, number)
+    row = store.mappings.mapping(tx, kept.pk, kind, direction, number)
     if row is None and number is not None:
         raise errors.NotFound
     return as_shown(connector_of(kept.connector), kind, direction, row)
@@ -120,11 +120,11 @@ def versions(tx: Tx, caller: Caller, id: str, kind: str, direction: str) -> list
     kept = allowed(tx, caller, id)
     _must_be_one(kind, direction)
     connector = connector_of(kept.connector)
-    return [as_shown(connector, kind, direction, row) for row in store.mapping_versions(tx, kept.pk, kind, direction)]
+    return [as_shown(connector, kind, direction, row) for row in store.mappings.versions(tx, kept.pk, kind, direction)]
 
 
 def _mapping_and_lists(tx: Tx, connection: int, kind: str, direction: str) -> tuple[Adjustments, dict[str, list[ListEntry]]]:
-    return store.adjustments(tx, connection, kind, direction), store.entries(tx, connection)
+    return store.mappings.adjustments(tx, connection, kind, direction), store.code_lists.entries(tx, connection)
 
 
 async def _a_record(connector: Connector, asked: PreviewAsked) -> Any:

@@ -9,7 +9,7 @@ import msgspec
 from prodsys import documents
 from prodsys.connections import abroad, books, shaping, store
 from prodsys.connections.model import FlowSettings
-from prodsys.connections.store import Kept
+from prodsys.connections.store.connections import Kept
 from prodsys.connectors._base import Connector, Record, builtins
 from prodsys.documents import Issue
 from prodsys.exchange import mapping
@@ -34,8 +34,8 @@ class Prepared(msgspec.Struct, frozen=True, kw_only=True):
 def manner_of(tx: Tx, target: Kept, kind: str, settings: FlowSettings) -> abroad.Manner:
     """How a system is written to: what its connection's mapping and lists say."""
     kinds = {kind, "contacts"} if kind in ("orders", "invoice_drafts", "invoices", "purchase_orders") else {kind}
-    adjusted = {one: store.adjustments(tx, target.pk, one, "out") for one in kinds}
-    entries = store.entries(tx, target.pk)
+    adjusted = {one: store.mappings.adjustments(tx, target.pk, one, "out") for one in kinds}
+    entries = store.code_lists.entries(tx, target.pk)
     said = msgspec.json.encode([adjusted, entries, target.config_digest], order="sorted")
     edition = hashlib.sha256(said).hexdigest()[:16]
     return abroad.Manner(settings=settings, adjustments=adjusted, look=shaping.look_in(entries, "out"), edition=edition)

@@ -10,7 +10,8 @@ import msgspec
 
 from prodsys import connectors, errors
 from prodsys.connections import store
-from prodsys.connections.store import Kept, KeptGrant
+from prodsys.connections.store.connections import Kept
+from prodsys.connections.store.grants import KeptGrant
 from prodsys.connectors._base import Connector, Grant, Grants, Later, Misconfigured, Pace, Reach, Secret, Trouble, builtins, read_config
 from prodsys.connectors._rest import GrantsHere
 from prodsys.documents import Issue
@@ -114,31 +115,31 @@ class KeptGrants:
     async def read(self) -> Grant | None:
         """The grant as it is kept, read once for this connector."""
         if self._known is None:
-            self._known = self._opened(await self._db.read(store.grant_by_key, self._key))
+            self._known = self._opened(await self._db.read(store.grants.by_key, self._key))
         return self._known
 
     async def renew(self, stale: Grant | None, ask: Callable[[Grant | None], Awaitable[Grant | Trouble]]) -> Grant | Trouble:
         """See `_base.Grants.renew`."""
         async with self._turn:
             for _ in range(int(_PATIENCE / _A_MOMENT)):
-                kept = self._opened(await self._db.read(store.grant_by_key, self._key))
+                kept = self._opened(await self._db.read(store.grants.by_key, self._key))
                 if kept is not None and kept != stale:
                     self._known = kept
                     return kept
-                if await self._db.write(store.lease_grant, self._key, now() + RENEWING) is not None:
+                if await self._db.write(store.grants.lease, self._key, now() + RENEWING) is not None:
                     return await self._renewed(stale, ask)
                 await asyncio.sleep(_A_MOMENT)
         return Later(reason="renewing", detail="Another process is renewing the sign-in at the other system.")
 
     async def _renewed(self, stale: Grant | None, ask: Callable[[Grant | None], Awaitable[Grant | Trouble]]) -> Grant | Trouble:
         # Between our look and the lease somebody may have kept a newer one.
-        kept = self._opened(await self._db.read(store.grant_by_key, self._key))
+        kept = self._opened(await self._db.read(store.grants.by_key, self._key))
         brought: Grant | Trouble | None = None
         try:
             brought = kept if kept is not None and kept != stale else await ask(kept)
         finally:
             is_new = isinstance(brought, Grant) and brought != kept
-            await self._db.write(store.keep_grant, self._key, self._vault.seal(written_grant(brought)) if is_new else None)  # type: ignore[arg-type]  # a Grant, as `is_new` says
+            await self._db.write(store.grants.keep, self._key, self._vault.seal(written_grant(brought)) if is_new else None)  # type: ignore[arg-type]  # a Grant, as `is_new` says
         if isinstance(brought, Grant):
             self._known = brought
         return brought

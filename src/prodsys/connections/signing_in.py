@@ -32,7 +32,7 @@ def begin_sign_in(tx: Tx, systems: Systems, caller: Caller, wanted: Authorize, c
         "expires_at": now() + SIGN_IN,
         "created_by": caller.name,
     }
-    return store.put_grant(tx, values), state
+    return store.grants.put(tx, values), state
 
 
 async def authorize(systems: Systems, caller: Caller, wanted: Authorize) -> Authorization:
@@ -45,25 +45,25 @@ async def authorize(systems: Systems, caller: Caller, wanted: Authorize) -> Auth
     if config is None:
         raise refused(issues)
     made, state = await systems.db.write(begin_sign_in, systems, caller, wanted, config)
-    grant = await systems.db.read(store.grant, made)
+    grant = await systems.db.read(store.grants.grant, made)
     url = systems.trial(wanted.connector, config, grant).authorize_url(state)
     return Authorization(id=made, url=url, is_authorized=False, expires_at=grant.expires_at)
 
 
 async def authorized(systems: Systems, code: str, state: str) -> str:
     """End a sign-in with the code the other system sent along; the id of the grant. Raises NotFound, WrongState."""
-    grant = await systems.db.read(store.grant_by_state, state_digest(state))
+    grant = await systems.db.read(store.grants.by_state, state_digest(state))
     config = systems.form_of(grant)
     if config is None:
         raise errors.WrongState("The connector asks for other fields now; begin again.")
     brought = await systems.trial(grant.connector, config, grant).authorized(code)
     if not isinstance(brought, Grant):
         raise errors.WrongState(f"The other system did not let us in: {said(brought)}")
-    await systems.db.write(store.keep_grant, grant.pk, systems.vault.seal(written_grant(brought)), end_sign_in=True)
+    await systems.db.write(store.grants.keep, grant.pk, systems.vault.seal(written_grant(brought)), end_sign_in=True)
     return grant.id
 
 
 def authorization(tx: Tx, id: str) -> Authorization:
     """How a sign-in stands. Raises NotFound."""
-    grant = store.grant(tx, id)
+    grant = store.grants.grant(tx, id)
     return Authorization(id=id, url="", is_authorized=grant.sealed is not None, expires_at=grant.expires_at)

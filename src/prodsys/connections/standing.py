@@ -8,7 +8,8 @@ from prodsys import connectors, errors
 from prodsys.connections import model, store
 from prodsys.connections.model import Connection, TestFindings, fault
 from prodsys.connections.reaching import Systems, masked, read_form
-from prodsys.connections.store import Kept, KeptFlow
+from prodsys.connections.store.connections import Kept
+from prodsys.connections.store.flows import KeptFlow
 from prodsys.connections.wording import said_of
 from prodsys.connectors._base import Connector, Misconfigured, Resource, Tested
 from prodsys.documents import Issue
@@ -24,8 +25,8 @@ _read_tested = msgspec.json.Decoder(TestFindings).decode
 
 def allowed(tx: Tx, caller: Caller, id: str, *, lock: bool = False) -> Kept:
     """A connection the caller may use. Raises NotFound for one that is not there, and for one that is not for him (B2)."""
-    kept = store.one(tx, id, lock=lock)
-    if not store.may_use(tx, kept, caller.person):
+    kept = store.connections.one(tx, id, lock=lock)
+    if not store.connections.may_use(tx, kept, caller.person):
         raise errors.NotFound
     return kept
 
@@ -41,7 +42,7 @@ def shown(tx: Tx, systems: Systems, kept: Kept) -> Connection:
             secrets = {}
     is_authorized = None
     if kind is not None and kind.authorizes:
-        is_authorized = kept.grant is not None and store.grant_by_key(tx, kept.grant).sealed is not None
+        is_authorized = kept.grant is not None and store.grants.by_key(tx, kept.grant).sealed is not None
     return Connection(
         id=kept.id,
         name=kept.name,
@@ -49,7 +50,7 @@ def shown(tx: Tx, systems: Systems, kept: Kept) -> Connection:
         connector=kept.connector,
         connector_title=kind.title if kind is not None else kept.connector,
         scope="everyone" if kept.is_for_everyone else "chosen",
-        members=store.members_of(tx, [kept.pk]).get(kept.pk, []),
+        members=store.members.members_of(tx, [kept.pk]).get(kept.pk, []),
         config=masked(read_form(kept.config), secrets, MASK),
         is_authorized=is_authorized,
         is_active=kept.is_active,
@@ -74,7 +75,7 @@ def missing_of(tx: Tx, systems: Systems, kept: Kept) -> list[Issue]:
     tested = _read_tested(kept.checks) if kept.checks else None
     if tested is None or not tested.is_fine:
         issues += test_issues(tested) or [fault("not_tested", "The connection has not been tested yet.", "/config")]
-    for flow in store.flows_of(tx, kept.pk):
+    for flow in store.flows.flows_of(tx, kept.pk):
         issues += _flow_missing(tx, flow, connector)
     return issues
 
@@ -102,11 +103,11 @@ def _flow_missing(tx: Tx, flow: KeptFlow, connector: Connector) -> list[Issue]:
 
 def flow_issues(tx: Tx, flow: KeptFlow, kind: type[Connector] | None = None) -> list[Issue]:
     """What a flow demands of each record and has no source for."""
-    here = store.by_key(tx, flow.connection)
+    here = store.connections.by_key(tx, flow.connection)
     connector: type[Connector] | None = kind or connectors.known().get(here.connector)
     if connector is None:
         return []
-    adjustments = store.adjustments(tx, flow.connection, flow.kind, flow.direction)
+    adjustments = store.mappings.adjustments(tx, flow.connection, flow.kind, flow.direction)
     if flow.direction == "in":
         resource = connector.resources.get(flow.kind, Resource())
         needed = model.needed_by_us(flow.kind, flow.settings, adjustments) if flow.other is None else adjustments

@@ -14,7 +14,8 @@ from prodsys.connections.flows import Busy, Flows
 from prodsys.connections.model import ChangedFlow, Flow, NewFlow, fault
 from prodsys.connections.reaching import connector_of, read_form
 from prodsys.connections.standing import allowed, flow_issues, note
-from prodsys.connections.store import Kept, KeptFlow
+from prodsys.connections.store.connections import Kept
+from prodsys.connections.store.flows import KeptFlow
 from prodsys.exchange import links, mapping, timetable
 from prodsys.kit.db import Database, Tx
 from prodsys.kit.states import etag, must_match
@@ -36,7 +37,7 @@ def create_flow(tx: Tx, caller: Caller, id: str, new: NewFlow) -> Flow:
     kept = allowed(tx, caller, id, lock=True)
     other = allowed(tx, caller, new.other) if new.other else None
     must_be_sound(kept, other, new)
-    made = store.put_flow(
+    made = store.flows.put(
         tx,
         {
             "connection": kept.pk,
@@ -62,7 +63,7 @@ def change_flow(tx: Tx, caller: Caller, id: str, wanted: ChangedFlow, if_match: 
     must_match(if_match, etag(id, flow.version))
     before = flow_shown(tx, flow)
     values = {name: value for name in ChangedFlow.__struct_fields__ if (value := getattr(wanted, name)) is not None}
-    other = store.by_key(tx, flow.other) if flow.other is not None else None
+    other = store.connections.by_key(tx, flow.other) if flow.other is not None else None
     as_new = NewFlow(
         kind=flow.kind,  # type: ignore[arg-type]  # kept as it was checked
         direction=flow.direction,
@@ -72,8 +73,8 @@ def change_flow(tx: Tx, caller: Caller, id: str, wanted: ChangedFlow, if_match: 
         is_on=values.get("is_on", flow.is_on),
     )
     must_be_sound(kept, other, as_new)
-    store.change_flow(tx, flow.pk, values)
-    flow = store.flow(tx, id)
+    store.flows.change(tx, flow.pk, values)
+    flow = store.flows.flow(tx, id)
     plan(tx, flow, kept)
     after = flow_shown(tx, flow)
     note(tx, caller, kept, f"{caller.name} changed a flow of {flow.kind.replace('_', ' ')} with {kept.name}.", before, after, subject=id)
@@ -86,15 +87,15 @@ def remove_flow(tx: Tx, caller: Caller, id: str, if_match: str | None) -> None:
     must_match(if_match, etag(id, flow.version))
     before = flow_shown(tx, flow)
     timetable.drop(tx, task_of(id))
-    store.remove_flow(tx, flow.pk)
+    store.flows.remove(tx, flow.pk)
     note(tx, caller, kept, f"{caller.name} removed a flow of {flow.kind.replace('_', ' ')} with {kept.name}.", before, None, subject=id)
 
 
 def flow_allowed(tx: Tx, caller: Caller, id: str) -> tuple[KeptFlow, Kept]:
     """A flow, and its connection, that the caller may use. Raises NotFound."""
-    flow = store.flow(tx, id)
-    kept = store.by_key(tx, flow.connection)
-    if not store.may_use(tx, kept, caller.person):
+    flow = store.flows.flow(tx, id)
+    kept = store.connections.by_key(tx, flow.connection)
+    if not store.connections.may_use(tx, kept, caller.person):
         raise errors.NotFound
     return flow, kept
 
@@ -106,10 +107,10 @@ def flow_shown(tx: Tx, flow: KeptFlow) -> Flow:
 
 def flows_shown(tx: Tx, listed: Sequence[KeptFlow]) -> list[Flow]:
     """Flows as they are shown, each with its newest run."""
-    named = store.names(tx, {key for one in listed for key in (one.connection, one.other) if key is not None})
-    runs = store.last_runs(tx, [one.pk for one in listed])
+    named = store.connections.names(tx, {key for one in listed for key in (one.connection, one.other) if key is not None})
+    runs = store.runs.last_runs(tx, [one.pk for one in listed])
     return [
-        store.shown_flow(one, named, last_run=runs.get(one.pk), read_since=links.cursor(tx, one.pk).since, missing=flow_issues(tx, one))
+        store.flows.shown(one, named, last_run=runs.get(one.pk), read_since=links.cursor(tx, one.pk).since, missing=flow_issues(tx, one))
         for one in listed
     ]
 
@@ -135,12 +136,12 @@ def import_soon(tx: Tx, caller: Caller, id: str, kinds: Sequence[str]) -> list[F
     kept = allowed(tx, caller, id, lock=True)
     if not kept.is_active:
         raise errors.WrongState(f"Activate the connection {kept.name} first.")
-    there = {flow.kind: flow for flow in store.flows_of(tx, kept.pk) if flow.direction == "in" and flow.other is None}
+    there = {flow.kind: flow for flow in store.flows.flows_of(tx, kept.pk) if flow.direction == "in" and flow.other is None}
     made = []
     for kind in dict.fromkeys(kinds):
         if kind not in there:
             new = msgspec.convert({"kind": kind, "direction": "in"}, NewFlow)
-            there[kind] = store.flow(tx, create_flow(tx, caller, id, new).id)
+            there[kind] = store.flows.flow(tx, create_flow(tx, caller, id, new).id)
         run_soon(tx, there[kind], kept)
         made.append(flow_shown(tx, there[kind]))
     return made
@@ -164,32 +165,32 @@ def run_now(tx: Tx, caller: Caller, id: str) -> Flow:
 
 def flows_of(tx: Tx, caller: Caller, id: str) -> list[Flow]:
     """The flows of a connection. Raises NotFound."""
-    return flows_shown(tx, store.flows_of(tx, allowed(tx, caller, id).pk))
+    return flows_shown(tx, store.flows.flows_of(tx, allowed(tx, caller, id).pk))
 
 
 def runs_of(tx: Tx, caller: Caller, id: str, *, before: int | None, limit: int) -> list[tuple[int, model.Run]]:
     """The runs of a flow, newest first, with their keys. Raises NotFound."""
     flow, _ = flow_allowed(tx, caller, id)
-    return store.runs_of(tx, flow.pk, before=before, limit=limit)
+    return store.runs.runs_of(tx, flow.pk, before=before, limit=limit)
 
 
 def run_allowed(tx: Tx, caller: Caller, id: str) -> tuple[int, model.Run]:
     """A run of a flow the caller may see, with its key. Raises NotFound."""
-    found = store.run(tx, id)
+    found = store.runs.run(tx, id)
     flow_allowed(tx, caller, found[1].flow)
     return found
 
 
 def records_of(tx: Tx, caller: Caller, id: str, *, after: int, limit: int) -> list[tuple[int, model.RunRecord]]:
     """What a run did not take over, with keys. Raises NotFound."""
-    return store.records_of(tx, run_allowed(tx, caller, id)[0], after=after, limit=limit)
+    return store.runs.records_of(tx, run_allowed(tx, caller, id)[0], after=after, limit=limit)
 
 
 async def retry(db: Database, runner: Flows, caller: Caller, id: str, given: dict[str, str]) -> model.RunRecord:
     """Take a record over once more, with what a person has filled in. Raises NotFound, WrongState, Invalid while it still cannot be."""
 
     def asked(tx: Tx) -> tuple[Any, str]:
-        row, run = store.record(tx, id)
+        row, run = store.runs.record(tx, id)
         return row, run_allowed(tx, caller, run)[1].flow
 
     row, flow = await db.read(asked)
@@ -198,10 +199,10 @@ async def retry(db: Database, runner: Flows, caller: Caller, id: str, given: dic
     if row.source is None or not row.record:
         raise errors.WrongState("What was to be taken over is not kept any more; run the flow again.")
     issues = await runner.once_more(flow, row.record, row.source, given)
-    await db.write(store.settle_record, id, issues)
+    await db.write(store.runs.settle_record, id, issues)
     if issues:
         raise errors.Invalid("The record still cannot be taken over.", issues=issues)
-    return await db.read(store.shown_record, id)
+    return await db.read(store.runs.shown_record, id)
 
 
 def tasks(runner: Flows) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import msgspec
 
 from prodsys import errors
 from prodsys.connections import store
-from prodsys.connections.store import Kept
+from prodsys.connections.store.connections import Kept
 from prodsys.connectors.superoffice import (
     PERSON,
     Company,
@@ -72,7 +72,7 @@ class ContactsDesk:
 
     async def settings(self, guid: str) -> Mapping[str, str] | None:
         """See `Desk.settings`."""
-        found = await self._db.read(store.shelved, self._kept.pk, _REMOTES, [guid])
+        found = await self._db.read(store.shelf.shelved, self._kept.pk, _REMOTES, [guid])
         if guid not in found:
             return None
         # What an admin here has switched off counts for everything they have set up there.
@@ -142,16 +142,16 @@ class ContactsDesk:
 
 
 def _save(tx: Tx, kept: Kept, guid: str, settings: Mapping[str, str]) -> None:
-    before = store.shelved(tx, kept.pk, _REMOTES, [guid]).get(guid)
-    store.shelve(tx, kept.pk, _REMOTES, {guid: _write(dict(settings)).decode()})
+    before = store.shelf.shelved(tx, kept.pk, _REMOTES, [guid]).get(guid)
+    store.shelf.shelve(tx, kept.pk, _REMOTES, {guid: _write(dict(settings)).decode()})
     was = _read_settings(before.document) if before is not None else None
     what = f"{_actor(kept)} {'changed' if before is not None else 'set up'} its connection {guid}."
     note_change(tx, _actor(kept), "connection", kept.id, what, was, dict(settings))
 
 
 def _forget(tx: Tx, kept: Kept, guid: str) -> None:
-    before = store.shelved(tx, kept.pk, _REMOTES, [guid]).get(guid)
-    if before is not None and store.unshelve(tx, kept.pk, _REMOTES, guid):
+    before = store.shelf.shelved(tx, kept.pk, _REMOTES, [guid]).get(guid)
+    if before is not None and store.shelf.unshelve(tx, kept.pk, _REMOTES, guid):
         what = f"{_actor(kept)} removed its connection {guid}."
         note_change(tx, _actor(kept), "connection", kept.id, what, _read_settings(before.document), None)
 
@@ -193,12 +193,12 @@ def _persons_in(tx: Tx, connection: int, rows: Sequence[Stored]) -> list[Contact
 
 
 def _registers(tx: Tx, connection: int, rows: Sequence[Stored]) -> dict[str, Register]:
-    kept = store.shelved(tx, connection, _PERSONS, [row.id for row in rows])
+    kept = store.shelf.shelved(tx, connection, _PERSONS, [row.id for row in rows])
     return {row.id: _read_register(kept[row.id].document) if row.id in kept else Register() for row in rows}
 
 
 def _keep(tx: Tx, connection: int, registers: Mapping[str, Register]) -> None:
-    store.shelve(tx, connection, _PERSONS, {contact: _write(register).decode() for contact, register in registers.items()})
+    store.shelf.shelve(tx, connection, _PERSONS, {contact: _write(register).decode() for contact, register in registers.items()})
 
 
 def _renewed(register: Register, persons: Sequence[Person]) -> Register:

@@ -11,7 +11,7 @@ from litestar.params import FromPath
 from prodsys import errors
 from prodsys.connections import store
 from prodsys.connections.reaching import Systems
-from prodsys.connections.store import Kept
+from prodsys.connections.store.connections import Kept
 from prodsys.kit.db import Database, Tx
 from prodsys.kit.vault import VaultLocked
 from prodsys.kit.web import Limiter, charge
@@ -136,7 +136,7 @@ async def _caller(
 
 
 def _connections(tx: Tx) -> tuple[list[Kept], bool]:
-    return store.of_connector(tx, CONNECTOR), is_on(tx, ERP_MODULE)
+    return store.connections.of_connector(tx, CONNECTOR), is_on(tx, ERP_MODULE)
 
 
 def _config(systems: Systems, kept: Kept) -> "Config | None":

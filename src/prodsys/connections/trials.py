@@ -9,7 +9,8 @@ from prodsys.connections import events, model, store
 from prodsys.connections.model import Configuration, Connection, NewErpConnection, TestFinding, TestResult, ToTest, fault
 from prodsys.connections.reaching import Systems, apart, connector_of, refused, write_form
 from prodsys.connections.standing import allowed, shown, test_issues
-from prodsys.connections.store import Kept, KeptGrant
+from prodsys.connections.store.connections import Kept
+from prodsys.connections.store.grants import KeptGrant
 from prodsys.connections.troubles import as_refusal
 from prodsys.connectors._base import Check, Connector, Later, Misconfigured, Refused, Tested, read_config
 from prodsys.documents import Issue
@@ -105,9 +106,9 @@ async def _tried(systems: Systems, name: str, given: Configuration, kept: Kept |
         return issues, None, None
     grant: KeptGrant | None = None
     if given.grant:
-        grant = await systems.db.read(store.grant, given.grant)
+        grant = await systems.db.read(store.grants.grant, given.grant)
     elif kept is not None and kept.grant is not None:
-        grant = await systems.db.read(store.grant_by_key, kept.grant)
+        grant = await systems.db.read(store.grants.by_key, kept.grant)
     if kind.authorizes and (grant is None or grant.sealed is None or grant.connector != name):
         message = f"Somebody has to sign in at {kind.title} first."
         return [fault("not_authorized", message, "/grant")], None, None
@@ -144,7 +145,7 @@ def kept_values(systems: Systems, passed: Passed) -> dict[str, Any]:
 
 def _keep_test(tx: Tx, systems: Systems, caller: Caller, id: str, tested: Tested) -> Connection:
     kept = allowed(tx, caller, id, lock=True)
-    kept = store.change(tx, kept, {"checks": write_form(tested).decode(), "tested_at": now()})
+    kept = store.connections.change(tx, kept, {"checks": write_form(tested).decode(), "tested_at": now()})
     if tested.is_fine:
         outbox.probe_soon(tx, events.lane_of(kept.id))
     return shown(tx, systems, kept)

@@ -4,7 +4,7 @@ from typing import Any
 
 from prodsys import errors
 from prodsys.connections.reaching import Systems
-from prodsys.connections.store import Kept
+from prodsys.connections.store.connections import Kept
 from prodsys.connectors._base import Connector, Later, Misconfigured, Refused
 
 

@@ -155,7 +155,7 @@ async def configure(
     kept = await db.read(standing.allowed, visitor.caller, id)
     found = await db.read(lambda tx: standing.shown(tx, systems, kept))
     fields = config_fields(model.shown(found.connector, connector_of(found.connector)))
-    grant = form.text("grant") or await db.read(store.newest_grant, found.connector, visitor.caller.name)
+    grant = form.text("grant") or await db.read(store.grants.newest, found.connector, visitor.caller.name)
     result: model.TestResult | None = None
     typed: dict[str, Any] = {}
     own: OwnFields | None = None
@@ -298,7 +298,7 @@ def _named(form: Form) -> dict[str, Any]:
 
 
 def _page(tx: Tx, systems: Systems, visitor: Visitor, above: int) -> list[tuple[int, Connection]]:
-    found = store.page(tx, person=visitor.caller.person, after=above, limit=_ON_A_PAGE + 1)
+    found = store.connections.page(tx, person=visitor.caller.person, after=above, limit=_ON_A_PAGE + 1)
     return [(kept.pk, standing.shown(tx, systems, kept)) for kept in found]
 
 

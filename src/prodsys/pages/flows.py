@@ -125,7 +125,7 @@ routes = [flows, new_flow, create_flow, flow, change_flow, run]
 
 
 def _listed(tx: Tx, visitor: Visitor, above: int) -> tuple[list[Any], list[Flow]]:
-    found = store.all_flows(tx, person=visitor.caller.person, after=above, limit=_ON_A_PAGE + 1)
+    found = store.flows.every(tx, person=visitor.caller.person, after=above, limit=_ON_A_PAGE + 1)
     return found, steering.flows_shown(tx, found[:_ON_A_PAGE])
 
 
@@ -161,7 +161,10 @@ async def _new(
 ) -> Response[Any]:
     def read(tx: Tx) -> tuple[model.Connection, list[model.Connection]]:
         found = standing.shown(tx, systems, standing.allowed(tx, visitor.caller, id))
-        others = [standing.shown(tx, systems, kept) for kept in store.page(tx, person=visitor.caller.person, after=0, limit=_ON_A_PAGE)]
+        others = [
+            standing.shown(tx, systems, kept)
+            for kept in store.connections.page(tx, person=visitor.caller.person, after=0, limit=_ON_A_PAGE)
+        ]
         return found, [one for one in others if one.id != id]
 
     found, others = await db.read(read)

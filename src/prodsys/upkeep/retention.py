@@ -68,10 +68,10 @@ async def run(db: Database, settings: Settings) -> Dropped:
         delivered=await _until_done(db, lambda tx: store.drop_delivered(tx, ledger, at - LEDGER, CHUNK)),
         changes=await _drop_changes(db, at - FEED),
         attachments=await _until_done(db, lambda tx: attachments.drop_unused(tx, at - UNUSED_FILES, FILES), FILES),
-        run_sources=await _until_done(db, lambda tx: connections.drop_sources(tx, bodies, CHUNK)),
-        runs=await _until_done(db, lambda tx: connections.drop_runs(tx, logs, CHUNK)),
+        run_sources=await _until_done(db, lambda tx: connections.runs.drop_sources(tx, bodies, CHUNK)),
+        runs=await _until_done(db, lambda tx: connections.runs.drop_runs(tx, logs, CHUNK)),
     )
-    await db.write(connections.drop_sign_ins)
+    await db.write(connections.grants.drop_sign_ins)
     dropped = msgspec.structs.replace(dropped, pages=await _shrink(db))
     log.info("retention.done", **msgspec.structs.asdict(dropped))
     return dropped

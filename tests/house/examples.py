@@ -561,6 +561,7 @@ async def _go_on(r: Recorder, fjord: Company, token: str) -> None:
     shipped = await sent("PO-2006")
     await act(shipped, "approve")
     await has_left(shipped)
+    await r.ask(fjord, "GET", "/sales/orders/{order_id}/picking-list", order_id=shipped["id"])
     parcel = {"lines": [{"line_id": "10", "quantity": "12"}], "carrier": "Posten", "tracking_number": "370722150008"}
     await r.ask(fjord, "POST", "/sales/orders/{order_id}/despatches", order_id=shipped["id"], body=parcel)
     await r.ask(fjord, "GET", "/sales/orders/{order_id}/despatches", order_id=shipped["id"])

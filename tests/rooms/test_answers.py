@@ -23,9 +23,10 @@ from prodsys.documents import (
 )
 from prodsys.exchange.courier import Courier
 from prodsys.kit.db import Database
+from prodsys.papers import picking_list_on_paper
 from prodsys.partners.model import AutoConfirm
 from prodsys.sales import actions as sales
-from prodsys.sales import answers, cancelling, despatching, revisions, store, talking
+from prodsys.sales import answers, cancelling, despatching, picking, revisions, store, talking
 from prodsys.sales.answers import BuyersWord
 from prodsys.sales.despatching import NewDespatch
 from prodsys.sales.feed import AnswerKind
@@ -308,6 +309,32 @@ async def test_a_return_is_a_negative_quantity_and_no_more_comes_back_than_has_g
 
     assert (await shown(supplier, order_id)).summary.fulfilment == "partly"
     assert [issue.code for issue in refused.value.issues] == ["returned_too_much"]
+
+
+async def test_a_picking_list_names_what_was_promised_and_has_not_gone(supplier):
+    order = an_order("PO-1", lines=[a_line("10", quantity="12"), a_line("20", quantity="5"), a_line("30", quantity="7")])
+    order_id = await supplier.a_draft(order)
+    later = AnswerLine(
+        line_id="10",
+        action=LineAction.CHANGED,
+        deliveries=[PromisedDelivery(quantity=Quantity("8"), date=dt.date(2030, 1, 5))],
+        substitute=Substitute(article_number="A-200", name="Nut"),
+        reason="Sold out",
+    )
+    refused = AnswerLine(line_id="20", action=LineAction.REJECTED, reason="Sold out")
+    await do(supplier, answers.approve, order_id, undo=AT_ONCE)
+    await do(supplier, answers.answer, order_id, [later, refused], "", undo=AT_ONCE)
+    await despatch(supplier, order_id, ("10", "3"), ("30", "7"))
+
+    wanted, ours, _ = await supplier.db.read(picking.to_pick, order_id)
+    paper = picking_list_on_paper(wanted, ours, "nb")
+
+    [pick] = wanted.lines
+    assert (pick.line_id, pick.article_number, pick.name, pick.quantity, pick.date) == ("10", "A-200", "Nut", 5, dt.date(2030, 1, 5))
+    assert paper.content.startswith(b"%PDF")
+    await despatch(supplier, order_id, ("10", "5"))
+    with pytest.raises(errors.WrongState, match="has been despatched"):
+        await supplier.db.read(picking.to_pick, order_id)
 
 
 async def test_words_are_heard_once_however_often_they_arrive(supplier):

@@ -23,6 +23,7 @@ from prodsys.contacts.model import MEMBERS
 from prodsys.documents import Acceptance, AnswerLine, Issue, LineAction, Message, Party, ReasonCode, Suggestion, plain
 from prodsys.kit.clock import now
 from prodsys.kit.db import Database, Tx
+from prodsys.kit.web import pdf
 from prodsys.logs import store as logs
 from prodsys.logs.model import Logged
 from prodsys.pages.drafts import TWIN_WITHIN, seconds_left
@@ -32,7 +33,7 @@ from prodsys.pages.speech import Speech
 from prodsys.pages.visitor import Visitor, go, own_path, show
 from prodsys.pages.words import N_
 from prodsys.partners import store as partners
-from prodsys.sales import actions, answers, buyer, cancelling, model, revisions, store, taking, talking, terms
+from prodsys.sales import actions, answers, buyer, cancelling, model, picking, revisions, store, taking, talking, terms
 from prodsys.sales.buyer import BuyerSettled
 from prodsys.sales.desk import NewAnswer
 from prodsys.sales.model import Draft, DraftLine
@@ -403,6 +404,13 @@ async def on_paper(order_id: FromPath[str], db: NamedDependency[Database]) -> Re
     return Response(paper.content, media_type="application/pdf", headers=headers)
 
 
+@get("/drafts/{order_id:str}/picking-list.pdf", include_in_schema=False, **allows(Scope.SALES_ORDERS_READ, "page"))
+async def picking_list(order_id: FromPath[str], db: NamedDependency[Database]) -> Response[Any]:
+    """What of the order is still to go, for the warehouse."""
+    wanted, ours, country = await db.read(picking.to_pick, order_id)
+    return pdf(await asyncio.to_thread(papers.picking_list_on_paper, wanted, ours, papers.language_of(country)))
+
+
 @get("/drafts/{order_id:str}/files/{sha256:str}", include_in_schema=False, **allows(Scope.SALES_ORDERS_READ, "page"))
 async def attachment(
     order_id: FromPath[str], sha256: FromPath[str], visitor: NamedDependency[Visitor], db: NamedDependency[Database]
@@ -435,6 +443,7 @@ routes = [
     decide_cancellation,
     say,
     on_paper,
+    picking_list,
     attachment,
 ]
 

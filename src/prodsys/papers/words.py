@@ -41,6 +41,9 @@ _WORDS = {
     "total": ("Total excl. VAT", "Totalt ekskl. mva.", "Gesamt ohne USt.", "Razem netto"),
     "note": ("Note", "Merknad", "Bemerkung", "Uwagi"),
     "page": ("Page {page} of {pages}", "Side {page} av {pages}", "Seite {page} von {pages}", "Strona {page} z {pages}"),
+    "picking_list": ("Picking list", "Plukkliste", "Pickliste", "Lista kompletacyjna"),
+    "customer": ("Customer", "Kunde", "Kunde", "Klient"),
+    "by": ("By", "Innen", "Bis", "Do"),
     "mail_subject": (
         "Purchase order {number} from {buyer}",
         "Innkjøpsordre {number} fra {buyer}",

@@ -33,7 +33,8 @@ from prodsys.kit.web import (
     request_key,
     tagged,
 )
-from prodsys.sales import actions, buyer, cancelling, despatching, revisions, store, taking, talking
+from prodsys.papers import PickingList
+from prodsys.sales import actions, buyer, cancelling, despatching, picking, revisions, store, taking, talking
 from prodsys.sales import answers as answering
 from prodsys.sales.answers import Answered as AnsweredDraft
 from prodsys.sales.answers import DraftToApprove
@@ -458,6 +459,23 @@ async def list_despatches(order_id: FromPath[str], db: NamedDependency[Database]
     return Page(items=(await db.read(actions.whole, order_id)).despatches)
 
 
+@get(
+    "/sales/orders/{order_id:str}/picking-list",
+    operation_id="read_picking_list",
+    summary="What of an order is still to go",
+    description="What was promised and has not been despatched, where to and by when. As application/pdf it is for the warehouse.",
+    responses=answers(errors.WrongState),
+    tags=["sales"],
+    paper=True,
+    **allows(Scope.SALES_ORDERS_READ),
+)
+async def read_picking_list(order_id: FromPath[str], db: NamedDependency[Database]) -> Response[PickingList]:
+    wanted, ours, country = await db.read(picking.to_pick, order_id)
+    if asked_form(PDF) == PDF:
+        return pdf(await asyncio.to_thread(papers.picking_list_on_paper, wanted, ours, papers.language_of(country)))
+    return Reply(wanted)
+
+
 @post(
     "/sales/drafts/{order_id:str}/messages",
     operation_id="say_to_buyer",
@@ -500,6 +518,7 @@ routes = [
     refuse_cancellation,
     despatch_order,
     list_despatches,
+    read_picking_list,
     say_to_buyer,
 ]
 

@@ -278,6 +278,21 @@ def match(draft: str, line: str, article: str) -> None:
     _answer([draft], one, lambda matched: f"Line {line} of {matched.summary.number} means {article}; remembered for this partner.")
 
 
+@draft.command("picking-list", epilog="Example: prodsys draft picking-list PO-1042 --output shelves.pdf")
+@click.argument("draft", metavar="DRAFT")
+@click.option("-o", "--output", type=click.File("wb", lazy=True), required=True, help="Where to write it; - is the standard output.")
+def picking_list(draft: str, output: Any) -> None:
+    """What of an agreed order is still to go, on paper for the warehouse."""
+    from prodsys import papers
+    from prodsys.sales import picking
+
+    async def story(instance: "Instance") -> Any:
+        return await instance.db.read(lambda tx: picking.to_pick(tx, _id(tx, draft)))
+
+    wanted, ours, country = guest.visit(story)
+    output.write(papers.picking_list_on_paper(wanted, ours, papers.language_of(country)).content)
+
+
 @draft.command(epilog="Example: prodsys draft message PO-1042 'The drawing is of 2024; is there a newer one?' --line 10")
 @click.argument("draft", metavar="DRAFT")
 @click.argument("text")

@@ -50,7 +50,7 @@ from prodsys.pages.door import PageDoor, no_such_page
 from prodsys.pages.site import pages
 from prodsys.partners import actions as partners
 from prodsys.partners import api as partners_api
-from prodsys.partners import cards
+from prodsys.partners import cards, connecting, reaching
 from prodsys.partners import store as partner_store
 from prodsys.purchasing import abroad, by_the_clock, carrying, following, mailing, taking_over
 from prodsys.purchasing import api as purchasing_api
@@ -254,7 +254,7 @@ async def keep_promises(instance: Instance, courier: Courier, systems: Systems |
         "tidy": TIDY,
         following.FOLLOW_UP: following.EVERY,
         "suppliers": LOOK_AFTER_SUPPLIERS,
-        partners.CONTACTS: min(cards.LOOK, way.contacts_every),
+        connecting.CONTACTS: min(cards.LOOK, way.contacts_every),
         "alerts": dt.timedelta(seconds=instance.settings.alerts_every_seconds),
         "tokens": LOOK_AFTER_TOKENS,
         retention.TASK: retention.every(instance.settings),
@@ -281,7 +281,7 @@ async def _tidy(db: Database, _: str) -> None:
 
 async def _plan_suppliers(instance: Instance, _: str) -> None:
     """Ask every connected supplier by the clock, as often as the settings now say."""
-    await instance.db.write(partners.plan, _way(instance).clock)
+    await instance.db.write(connecting.plan, _way(instance).clock)
 
 
 async def _tell_people(instance: Instance, _: str) -> None:
@@ -298,7 +298,7 @@ async def _drop_what_is_old(instance: Instance, _: str) -> None:
 
 async def _keep_tokens(instance: Instance, _: str) -> None:
     async def renew(partner: str) -> None:
-        await partners.renew_token(instance.db, _way(instance), partner)
+        await connecting.renew_token(instance.db, _way(instance), partner)
 
     await alerts.keep_tokens(instance.db, _held_tokens, renew, _tell_partner_of_ending)
 
@@ -327,8 +327,8 @@ def _tell_lane(tx: Tx, turn: LaneTurn) -> None:
     (alerts if turn.lane == MAIL_LANE else partners).tell_lane(tx, turn)
 
 
-def _way(instance: Instance) -> partners.Way:
-    return partners.way(instance.outbound, instance.vault, instance.settings)
+def _way(instance: Instance) -> reaching.Way:
+    return reaching.way(instance.outbound, instance.vault, instance.settings)
 
 
 def _reach(instance: Instance) -> abroad.Reach:

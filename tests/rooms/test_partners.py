@@ -19,9 +19,9 @@ from prodsys.kit.outbound import Later, Misconfigured
 from prodsys.kit.telemetry import new_trace
 from prodsys.kit.vault import Vault
 from prodsys.modules import store as modules
-from prodsys.partners import actions, api, cards, model, store
-from prodsys.partners.actions import Way
+from prodsys.partners import actions, api, cards, connecting, model, store, telling, trials
 from prodsys.partners.model import Rules, Supplier
+from prodsys.partners.reaching import Way
 from prodsys.scopes import CONSOLE, GUIDE_SCOPES, PRODSYS_MODULE, Caller, Scope
 from prodsys.settings import Settings
 from prodsys.tables import articles, company, lanes, log_entries, partners, supplier_numbers, timetable
@@ -135,7 +135,7 @@ async def test_a_buyer_is_made_with_his_token_and_bundle_in_one_step(db, way):
     made = await db.write(a_buyer, handover=handover)
 
     assert made.token.token.startswith("pst_")
-    assert actions.look(made.token.bundle).host == "fjord.example"
+    assert connecting.look(made.token.bundle).host == "fjord.example"
     assert len(await db.read(logged, "partner.added")) == len(await db.read(logged, "token.created")) == 1
 
 
@@ -213,7 +213,7 @@ async def test_a_bundle_that_leads_nowhere_is_invalid(house, theirs, url):
 
 
 async def test_a_bundle_becomes_a_supplier_with_his_card_as_contact(db, way, theirs):
-    partner = await actions.add_with_bundle(db, way, CONSOLE, theirs.bundle())
+    partner = await connecting.add_with_bundle(db, way, CONSOLE, theirs.bundle())
 
     assert (partner.name, partner.endpoint, partner.has_token) == ("Fjord Lager AS", theirs.url, True)
     contact = await db.read(contacts.read, partner.contact)
@@ -235,7 +235,7 @@ async def test_the_token_is_sealed_at_rest_and_never_shown(db, way, house, their
 async def test_a_supplier_we_have_as_a_contact_is_linked_and_not_made_twice(db, way, theirs):
     known = await db.write(a_contact, name="Fjord Lager", number="999 999 999", city="Bergen")
 
-    partner = await actions.add_with_bundle(db, way, CONSOLE, theirs.bundle())
+    partner = await connecting.add_with_bundle(db, way, CONSOLE, theirs.bundle())
 
     assert partner.contact == known.id
     assert (await db.read(contacts.read, known.id)).is_supplier
@@ -245,22 +245,22 @@ async def test_a_bundle_of_a_partner_we_have_uses_up_no_code(db, way, theirs):
     await db.write(a_buyer, name="Fjord Lager AS")
 
     with pytest.raises(errors.SimilarExists):
-        await actions.add_with_bundle(db, way, CONSOLE, theirs.bundle())
+        await connecting.add_with_bundle(db, way, CONSOLE, theirs.bundle())
 
     assert theirs.asked == []
 
 
 async def test_a_bundle_works_once(db, way, theirs):
     bundle = theirs.bundle()
-    await actions.add_with_bundle(db, way, CONSOLE, bundle)
+    await connecting.add_with_bundle(db, way, CONSOLE, bundle)
 
     with pytest.raises(errors.ClaimUnknown):
-        await actions.add_with_bundle(db, way, CONSOLE, bundle, confirmed=True)
+        await connecting.add_with_bundle(db, way, CONSOLE, bundle, confirmed=True)
 
 
 async def test_a_bundle_that_has_ended_calls_nobody(db, way, theirs):
     with pytest.raises(errors.ClaimUnknown):
-        await actions.add_with_bundle(db, way, CONSOLE, theirs.bundle(expires_at=now() - DAY))
+        await connecting.add_with_bundle(db, way, CONSOLE, theirs.bundle(expires_at=now() - DAY))
 
     assert theirs.asked == []
 
@@ -269,7 +269,7 @@ async def test_a_bundle_does_not_lead_into_our_own_network_unless_the_operator_o
     shut = Way(out=way.out, vault=way.vault, timeout=10)
 
     with pytest.raises(errors.Invalid) as refused:
-        await actions.add_with_bundle(db, shut, CONSOLE, theirs.bundle())
+        await connecting.add_with_bundle(db, shut, CONSOLE, theirs.bundle())
 
     assert refused.value.issues[0].code == "not_https"
     assert theirs.asked == []
@@ -284,7 +284,7 @@ async def test_a_claim_that_comes_to_nothing_leaves_nothing(db, way, theirs, fau
     theirs.faults["/claims"] = fault
 
     with pytest.raises(refusal):
-        await actions.add_with_bundle(db, way, CONSOLE, theirs.bundle())
+        await connecting.add_with_bundle(db, way, CONSOLE, theirs.bundle())
 
     assert await db.read(lambda tx: tx.execute(select(partners)).all()) == []
 
@@ -350,15 +350,15 @@ async def test_a_new_token_takes_the_place_of_the_old_and_what_waits_is_tried(db
 
 
 async def test_renewing_asks_them_for_the_successor_where_they_allow_it(db, way, theirs):
-    partner = await actions.add_with_bundle(db, way, CONSOLE, theirs.bundle())
+    partner = await connecting.add_with_bundle(db, way, CONSOLE, theirs.bundle())
 
-    renewed = await actions.renew_token(db, way, partner.id)
+    renewed = await connecting.renew_token(db, way, partner.id)
 
     supplier = await db.read(store.supplier_named, renewed.id)
     assert way.vault.unseal(supplier.sealed) == theirs.token
     theirs.may_rotate = False
     with pytest.raises(errors.RotationNotAllowed):
-        await actions.renew_token(db, way, partner.id)
+        await connecting.renew_token(db, way, partner.id)
 
 
 # The test
@@ -372,7 +372,7 @@ def answers(checklist):
 async def fjord(db, way, theirs):
     """A supplier of ours, two of whose article numbers we know."""
     await db.write(our_company)
-    partner = await actions.add_with_bundle(db, way, CONSOLE, theirs.bundle())
+    partner = await connecting.add_with_bundle(db, way, CONSOLE, theirs.bundle())
 
     def numbers(tx):
         pk = store.by_id(tx, partner.id).pk
@@ -387,7 +387,7 @@ async def fjord(db, way, theirs):
 
 
 async def test_a_sound_connection_passes_every_question(db, way, theirs, fjord):
-    checklist = await actions.test(db, way, fjord.id)
+    checklist = await trials.test(db, way, fjord.id)
 
     assert checklist.passed
     assert answers(checklist) == {
@@ -401,7 +401,7 @@ async def test_a_passing_test_lets_what_waits_leave(db, way, theirs, fjord):
     await db.write(an_order, fjord.id)
     await db.write(outbox.lane_failed, fjord.id, Misconfigured(reason="module_off", detail="Off."))
 
-    await actions.test(db, way, fjord.id)
+    await trials.test(db, way, fjord.id)
 
     assert (await db.read(lane_of, fjord.id)).probe_at <= now()
 
@@ -419,7 +419,7 @@ async def test_what_is_wrong_over_there_is_said(db, way, theirs, fjord, spoiled,
     for name, value in spoiled.items():
         setattr(theirs, name, value)
 
-    checklist = await actions.test(db, way, fjord.id)
+    checklist = await trials.test(db, way, fjord.id)
 
     assert answers(checklist)[question] is passed
     assert checklist.can_send is can_send
@@ -428,7 +428,7 @@ async def test_what_is_wrong_over_there_is_said(db, way, theirs, fjord, spoiled,
 async def test_numbers_that_do_not_match_are_named(db, way, theirs, fjord):
     await db.write(lambda tx: tx.execute(update(supplier_numbers).where(supplier_numbers.c.number == "A-200").values(number="A-999")))
 
-    [check] = [check for check in (await actions.test(db, way, fjord.id)).checks if check.code == "articles_matched"]
+    [check] = [check for check in (await trials.test(db, way, fjord.id)).checks if check.code == "articles_matched"]
 
     assert (check.passed, check.params) == (None, {"matched": "1", "asked": "2"})
     assert "A-999" in check.sentence
@@ -444,7 +444,7 @@ async def test_numbers_that_do_not_match_are_named(db, way, theirs, fjord):
 async def test_who_does_not_answer_well_fails_the_test_and_nothing_leaves(db, way, theirs, fjord, fault, question):
     theirs.faults["/company"] = fault
 
-    checklist = await actions.test(db, way, fjord.id)
+    checklist = await trials.test(db, way, fjord.id)
 
     assert answers(checklist)[question] is False
     assert not checklist.can_send
@@ -453,7 +453,7 @@ async def test_who_does_not_answer_well_fails_the_test_and_nothing_leaves(db, wa
 async def test_a_test_learns_how_long_the_token_lasts_and_in_which_life_they_are(db, way, theirs, fjord):
     theirs.expires_at = now().replace(microsecond=0) + 30 * DAY
 
-    await actions.test(db, way, fjord.id)
+    await trials.test(db, way, fjord.id)
 
     supplier = await db.read(store.supplier_named, fjord.id)
     assert (supplier.token_expires_at, supplier.their_epoch) == (theirs.expires_at, "01EPOCH")
@@ -462,7 +462,7 @@ async def test_a_test_learns_how_long_the_token_lasts_and_in_which_life_they_are
 async def test_a_lost_vault_key_is_said_and_asks_for_the_token_again(db, way, theirs, fjord):
     other = Way(out=way.out, vault=Vault([Fernet.generate_key().decode()]), networks=LOOPBACK)
 
-    checklist = await actions.test(db, other, fjord.id)
+    checklist = await trials.test(db, other, fjord.id)
 
     assert "cannot be opened" in checklist.checks[0].sentence
 
@@ -485,7 +485,7 @@ async def test_cards_stand_side_by_side(db, way, house, theirs):
 async def test_a_partner_without_a_connection_is_told_what_to_do(db, way):
     made = await db.write(a_buyer)
 
-    checklist = await actions.test(db, way, made.partner.id)
+    checklist = await trials.test(db, way, made.partner.id)
 
     assert not checklist.can_send
     assert "paste its connection bundle" in checklist.checks[0].sentence
@@ -591,7 +591,7 @@ async def test_a_new_buyer_over_http_shows_token_and_bundle_once(house):
 async def test_a_lanes_turn_is_told_in_plain_words(db, turn, code, level, words):
     made = await db.write(a_buyer, name="Fjord Lager AS")
 
-    await db.write(actions.tell_lane, LaneTurn(lane=made.partner.id, **turn))
+    await db.write(telling.tell_lane, LaneTurn(lane=made.partner.id, **turn))
 
     [entry] = await db.read(logged, code)
     assert entry.level == level
@@ -676,9 +676,9 @@ async def test_a_connected_supplier_is_asked_by_the_clock(db, way, theirs):
     clocked = msgspec.structs.replace(way, clock={"catalogue": 3_600})
     await db.write(modules.set_on, PRODSYS_MODULE, True, "test")
 
-    partner = await actions.add_with_bundle(db, clocked, CONSOLE, theirs.bundle())
+    partner = await connecting.add_with_bundle(db, clocked, CONSOLE, theirs.bundle())
 
     planned = await db.read(lambda tx: tx.execute(select(timetable.c.name, timetable.c.every_seconds).order_by(timetable.c.name)).all())
     assert [tuple(row) for row in planned] == [(f"catalogue:{partner.id}", 3_600)]
-    await cards.tasks(db, clocked)[actions.CONTACTS]("")
+    await cards.tasks(db, clocked)[connecting.CONTACTS]("")
     assert (await db.read(cards.compare, partner.id)).compared_at is not None

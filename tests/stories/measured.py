@@ -20,8 +20,8 @@ from prodsys.documents import Acceptance, Address, Message, Party
 from prodsys.kit.clock import now
 from prodsys.kit.db import Tx
 from prodsys.kit.ids import new_id
-from prodsys.partners import actions as partner_actions
 from prodsys.partners import cards as partner_cards
+from prodsys.partners import reaching
 from prodsys.partners import store as partners
 from prodsys.purchasing import abroad
 from prodsys.purchasing.answers import pull_answers
@@ -184,7 +184,7 @@ async def cards(two: Two, count: int, changed: int) -> Compared:
         places = range(start, min(start + _UNIT, count))
         given = await two.fjord.db.write(_buyers, places)
         await two.nordlys.db.write(_suppliers, two.nordlys.instance.vault.seal, two.fjord.url, given)
-    way = partner_actions.way(two.nordlys.instance.outbound, two.nordlys.instance.vault, two.nordlys.instance.settings)
+    way = reaching.way(two.nordlys.instance.outbound, two.nordlys.instance.vault, two.nordlys.instance.settings)
 
     async def all_of_them() -> Took:
         taken, since = stopwatch(), now()

@@ -31,7 +31,7 @@ from prodsys.pages import checks
 from prodsys.pages.fields import Form, document
 from prodsys.pages.pressing import pressed
 from prodsys.pages.visitor import Visitor, go, part_text, show
-from prodsys.partners import actions, cards, store
+from prodsys.partners import actions, cards, connecting, reaching, store, trials
 from prodsys.partners.model import Check, Checklist, Look, Partner, Rules, Settlement
 from prodsys.purchasing import abroad, reconciling
 from prodsys.purchasing.reconciling import OrdersToTakeOver
@@ -104,7 +104,7 @@ async def connect(
 ) -> Response[Any]:
     """Exchange the bundle for its token, or try the token, and go on to the test. The partner stays switched off until that is done."""
     typed = Typed(way=form.text("way", "bundle"), bundle=form.text("bundle"), url=form.text("url"), name=form.text("name"))
-    way = actions.way(outbound, vault, settings)
+    way = reaching.way(outbound, vault, settings)
     instead, confirmed = form.text("instead"), form.flag("confirmed")
     looked: Look | None = None
     said = ""
@@ -113,14 +113,14 @@ async def connect(
             looked = _looked(typed.bundle, settings)
         if instead:
             token = Secret(form.text("token")) if typed.way != "bundle" else None
-            made = await actions.set_token(db, way, visitor.caller, instead, bundle=typed.bundle, url=typed.url, token=token)
+            made = await connecting.set_token(db, way, visitor.caller, instead, bundle=typed.bundle, url=typed.url, token=token)
         elif looked is not None:
-            add = await actions.adding_with_bundle(db, way, visitor.caller, typed.bundle, name=typed.name, confirmed=confirmed)
+            add = await connecting.adding_with_bundle(db, way, visitor.caller, typed.bundle, name=typed.name, confirmed=confirmed)
             made = await db.write(_added, visitor.caller, add)
             said = "company_differs" if name_key(looked.company) != name_key(made.name) and not typed.name else ""
         else:
             token = Secret(form.text("token"))
-            add = await actions.adding_with_token(way, visitor.caller, typed.url, token, name=typed.name, confirmed=confirmed)
+            add = await connecting.adding_with_token(way, visitor.caller, typed.url, token, name=typed.name, confirmed=confirmed)
             made = await db.write(_added, visitor.caller, add)
     except errors.Refusal as refusal:
         return await _begin(visitor, typed, looked, refusal)
@@ -146,7 +146,7 @@ async def test_events(
     if not visitor.is_mine(visitor.query.get("mark", "")):
         raise errors.NotFound
     partner = await db.read(actions.shown, id)
-    return ServerSentEvent(_ticking(visitor, db, actions.way(outbound, vault, settings), partner))
+    return ServerSentEvent(_ticking(visitor, db, reaching.way(outbound, vault, settings), partner))
 
 
 @post("/partners/{id:str}/test", include_in_schema=False, **allows(Scope.PARTNERS_WRITE, "page"))
@@ -159,7 +159,7 @@ async def test(
     settings: NamedDependency[Settings],
 ) -> Response[Any]:
     """Ask his instance everything that must be true to trade; for browsers without scripts, all at once."""
-    found = await actions.test(db, actions.way(outbound, vault, settings), id)
+    found = await trials.test(db, reaching.way(outbound, vault, settings), id)
     return go(f"/partners/{id}/setup" if form.flag("setup") else f"/partners/{id}", "tested" if found.passed else "tested_faults")
 
 
@@ -193,7 +193,7 @@ async def switch(
     if is_on and partner.endpoint:
         found = partner.checklist
         if found is None or not found.can_send:
-            found = await actions.test(db, actions.way(outbound, vault, settings), id)
+            found = await trials.test(db, reaching.way(outbound, vault, settings), id)
         if not found.can_send:
             issues = [
                 Issue(code="check_failed", message=checks.told(visitor.speech, check, partner, "").title, blocks=True)
@@ -237,13 +237,13 @@ async def reconnect(
     settings: NamedDependency[Settings],
 ) -> Response[Any]:
     """Reach him by a new bundle, or a new token; what waits for him leaves with it."""
-    way = actions.way(outbound, vault, settings)
+    way = reaching.way(outbound, vault, settings)
     token = Secret(form.text("token")) if form.text("token") else None
     try:
         if form.text("bundle"):
             _looked(form.text("bundle"), settings)
-        await actions.set_token(db, way, visitor.caller, id, bundle=form.text("bundle"), url=form.text("url"), token=token)
-        await actions.test(db, way, id)
+        await connecting.set_token(db, way, visitor.caller, id, bundle=form.text("bundle"), url=form.text("url"), token=token)
+        await trials.test(db, way, id)
     except errors.NotFound:
         raise
     except errors.Refusal as refusal:
@@ -262,7 +262,7 @@ async def renew(
 ) -> Response[Any]:
     """Ask him for the successor of the token he gave us."""
     try:
-        await actions.renew_token(db, actions.way(outbound, vault, settings), id)
+        await connecting.renew_token(db, reaching.way(outbound, vault, settings), id)
     except errors.NotFound:
         raise
     except errors.Refusal as refusal:
@@ -343,7 +343,7 @@ async def sync(
     settings: NamedDependency[Settings],
 ) -> Response[Any]:
     """Compare cards now."""
-    way = actions.way(outbound, vault, settings)
+    way = reaching.way(outbound, vault, settings)
     await cards.sync_contacts(db, way, id, actor=visitor.caller.name, offer=form.flag("offer"))
     return go(f"/partners/{id}/compare", "compared")
 
@@ -361,7 +361,7 @@ async def settle(
     """Say whose spelling holds."""
     try:
         wish = document({"about": form.text("about"), "members": form.many("member"), "hold": form.text("hold")}, Settlement, form)
-        await cards.settle(db, actions.way(outbound, vault, settings), visitor.caller, id, wish)
+        await cards.settle(db, reaching.way(outbound, vault, settings), visitor.caller, id, wish)
     except errors.NotFound:
         raise
     except errors.Refusal as refusal:
@@ -429,7 +429,7 @@ async def _begin(visitor: Visitor, typed: Typed, looked: Look | None = None, ref
 
 def _looked(bundle: str, settings: Settings) -> Look:
     """What a bundle says; our own is nobody to connect with. Raises Invalid."""
-    found = actions.look(bundle)
+    found = connecting.look(bundle)
     if settings.public_url and hmac.compare_digest(found.url.rstrip("/").encode(), settings.public_url.rstrip("/").encode()):
         message = "This is a bundle of our own company, made here for a partner. Paste the one a supplier sent you."
         raise errors.Invalid(message, issues=[Issue(code="bundle_is_ours", message=message, pointer="/bundle", blocks=True)])
@@ -478,14 +478,14 @@ def _told(visitor: Visitor, found: Checklist | None, partner: Partner, us: str) 
     return [checks.told(visitor.speech, check, partner, us) for check in (found.checks if found else [])]
 
 
-async def _ticking(visitor: Visitor, db: Database, way: actions.Way, partner: Partner) -> AsyncIterator[ServerSentEventMessage]:
+async def _ticking(visitor: Visitor, db: Database, way: reaching.Way, partner: Partner) -> AsyncIterator[ServerSentEventMessage]:
     """Each group of answers as it comes, and at the end all of them with their remedies."""
     us = await db.read(_our_name)
     heard: asyncio.Queue[list[Check] | None] = asyncio.Queue()
 
     async def run() -> None:
         try:
-            await actions.test(db, way, partner.id, watch=heard.put_nowait)
+            await trials.test(db, way, partner.id, watch=heard.put_nowait)
         finally:
             heard.put_nowait(None)
 

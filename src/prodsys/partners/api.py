@@ -32,7 +32,7 @@ from prodsys.kit.web import (
     once,
     request_key,
 )
-from prodsys.partners import actions, cards, store
+from prodsys.partners import actions, cards, connecting, reaching, store, trials
 from prodsys.partners.actions import NewPartner
 from prodsys.partners.model import Checklist, Comparison, Look, Partner, Rules, Settlement, Synced
 from prodsys.scopes import GUIDE_SCOPES, PARTNER_SCOPES, Caller, Scope, allows
@@ -135,13 +135,13 @@ async def add_partner(
     """By his connection bundle, or by his address and the token he gave us; his instance is called at once."""
     _must_say_how(data.bundle, data.token)
     key = await request_key(request, idempotency_key)
-    way = actions.way(outbound, vault, settings)
+    way = reaching.way(outbound, vault, settings)
 
     async def add() -> Callable[[Tx], Partner]:
         if data.bundle:
-            return await actions.adding_with_bundle(db, way, caller, data.bundle, name=data.name.strip(), confirmed=data.confirmed)
+            return await connecting.adding_with_bundle(db, way, caller, data.bundle, name=data.name.strip(), confirmed=data.confirmed)
         token = Secret(data.token)
-        return await actions.adding_with_token(way, caller, data.url, token, name=data.name.strip(), confirmed=data.confirmed)
+        return await connecting.adding_with_token(way, caller, data.url, token, name=data.name.strip(), confirmed=data.confirmed)
 
     made = await _once_after_a_call(db, key, _added, add)
     return made.reply()
@@ -157,7 +157,7 @@ async def add_partner(
 )
 async def look_into_bundle(data: JSONBody[BundleToRead]) -> Look:
     """Which company it says it is from, and where it would lead: to be looked at before anybody is called."""
-    return actions.look(data.bundle)
+    return connecting.look(data.bundle)
 
 
 @post(
@@ -275,7 +275,7 @@ async def test_partner(
     settings: NamedDependency[Settings],
 ) -> Checklist:
     """Ask his instance everything that must be true to trade, one answer each; what waits for him is tried again."""
-    return await actions.test(db, actions.way(outbound, vault, settings), id)
+    return await trials.test(db, reaching.way(outbound, vault, settings), id)
 
 
 @put(
@@ -297,9 +297,9 @@ async def set_partner_token(
 ) -> Partner:
     """By a bundle or as it is; the old one is forgotten and what waits leaves with the new one."""
     _must_say_how(data.bundle, data.token)
-    way = actions.way(outbound, vault, settings)
+    way = reaching.way(outbound, vault, settings)
     token = Secret(data.token) if data.token else None
-    return await actions.set_token(db, way, caller, id, bundle=data.bundle, url=data.url, token=token)
+    return await connecting.set_token(db, way, caller, id, bundle=data.bundle, url=data.url, token=token)
 
 
 @post(
@@ -319,7 +319,7 @@ async def renew_partner_token(
     settings: NamedDependency[Settings],
 ) -> Partner:
     """Ask him for the successor of the token he gave us, where he allows it; sending goes on meanwhile."""
-    return await actions.renew_token(db, actions.way(outbound, vault, settings), id)
+    return await connecting.renew_token(db, reaching.way(outbound, vault, settings), id)
 
 
 @get(
@@ -354,7 +354,7 @@ async def sync_partner_cards(
     offer: OfferAll = False,
 ) -> Synced:
     """As happens by itself once a day: what they changed is proposed here, what we changed is offered there, conflicts are only shown."""
-    return await cards.sync_contacts(db, actions.way(outbound, vault, settings), id, actor=caller.name, offer=offer)
+    return await cards.sync_contacts(db, reaching.way(outbound, vault, settings), id, actor=caller.name, offer=offer)
 
 
 @post(
@@ -376,7 +376,7 @@ async def settle_partner_cards(
     settings: NamedDependency[Settings],
 ) -> Comparison:
     """Theirs is written into our contact; ours of our own card is offered to them; otherwise both sides stand as they are."""
-    return await cards.settle(db, actions.way(outbound, vault, settings), caller, id, data)
+    return await cards.settle(db, reaching.way(outbound, vault, settings), caller, id, data)
 
 
 routes = [

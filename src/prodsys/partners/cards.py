@@ -24,8 +24,9 @@ from prodsys.logs.model import Entry
 from prodsys.logs.store import tell
 from prodsys.modules.store import is_on
 from prodsys.partners import model, store
-from prodsys.partners.actions import CONTACTS, Way, speak
+from prodsys.partners.connecting import CONTACTS
 from prodsys.partners.model import About, Changed, Comparison, Disagreement, Settlement, Supplier, Synced, SyncState, Two
+from prodsys.partners.reaching import Way, speak
 from prodsys.partners.store import Cards
 from prodsys.scopes import PRODSYS_MODULE, Caller, Scope, widened
 

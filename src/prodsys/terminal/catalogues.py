@@ -23,7 +23,7 @@ def catalogue() -> None:
 def pull(partner: str) -> None:
     """Read the catalogue of a supplier, by id or name, on from where it was read last."""
     from prodsys.catalogue import actions
-    from prodsys.partners import actions as partners
+    from prodsys.partners import reaching
     from prodsys.scopes import CONSOLE
 
     shows = sys.stderr.isatty() and not say.wants_json()
@@ -33,7 +33,7 @@ def pull(partner: str) -> None:
             click.echo(f"\r{count:,} articles", nl=False, err=True)
 
     async def story(instance: "Instance") -> Any:
-        way = partners.way(instance.outbound, instance.vault, instance.settings)
+        way = reaching.way(instance.outbound, instance.vault, instance.settings)
         return await actions.pull(instance.db, way, await instance.db.read(meant, partner), actor=CONSOLE.name, watch=watch)
 
     came = guest.visit(story)

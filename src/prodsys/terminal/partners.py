@@ -8,7 +8,7 @@ from prodsys.terminal import guest, say
 
 if TYPE_CHECKING:
     from prodsys.kit.db import Tx
-    from prodsys.partners.actions import Way
+    from prodsys.partners.reaching import Way
     from prodsys.upkeep.opening import Instance
 
 
@@ -30,21 +30,21 @@ def partner() -> None:
 def add(bundle: Any, url: str, token_stdin: bool, name: str, confirm_new: bool) -> None:
     """Connect with a supplier, by the bundle or by address and token."""
     from prodsys.kit.vault import Secret
-    from prodsys.partners import actions
+    from prodsys.partners import connecting
     from prodsys.scopes import CONSOLE
 
     if (bundle is None) == (not url):
         raise click.UsageError("Give either --bundle, or --url with a token.")
     packed = bundle.read() if bundle else ""
     if packed and not say.wants_json():
-        seen = actions.look(packed)
+        seen = connecting.look(packed)
         say.note(f"{seen.company} at {seen.url}, good until {seen.expires_at:%Y-%m-%d %H:%M} UTC.")
     token = Secret("" if packed else say.secret("token", from_stdin=token_stdin))
 
     async def story(instance: "Instance") -> Any:
         if packed:
-            return await actions.add_with_bundle(instance.db, _way(instance), CONSOLE, packed, name=name, confirmed=confirm_new)
-        return await actions.add_with_token(instance.db, _way(instance), CONSOLE, url, token, name=name, confirmed=confirm_new)
+            return await connecting.add_with_bundle(instance.db, _way(instance), CONSOLE, packed, name=name, confirmed=confirm_new)
+        return await connecting.add_with_token(instance.db, _way(instance), CONSOLE, url, token, name=name, confirmed=confirm_new)
 
     made = guest.visit(story)
 
@@ -64,10 +64,10 @@ def add(bundle: Any, url: str, token_stdin: bool, name: str, confirm_new: bool) 
 @say.as_json
 def test(partner: str) -> None:
     """Ask the instance of a partner, by id or name, everything that must be true to trade with it."""
-    from prodsys.partners import actions
+    from prodsys.partners import trials
 
     async def story(instance: "Instance") -> Any:
-        return await actions.test(instance.db, _way(instance), await instance.db.read(meant, partner))
+        return await trials.test(instance.db, _way(instance), await instance.db.read(meant, partner))
 
     found = guest.visit(story)
     marks = {True: "✓", False: "✗", None: "!"}
@@ -196,6 +196,6 @@ def _reach(instance: "Instance") -> Any:
 
 
 def _way(instance: "Instance") -> "Way":
-    from prodsys.partners import actions
+    from prodsys.partners import reaching
 
-    return actions.way(instance.outbound, instance.vault, instance.settings)
+    return reaching.way(instance.outbound, instance.vault, instance.settings)

@@ -1,4 +1,4 @@
-"""CCV Shop and CCV SalesPOS: the connection to one shop, signed in both directions. Its words stand beside, by the kind of thing."""
+"""CCV Shop and CCV SalesPOS: the connection to one shop, signed in both directions, and beside it its words, by the kind of thing."""
 
 import datetime as dt
 import hashlib

@@ -1,4 +1,4 @@
-"""Tryton: the connection to one company in a database. What it calls things stands beside, by the kind of thing."""
+"""Tryton: the connection to one company in a database, and beside it what it calls things, by the kind of thing."""
 
 import asyncio
 import datetime as dt

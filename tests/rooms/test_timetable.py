@@ -219,6 +219,24 @@ async def test_a_keeper_that_is_stopped_takes_its_tasks_with_it(db):
     assert ended.is_set()
 
 
+async def test_what_is_put_on_the_timetable_is_seen_at_once_and_a_keeper_stopped_in_that_moment_stops(db, monkeypatch):
+    monkeypatch.setattr(timetable, "LOOK", 3_600)
+    ran: list[str] = []
+
+    async def task(subject: str) -> None:
+        ran.append(subject)
+
+    async with keeping(db, task) as running:
+        await planned(db, "answers:pa_1")
+        await until(lambda: ran == ["pa_1"])
+        stop_listening = db.listen("timetable", running.cancel)
+        await planned(db, "answers:pa_2")
+        await asyncio.wait([running], timeout=30)
+        stop_listening()
+
+    assert running.cancelled()
+
+
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 async def test_what_is_due_is_found_by_index(db):
     await planned(db)

@@ -99,8 +99,10 @@ async def keep(
                 running = asyncio.create_task(_run(db, tasks, task, owner))
                 under_way.add(running)
                 running.add_done_callback(ended)
+            # Not wait_for: in Python 3.11 it loses a cancellation that comes in the moment we are woken.
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(put_on_it.wait(), LOOK)
+                async with asyncio.timeout(LOOK):
+                    await put_on_it.wait()
     finally:
         stop_listening()
         for running in under_way:

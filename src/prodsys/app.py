@@ -48,9 +48,8 @@ from prodsys.modules import api as modules_api
 from prodsys.modules.store import Switchboard
 from prodsys.pages.door import PageDoor, no_such_page
 from prodsys.pages.site import pages
-from prodsys.partners import actions as partners
 from prodsys.partners import api as partners_api
-from prodsys.partners import cards, connecting, reaching
+from prodsys.partners import cards, connecting, reaching, telling
 from prodsys.partners import store as partner_store
 from prodsys.purchasing import abroad, by_the_clock, carrying, following, mailing, taking_over
 from prodsys.purchasing import api as purchasing_api
@@ -320,11 +319,12 @@ def _held_tokens(tx: Tx) -> list[Ending]:
 def _tell_lane(tx: Tx, turn: LaneTurn) -> None:
     if turn.lane.startswith(sending.LANES):
         sending.tell_lane(tx, turn)
-        return
-    if turn.lane.startswith(events.LANES):
+    elif turn.lane.startswith(events.LANES):
         events.tell_lane(tx, turn)
-        return
-    (alerts if turn.lane == MAIL_LANE else partners).tell_lane(tx, turn)
+    elif turn.lane == MAIL_LANE:
+        alerts.tell_lane(tx, turn)
+    else:
+        telling.tell_lane(tx, turn)
 
 
 def _way(instance: Instance) -> reaching.Way:

@@ -2,7 +2,6 @@
 
 import json
 import threading
-import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -23,8 +22,6 @@ class Trading(NamedTuple):
     fjord: Shell
     nordlys: Shell
     folder: Path
-    house: str
-    port: int
 
     def sent(self, *articles: str) -> str:
         """The number of an order the supplier has, of a hundred of each article."""
@@ -55,15 +52,7 @@ class Trading(NamedTuple):
 
     def hold_unknown_articles(self) -> None:
         """What the supplier's admin chooses for this buyer."""
-        [partner] = self.fjord.done("partner", "list", "--json").json["items"]
-        address = f"http://127.0.0.1:{self.port}/api/v1/partners/{partner['id']}"
-        bearer = {"Authorization": f"Bearer {self.house}", "Content-Type": "application/json"}
-        with urllib.request.urlopen(urllib.request.Request(address, headers=bearer), timeout=10) as answer:
-            etag = answer.headers["ETag"]
-        rules = json.dumps({"when_unknown": "hold"}).encode()
-        wanted = urllib.request.Request(address, data=rules, headers=bearer | {"If-Match": etag}, method="PATCH")
-        with urllib.request.urlopen(wanted, timeout=10):
-            pass
+        self.fjord.done("partner", "rules", "Nordlys Mekaniske AS", "--when-unknown", "hold")
 
 
 @pytest.fixture(scope="module")
@@ -78,13 +67,12 @@ def trading(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trading]:
     fjord.done("articles", "import", a_file(folder, "articles.csv", ARTICLES))
     new = ["--new-partner", "Nordlys Mekaniske AS", "--partner-organisation-number", "987654325"]
     handed = fjord.done("token", "create", *new, "--scope", "PurchaseOrders:Create", "--scope", "Articles:Read", "--json").json
-    house = fjord.done("token", "create", "--house", "--name", "ops", "--scope", "*", "--json").json["token"]
     nordlys.begin("Nordlys Mekaniske AS", "987654325")
     with ExitStack() as servers:
         servers.enter_context(fjord.serving(ports[0]))
         servers.enter_context(nordlys.serving(ports[1]))
         nordlys.done("partner", "add", "--bundle", "-", stdin=handed["bundle"])
-        yield Trading(fjord, nordlys, folder, house, ports[0])
+        yield Trading(fjord, nordlys, folder)
 
 
 def test_an_answer_is_taken_back_before_the_buyer_has_heard_of_it(trading: Trading):
@@ -118,6 +106,31 @@ def test_a_draft_is_answered_line_by_line_and_the_answer_disputed(trading: Tradi
     listed = trading.nordlys.done("order", "list", "--acceptance", "rejected", "--number", number, "--json").json["items"]
     assert [one["number"] for one in listed] == [number]
     assert trading.fjord.run("draft", "answer", number, "--because", "10", "price", "--reason", "No change").code == 2
+
+
+def test_within_an_admins_limits_an_order_is_approved_without_a_person_at_the_agreed_price(trading: Trading):
+    buyer, head = "Nordlys Mekaniske AS", "partner,article_number,price,currency"
+    trading.fjord.done("articles", "prices", a_file(trading.folder, "agreed.csv", f"{head}\n{buyer},A-100,1.30,NOK\n"))
+    limits = {"is_on": True, "value_ceiling": "1000", "currency": "NOK", "only_linked_contact": False}
+
+    switched = trading.fjord.done("partner", "rules", buyer, "--auto-confirm", json.dumps(limits)).out
+    number = trading.sent()
+    approved = trading.heard(number, "approved")
+    trading.fjord.done("partner", "rules", buyer, "--auto-confirm", "off")
+
+    assert "approved by rule: {" in switched
+    assert approved["their_order_number"].startswith("SO-")
+    assert trading.fjord.done("logs", "tail", "--code", "order.approved_by_rule", "--number", number, "--json").json["items"]
+    assert buyer in trading.fjord.done("partner", "list").out
+    assert "approved by rule: never" in trading.fjord.done("partner", "rules", buyer).out
+    assert trading.fjord.run("partner", "rules", buyer, "--auto-confirm", "{").code == 2
+
+
+def test_cards_are_compared_at_the_terminal(trading: Trading):
+    compared = trading.nordlys.done("partner", "compare", "Fjord Lager AS", "--now", "--json").json
+
+    assert (compared["theirs"]["name"], compared["fault"]) == ("Fjord Lager AS", "")
+    assert "compared_at" in compared
 
 
 def test_a_supplier_is_reminded_once_a_day(trading: Trading):

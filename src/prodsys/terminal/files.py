@@ -39,6 +39,26 @@ def import_articles(file: Any, take_good: bool) -> None:
     _tell_imported("articles", guest.visit(story))
 
 
+@articles.command("prices", epilog="Example: prodsys articles prices agreed.csv   (header: partner,article_number,price,currency)")
+@click.argument("file", type=click.File("rb"))
+@click.option("--take-good", is_flag=True, help="Leave bad rows out instead of refusing the file.")
+@say.as_json
+def import_prices(file: Any, take_good: bool) -> None:
+    """Agree prices with partners from a CSV or XLSX FILE; they go before the list price.
+
+    Columns: partner (id or name), article_number, price, currency; also from_quantity, valid_from, valid_to, price_quantity.
+    """
+    from prodsys.articles import actions
+    from prodsys.scopes import CONSOLE
+
+    content = file.read()
+
+    async def story(instance: "Instance") -> Any:
+        return await actions.import_agreed_prices(instance.db, CONSOLE, content, take_good=take_good)
+
+    _tell_imported("agreed prices", guest.visit(story))
+
+
 @click.group()
 def contacts() -> None:
     """Suppliers and customers."""

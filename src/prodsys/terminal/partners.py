@@ -77,6 +77,84 @@ def test(partner: str) -> None:
         say.end(say.UNREACHABLE if is_away else say.REFUSED)
 
 
+@partner.command(
+    epilog="Examples: prodsys partner rules 'Nordlys Mekaniske AS' --when-unknown hold --price-tolerance 2"
+    """ · prodsys partner rules 'Nordlys Mekaniske AS' --auto-confirm '{"is_on": true, "value_ceiling": "50000", "currency": "NOK"}'"""
+)
+@click.argument("partner", metavar="PARTNER")
+@click.option(
+    "--when-unknown", type=click.Choice(["refuse", "hold"]), help="An order with an unknown article: refused, or held as a draft."
+)
+@click.option("--price-tolerance", metavar="PERCENT", help="How far a price may differ before it is remarked.")
+@click.option("--offers", type=click.Choice(["all", "chosen"]), help="Which of our active articles the partner sees.")
+@click.option("--show-prices/--hide-prices", default=None, help="Whether the partner sees our prices.")
+@click.option("--may-rotate/--may-not-rotate", default=None, help="Whether his instance may renew its token by itself.")
+@click.option("--active/--inactive", "is_active", default=None, help="Whether orders pass between us at all.")
+@click.option("--auto-confirm", metavar="JSON|off", help="Within which limits orders are approved without a person.")
+@say.as_json
+def rules(partner: str, auto_confirm: str | None, price_tolerance: str | None, **given: Any) -> None:
+    """How a partner is treated, by id or name; with options it is changed first, and logged."""
+    import msgspec
+
+    from prodsys.documents import Percent, reader, write
+    from prodsys.partners import actions
+    from prodsys.partners.model import AutoConfirm, Rules
+    from prodsys.scopes import CONSOLE
+
+    wanted = {name: value for name, value in given.items() if value is not None}
+    try:
+        if price_tolerance is not None:
+            wanted["price_tolerance"] = Percent(Percent.read(price_tolerance))
+        if auto_confirm is not None:
+            wanted["auto_confirm"] = None if auto_confirm == "off" else reader(AutoConfirm)(auto_confirm)
+    except (ValueError, msgspec.MsgspecError) as fault:
+        raise click.UsageError(f"{fault}.") from None
+
+    def change(tx: "Tx") -> Any:
+        named = meant(tx, partner)
+        return actions.change(tx, CONSOLE, named, Rules(**wanted), if_match="*") if wanted else actions.shown(tx, named)
+
+    async def story(instance: "Instance") -> Any:
+        return await (instance.db.write(change) if wanted else instance.db.read(change))
+
+    found = guest.visit(story)
+
+    def words() -> list[str]:
+        limits = found.auto_confirm
+        return [
+            f"{found.name} ({found.id}){'' if found.is_active else ', switched off'}",
+            f"an unknown article: {found.when_unknown} · prices may differ by {found.price_tolerance} %",
+            f"sees {found.offers} articles, {'with' if found.show_prices else 'without'} prices",
+            f"{'may' if found.may_rotate else 'may not'} renew its token by itself",
+            f"approved by rule: {write(limits).decode() if limits is not None and limits.is_on else 'never'}",
+        ]
+
+    say.answer(found, words)
+
+
+@partner.command(epilog="Example: prodsys partner compare 'Fjord Lager AS' --now")
+@click.argument("partner", metavar="PARTNER")
+@click.option("--now", "at_once", is_flag=True, help="Ask the supplier first; by itself that happens once a day.")
+@say.as_json
+def compare(partner: str, at_once: bool) -> None:
+    """Our cards beside a supplier's, member by member; what both sides have changed waits for a person."""
+    from prodsys.partners import cards
+    from prodsys.scopes import CONSOLE
+
+    async def story(instance: "Instance") -> Any:
+        named = await instance.db.read(meant, partner)
+        came = await cards.sync_contacts(instance.db, _way(instance), named, actor=CONSOLE.name) if at_once else None
+        return await instance.db.read(cards.compare, named), "" if came is None else came.fault
+
+    found, fault = guest.visit(story)
+    whose = {"them": "our contact of them", "us": "our own card"}
+    rows = [(whose[one.about], one.member, one.ours, one.theirs, one.changed) for one in found.disagreements]
+    say.answer(found, lambda: say.table(("ABOUT", "MEMBER", "WE SAY", "THEY SAY", "CHANGED BY"), rows, "Both sides say the same."))
+    if fault:
+        say.note(fault)
+        say.end(say.UNREACHABLE)
+
+
 @partner.command(epilog="Example: prodsys partner reconcile 'Fjord Lager AS'")
 @click.argument("partner", metavar="PARTNER")
 @say.as_json

@@ -10,6 +10,7 @@ from click.exceptions import Abort, Exit
 import prodsys
 from prodsys.terminal import (
     catalogues,
+    company,
     drafts,
     files,
     logs,
@@ -31,7 +32,7 @@ click.rich_click.SHOW_ARGUMENTS = True
 click.rich_click.COMMAND_GROUPS = {
     "prodsys": [
         {"name": "Begin and run", "commands": ["init", "serve", "worker", "migrate"]},
-        {"name": "Who may do what", "commands": ["token", "user", "person", "module"]},
+        {"name": "Who may do what", "commands": ["company", "token", "user", "person", "module"]},
         {"name": "Trade", "commands": ["partner", "articles", "contacts", "catalogue", "order", "export", "draft", "mapping"]},
         {
             "name": "Look after it",
@@ -81,6 +82,7 @@ for command in (
     users.user,
     persons.person,
     operating.module,
+    company.company,
     partners.partner,
     files.articles,
     files.contacts,

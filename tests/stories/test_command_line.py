@@ -272,6 +272,17 @@ def test_an_order_is_put_on_paper_and_who_changed_what_is_told(fjord: Shell, tmp
     assert "is_on: False → True" in told
 
 
+def test_our_own_card_is_shown_and_changed(fjord: Shell):
+    changed = fjord.done("company", "--street", "Kaigata", "--house-number", "3", "--city", "Bergen", "--json").json
+    shown = fjord.done("company").out
+    too_long = fjord.run("company", "--country", "Norway")
+
+    assert (changed["name"], changed["address"]["street"], changed["address"]["country"]) == ("Fjord Lager AS", "Kaigata", "NO")
+    assert "Kaigata 3, Bergen, NO" in shown
+    assert too_long.code == 2
+    assert [one["actor"] for one in fjord.done("logs", "changes", "--kind", "company", "--json").json["items"]] == ["console"]
+
+
 def test_contacts_are_taken_in_and_two_that_are_one_company_are_merged(fjord: Shell, tmp_path: Path):
     table = "name,organisation_number,city,email\nHavn Verft AS,914778271,Bergen,post@havn.example\nHavn Verft A/S,,Bergen,\n"
     fjord.done("contacts", "import", a_file(tmp_path, "contacts.csv", table), "--role", "customer")

@@ -68,6 +68,7 @@ NEEDS_NONE = {
     "replay_purchase_order": _OF_TRADE,
     "resend_delivery": "the same delivery once more; the ledger of deliveries tells of it",
     "retry_export": _OF_TRADE,
+    "stop_export": _OF_TRADE,
     "say_to_buyer": _OF_TRADE,
     "say_to_supplier": _OF_TRADE,
     "send_test_mail": _ASKS,

@@ -16,7 +16,7 @@ from lxml import etree
 from prodsys.connectors import _erpsync as wire
 from prodsys.connectors._erpsync import Restriction
 from prodsys.connectors._erpsync_search import matches
-from prodsys.connectors.superoffice import OPERATIONS
+from prodsys.connectors.superoffice.operations import OPERATIONS
 from prodsys.kit.clock import now
 from prodsys.modules import store as modules
 from prodsys.modules.model import ERP_MODULE

@@ -10,18 +10,9 @@ import msgspec
 from prodsys import errors
 from prodsys.connections import store
 from prodsys.connections.store.connections import Kept
-from prodsys.connectors.superoffice import (
-    PERSON,
-    Company,
-    Config,
-    ContactPerson,
-    Declined,
-    Done,
-    Found,
-    Wanted,
-    changed_person,
-    company_members,
-)
+from prodsys.connectors.superoffice import Config
+from prodsys.connectors.superoffice.cards import PERSON, changed_person, company_members
+from prodsys.connectors.superoffice.desk import Company, ContactPerson, Declined, Done, Found, Wanted
 from prodsys.contacts import actions as contacts
 from prodsys.contacts import cards, recognising, spelling
 from prodsys.contacts import store as contact_store

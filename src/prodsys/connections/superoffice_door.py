@@ -73,7 +73,8 @@ async def answer_superoffice(
     # lxml comes with these: megabytes for a company that may have no SuperOffice (rulings.md, 37).
     from prodsys.connections.superoffice_desk import ContactsDesk
     from prodsys.connectors import _erpsync as wire
-    from prodsys.connectors.superoffice import Unreadable, answer
+    from prodsys.connectors._erpsync import Unreadable
+    from prodsys.connectors.superoffice.operations import answer
 
     kept, config, is_open = await _caller(request, secret, db, systems, superoffice_knocks)
     if not is_open:

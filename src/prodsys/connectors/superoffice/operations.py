@@ -1,122 +1,36 @@
-"""SuperOffice CRM calls us: its ERP Sync finds our customers, suppliers and their contact persons, makes and changes them.
-
-This is the pure wire of all 17 operations of ErpConnectorWS; who stands behind the `Desk` keeps the contacts.
-"""
+"""All 17 operations of ErpConnectorWS, which SuperOffice calls; who stands behind the `Desk` keeps the contacts."""
 
 import datetime as dt
 import re
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from functools import cache
-from typing import Annotated, Any, ClassVar, Literal, Protocol
+from typing import Any
 
 import msgspec
-from msgspec import Meta
 
-from prodsys.codes import is_country, streets
+from prodsys.codes import is_country
 from prodsys.connectors import _erpsync as wire
-from prodsys.connectors._base import Check, Connector, Resource, Secret, Tested, text
-from prodsys.connectors._erpsync import Actor, Field, Unreadable, Value
+from prodsys.connectors._base import text
+from prodsys.connectors._erpsync import Actor, Field, Value
 from prodsys.connectors._erpsync_search import matches
-from prodsys.documents import Address, Person
+from prodsys.connectors.superoffice.cards import (
+    COMPANIES,
+    COUNTRIES,
+    FIELDS,
+    PERSON,
+    TYPES,
+    actor_of,
+    actors_of,
+    countries,
+    values_of,
+)
+from prodsys.connectors.superoffice.desk import Declined, Desk, Done, Found, Wanted
 
-__all__ = ["Answer", "Company", "ContactPerson", "Declined", "Desk", "Unreadable", "answer", "company_actor", "person_actor"]
-
-COMPANIES = ("Customer", "Supplier")
-TYPES = (*COMPANIES, "Person")
-PERSON = "Person"
-COUNTRIES = "countries"
 MOST_FOUND = 1_000
 """Actors a search answers at most; it says so when there were more."""
 MOST_LOOKED_AT = 100_000
 MOST_AT_ONCE = 2_000
 """Actors that can be asked for by key, or saved, in one call."""
-
-
-class Company(msgspec.Struct, frozen=True, kw_only=True):
-    """A contact of ours as SuperOffice sees it: a customer or a supplier, under the key it was asked for."""
-
-    key: str
-    name: str
-    organisation_number: str = ""
-    vat_number: str = ""
-    gln: str = ""
-    email: str = ""
-    phone: str = ""
-    address: Address = msgspec.field(default_factory=Address)
-    persons: int = 0
-    is_blocked: bool = False
-    created_at: dt.datetime
-    changed_at: dt.datetime
-
-
-class ContactPerson(msgspec.Struct, frozen=True, kw_only=True):
-    """A contact person of one of our contacts, under a key that stays his."""
-
-    key: str
-    person: Person
-    parent_type: str
-    parent_key: str
-    changed_at: dt.datetime
-
-
-Found = Company | ContactPerson
-
-
-class Declined(msgspec.Struct, frozen=True, kw_only=True):
-    """Why something was not done: a sentence for the user, one for whoever mends it, and a code of the contract's, if one fits."""
-
-    user: str
-    tech: str = ""
-    code: str = ""
-
-
-class Done(msgspec.Struct, frozen=True, kw_only=True):
-    """What was made or changed; `remark` is for the user, where it is not quite what he asked for."""
-
-    found: Found
-    remark: str = ""
-
-
-class Wanted(msgspec.Struct, frozen=True, kw_only=True):
-    """What is to be made or changed, read and checked: only the members that were given. An empty `key`: make it."""
-
-    type: str
-    key: str
-    parent_type: str
-    parent_key: str
-    values: Mapping[str, Value]
-
-
-class Desk(Protocol):
-    """Who keeps the contacts. Every GUID is one connection SuperOffice has made with us; what it filled in for it is kept with it."""
-
-    async def settings(self, guid: str) -> Mapping[str, str] | None:
-        """What was filled in for a connection; None for one that is not known here."""
-
-    async def save(self, guid: str, settings: Mapping[str, str]) -> None:
-        """Keep a connection."""
-
-    async def forget(self, guid: str) -> None:
-        """Let go of a connection, if it is there."""
-
-    async def get(self, type: str, keys: Sequence[str]) -> Sequence[Found]:
-        """Those of these actors that are there."""
-
-    def every(self, type: str) -> AsyncIterator[Sequence[Found]]:
-        """All actors of a type, piece by piece."""
-
-    def changed(self, type: str, since: dt.datetime | None) -> AsyncIterator[Sequence[Found]]:
-        """Those changed at a moment or after it (None: all), but nothing that something else may still turn out to be older than."""
-
-    async def persons_of(self, parent_type: str, parent_key: str) -> Sequence[Found]:
-        """The contact persons of one company."""
-
-    async def create(self, wanted: Wanted, settings: Mapping[str, str]) -> Done | Declined:
-        """Make an actor."""
-
-    async def change(self, wanted: Wanted) -> Done | Declined:
-        """Change the given members of an actor."""
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
@@ -128,36 +42,6 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     members_in: str = ""
 
 
-class Config(msgspec.Struct, frozen=True, kw_only=True):
-    """What an admin fills in: the secret in the address SuperOffice calls."""
-
-    secret: Annotated[
-        Secret,
-        Meta(
-            title="Secret of the address",
-            description="SuperOffice proves itself by nothing but the address it calls, so make this up by a password manager: "
-            "32 to 200 letters, digits, - or _. The Connector URL to enter in SuperOffice is this instance's address, "
-            "then /api/v1/superoffice/ and this secret, then /ErpConnectorWS.svc.",
-        ),
-    ]
-    members_namespace: Annotated[
-        Literal["as they ask", "connector", "data contract"],
-        Meta(
-            title="Namespace of members",
-            description="How the form is answered that SuperOffice asks for first; every other answer is written as its question was. "
-            "Try another one if SuperOffice shows an empty form.",
-        ),
-    ] = "as they ask"
-    may_write: Annotated[
-        bool, Meta(title="May make and change contacts", description="Off: SuperOffice only finds and reads what is here.")
-    ] = True
-
-    @property
-    def namespace(self) -> str:
-        """The namespace of members where a question does not show it."""
-        return wire.CONTRACT if self.members_namespace == "data contract" else wire.SERVICE
-
-
 CONFIG_FIELDS = (
     Field(
         key="COUNTRY", name="Country of new companies", type="List", list=COUNTRIES, rank=1,
@@ -165,120 +49,6 @@ CONFIG_FIELDS = (
     ),
     Field(key="READONLY", name="Only read", type="Checkbox", default="[I:0]", rank=2, about="Nothing is made or changed at the other end."),
 )  # fmt: skip
-
-_COMPANY = (
-    Field(key="NAME", name="Name", longest=200, access="Mandatory"),
-    Field(key="ORGNO", name="Organisation number", longest=80),
-    Field(key="VATNO", name="VAT number", longest=80),
-    Field(key="GLN", name="GLN", longest=80),
-    Field(key="EMAIL", name="E-mail", longest=120),
-    Field(key="PHONE", name="Telephone", longest=80),
-    Field(key="STREETAD1", name="Street and number", longest=254),
-    Field(key="STREETAD2", name="Street, second line", longest=254),
-    Field(key="STREETZIP", name="Postcode", longest=80),
-    Field(key="STREETCITY", name="City", longest=120),
-    Field(key="STREETSTATE", name="State or region", longest=120),
-    Field(key="COUNTRY", name="Country", type="List", list=COUNTRIES),
-    Field(key="BLOCKED", name="Blocked", type="Checkbox", access="ReadOnly", about="Orders of this company are refused."),
-    Field(key="PERSONS", name="Number of contact persons", type="Integer", access="ReadOnly"),
-    Field(key="CREATED", name="Known since", type="Datetime", access="ReadOnly"),
-    Field(key="CHANGED", name="Last changed", type="Datetime", access="ReadOnly"),
-)
-_PERSON = (
-    Field(key="FIRSTNAME", name="First name", longest=100),
-    Field(key="LASTNAME", name="Last name", longest=99, access="Mandatory"),
-    Field(key="EMAIL", name="E-mail", longest=120),
-    Field(key="PHONE_DIRECT", name="Direct telephone", longest=80),
-)
-
-
-def _ranked(fields: Sequence[Field]) -> dict[str, Field]:
-    return {field.key: msgspec.structs.replace(field, rank=rank) for rank, field in enumerate(fields, 1)}
-
-
-FIELDS: Mapping[str, Mapping[str, Field]] = {"Customer": _ranked(_COMPANY), "Supplier": _ranked(_COMPANY), PERSON: _ranked(_PERSON)}
-"""The fields of each type of actor, by key; SuperOffice maps those with its own names by itself."""
-
-
-def company_values(company: Company) -> dict[str, Value]:
-    """What a company's fields hold."""
-    address = company.address
-    return {
-        "NAME": company.name,
-        "ORGNO": company.organisation_number,
-        "VATNO": company.vat_number,
-        "GLN": company.gln,
-        "EMAIL": company.email,
-        "PHONE": company.phone,
-        "STREETAD1": streets.join(address.street, address.house_number, address.country),
-        "STREETAD2": address.street2,
-        "STREETZIP": address.postcode,
-        "STREETCITY": address.city,
-        "STREETSTATE": address.region,
-        "COUNTRY": address.country,
-        "BLOCKED": company.is_blocked,
-        "PERSONS": company.persons,
-        "CREATED": company.created_at,
-        "CHANGED": company.changed_at,
-    }
-
-
-def person_values(person: Person) -> dict[str, Value]:
-    """What a contact person's fields hold; the last word of a name is the last name."""
-    first, _, last = person.name.rpartition(" ")
-    return {"FIRSTNAME": first, "LASTNAME": last, "EMAIL": person.email, "PHONE_DIRECT": person.phone}
-
-
-_MEMBERS = {
-    "NAME": "name", "ORGNO": "organisation_number", "VATNO": "vat_number", "GLN": "gln", "EMAIL": "email", "PHONE": "phone",
-}  # fmt: skip
-_IN_ADDRESS = {"STREETAD2": "street2", "STREETZIP": "postcode", "STREETCITY": "city", "STREETSTATE": "region", "COUNTRY": "country"}
-
-
-def company_members(values: Mapping[str, Value], address: Address) -> dict[str, Any]:
-    """The members of our card that given fields change; *address* is what it was, so that a part of it can be given alone."""
-    members: dict[str, Any] = {member: text(values[key], 200) for key, member in _MEMBERS.items() if key in values}
-    parts: dict[str, Any] = {member: text(values[key]) for key, member in _IN_ADDRESS.items() if key in values}
-    if "STREETAD1" in values:
-        country = parts.get("country", address.country)
-        line = text(values["STREETAD1"])
-        if line != streets.join(address.street, address.house_number, country):
-            parts["street"], parts["house_number"] = streets.split(line, country)
-    return members | ({"address": msgspec.structs.replace(address, **parts)} if parts else {})
-
-
-def changed_person(values: Mapping[str, Value], person: Person | None) -> Person:
-    """A contact person with the given fields changed."""
-    now_held = person_values(person) if person is not None else {}
-    held = {key: text(value) for key, value in {**now_held, **values}.items()}
-    name = f"{held.get('FIRSTNAME', '')} {held.get('LASTNAME', '')}".strip()
-    return Person(name=name, email=held.get("EMAIL", ""), phone=held.get("PHONE_DIRECT", ""))
-
-
-def company_actor(type: str, company: Company, keys: Sequence[str] = ()) -> Actor:
-    """A company as it travels, with these fields (none: all)."""
-    return Actor(type=type, key=company.key, changed=stamp(company.changed_at), values=_encoded(company_values(company), keys))
-
-
-def person_actor(found: ContactPerson, keys: Sequence[str] = ()) -> Actor:
-    """A contact person as it travels, with these fields (none: all)."""
-    return Actor(
-        type=PERSON,
-        key=found.key,
-        changed=stamp(found.changed_at),
-        values=_encoded(person_values(found.person), keys),
-        parent_type=found.parent_type,
-        parent_key=found.parent_key,
-    )
-
-
-def stamp(changed_at: dt.datetime) -> str:
-    """When something changed, as a text that sorts as the moments do."""
-    return f"{changed_at.astimezone(dt.UTC):%Y-%m-%dT%H:%M:%S.%f}Z"
-
-
-def _encoded(values: Mapping[str, Value], keys: Sequence[str]) -> dict[str, str]:
-    return {key: wire.encoded(value) for key, value in values.items() if not keys or key in keys}
 
 
 class _Error(Exception):
@@ -367,7 +137,7 @@ async def _get_actors(asked: Mapping[str, Any], desk: Desk) -> Members:
     wanted = [key for key in dict.fromkeys(wire.texts(asked.get("ErpKeys"))) if key]
     if len(wanted) > MOST_AT_ONCE:
         raise _Error(f"At most {MOST_AT_ONCE} can be asked for at once.")
-    return wire.result(Actors=_actors(type_, await desk.get(type_, wanted), keys))
+    return wire.result(Actors=actors_of(type_, await desk.get(type_, wanted), keys))
 
 
 async def _search_actors(asked: Mapping[str, Any], desk: Desk) -> Members:
@@ -429,7 +199,7 @@ async def _create_actor(asked: Mapping[str, Any], desk: Desk) -> Members:
         made = await desk.create(done, settings)
         if isinstance(made, Done):
             state: wire.State = "OkWithInfo" if made.remark else "Ok"
-            return wire.result(state, user=made.remark, Actor=_actor(done.type, made.found, ()))
+            return wire.result(state, user=made.remark, Actor=actor_of(done.type, made.found, ()))
         done = made
     return _declined(done)
 
@@ -446,7 +216,7 @@ async def _save_actors(asked: Mapping[str, Any], desk: Desk) -> Members:
         wanted = _checked(one) if one.key else Declined(user="Something without a key cannot be saved.", tech="ErpKey is empty.")
         outcome = await desk.change(wanted) if isinstance(wanted, Wanted) else wanted
         if isinstance(outcome, Done) and isinstance(wanted, Wanted):
-            saved.append(_actor(wanted.type, outcome.found, ()))
+            saved.append(actor_of(wanted.type, outcome.found, ()))
         elif isinstance(outcome, Declined):
             refused.append(msgspec.structs.replace(outcome, tech=f"{one.key[:80]}: {outcome.tech or outcome.user}"))
     if not refused:
@@ -482,7 +252,7 @@ async def _get_actors_by_timestamp(asked: Mapping[str, Any], desk: Desk) -> Memb
         raise _Error("The time of the last synchronization cannot be read.", tech=f"{said[:60]} was not told by us.") from None
     found: list[Actor] = []
     async for piece in desk.changed(type_, moment if isinstance(moment, dt.datetime) else None):
-        found += _actors(type_, piece, keys)
+        found += actors_of(type_, piece, keys)
     return wire.result(Actors=sorted(found, key=lambda one: one.changed))
 
 
@@ -573,15 +343,6 @@ def _list(asked: Mapping[str, Any]) -> Mapping[str, str]:
     return countries()
 
 
-@cache
-def countries() -> Mapping[str, str]:
-    """Every country by its code, in English."""
-    from babel import Locale
-
-    names = Locale("en").territories
-    return {code: name for code, name in sorted(names.items(), key=lambda one: one[1]) if is_country(code)}
-
-
 def _checked(sent: Actor) -> Wanted | Declined:
     """An actor as it was sent, its values read by their fields' types, or why it cannot be taken."""
     type_ = next((one for one in TYPES if one.casefold() == sent.type.strip().casefold()), None)
@@ -608,18 +369,6 @@ def _checked(sent: Actor) -> Wanted | Declined:
     return Wanted(type=type_, key=sent.key, parent_type=sent.parent_type, parent_key=sent.parent_key, values=values)
 
 
-def _actor(type: str, found: Found, keys: Sequence[str]) -> Actor:
-    return company_actor(type, found, keys) if isinstance(found, Company) else person_actor(found, keys)
-
-
-def _actors(type: str, found: Sequence[Found], keys: Sequence[str]) -> list[Actor]:
-    return [_actor(type, one, keys) for one in found]
-
-
-def _values(found: Found) -> dict[str, Value]:
-    return company_values(found) if isinstance(found, Company) else person_values(found.person)
-
-
 _SEARCHED = {"Customer": ("NAME", "ORGNO", "VATNO", "EMAIL"), "Supplier": ("NAME", "ORGNO", "VATNO", "EMAIL"), PERSON: ("EMAIL",)}
 _BLANKS = re.compile(r"\s+")
 
@@ -643,7 +392,7 @@ async def _searched(
     looked_at = 0
     async for piece in pieces:
         looked_at += len(piece)
-        found += [_actor(type, one, keys) for one in piece if fits(_values(one))]
+        found += [actor_of(type, one, keys) for one in piece if fits(values_of(one))]
         if len(found) > MOST_FOUND:
             remark = f"There are more than {MOST_FOUND}; search for something narrower."
             return wire.result("OkWithInfo", user=remark, Actors=found[:MOST_FOUND])
@@ -651,45 +400,3 @@ async def _searched(
             remark = f"Only the first {looked_at} were looked at; search for something narrower."
             return wire.result("OkWithInfo", user=remark, Actors=found)
     return wire.result(Actors=found)
-
-
-_THEY_CALL = "They go both ways by themselves: SuperOffice calls us and reads and writes our contacts, so no flow is set up here."
-_NO_DOCUMENTS = "ERP Sync carries customers, suppliers and persons only; orders and articles belong to SuperOffice's Quote Connector."
-_NOT = {kind: Resource(no={"in": _NO_DOCUMENTS, "out": _NO_DOCUMENTS}) for kind in (
-    "articles", "stock", "orders", "order_status", "purchase_orders", "invoice_drafts", "invoices", "vouchers",
-)}  # fmt: skip
-
-
-class SuperOffice(Connector):
-    """SuperOffice CRM, whose ERP Sync calls us."""
-
-    title = "SuperOffice"
-    summary = "SuperOffice CRM: its ERP Sync finds, makes and changes our customers, suppliers and contact persons."
-    Config = Config
-    calls_us = True
-    prerequisites = (
-        "SuperOffice with the Development Tools licence, and an address of this instance that SuperOffice can reach by https.",
-        "In SuperOffice, Settings and maintenance > Quote/Sync > Sync: a Sync Connector with the Connector URL, then an ERP connection.",
-    )
-    remarks = (
-        "ERP Sync carries customers, suppliers and persons. Projects, employees and sales are answered as not supported.",
-        "SuperOffice proves itself by the secret in the address alone; the signed tokens of SuperOffice Online are not spoken.",
-        "No description of the interface by the vendor's own service is public: names are documented, its namespaces are assumed.",
-    )
-    resources: ClassVar[Mapping[str, Resource]] = {"contacts": Resource(no={"in": _THEY_CALL, "out": _THEY_CALL}), **_NOT}
-
-    async def test(self) -> Tested:
-        """Nobody can be called: what can be tested is whether the address is one nobody guesses."""
-        secret = self.config.secret.reveal()
-        if not re.fullmatch(r"[A-Za-z0-9_-]{32,200}", secret) or len(set(secret)) < 10:
-            message = "The secret needs 32 to 200 letters, digits, - or _, as a password manager makes them up."
-            return Tested(is_fine=False, checks=[Check(field="secret", message=message)])
-        where = f"{self.reach.public_url}/api/v1/superoffice/(the secret)/ErpConnectorWS.svc"
-        message = f"It is SuperOffice that calls: enter {where} as the Connector URL there, once this connection is active."
-        checks = [Check(is_fine=True, message=message)]
-        if not self.reach.public_url:
-            checks.append(Check(is_fine=True, message="Set PRODSYS_PUBLIC_URL, so that the address can be told whole."))
-        return Tested(is_fine=True, checks=checks)
-
-
-CONNECTOR = SuperOffice

@@ -93,7 +93,7 @@ class Simulator:
     """The connector's name."""
     token_path = ""
     """Where a token is asked for; such requests meet no fault but those that name the path."""
-    patience: ClassVar[float] = 0.25
+    patience: ClassVar[float] = 1.0
     """Seconds after which a test gives an answer up; longer where a real system answers."""
     examples: ClassVar[Mapping[str, Any]] = {}
     """By kind, a document of ours that may be written and is then read back the same."""

@@ -94,7 +94,7 @@ async def bench(request: pytest.FixtureRequest) -> AsyncIterator[Bench]:
 
 @pytest.fixture
 async def impatient(request: pytest.FixtureRequest) -> AsyncIterator[Bench]:
-    """The same, and we wait a quarter of a second for an answer, or as long as a real system needs."""
+    """The same, and we wait a second for an answer, which a busy machine may need, or as long as a real system does."""
     name = request.getfixturevalue("name")
     async with serving(simulator_of(name)) as simulator, reaching(simulator, timeout=simulator.patience) as reach:
         yield Bench(simulator=simulator, reach=reach)

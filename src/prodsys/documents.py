@@ -504,6 +504,7 @@ class Despatch(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     tracking_number: CodeWord = ""
     expected_date: dt.date | None = None
     is_last: Annotated[bool, Meta(description="Nothing more of this order will come.")] = False
+    attachments: Annotated[list[Attachment], Meta(max_length=20, description="Delivery notes, certificates: read them by their hash.")] = []
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

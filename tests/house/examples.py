@@ -608,9 +608,19 @@ async def _agree(r: Recorder, fjord: Company, nordlys: Company, partner: str) ->
     await act(waiting, "remind")
     await once(agreed, acceptance="agreed", is_word_on_its_way=False)
 
-    parcel = {"lines": [{"line_id": "10", "quantity": "12"}], "carrier": "Posten", "tracking_number": "370722150009"}
+    content = b"Delivery note D-100002\n"
+    sha256 = hashlib.sha256(content).hexdigest()
+    note = {"name": "note.txt", "media_type": "text/plain", "size": len(content), "sha256": sha256}
+    await fjord.http.put(f"/attachments/{sha256}", content=content)
+    parcel = {
+        "lines": [{"line_id": "10", "quantity": "12"}],
+        "carrier": "Posten",
+        "tracking_number": "370722150009",
+        "attachments": [note],
+    }
     await fjord.call("POST", f"/sales/orders/{drafts[agreed['number']]['id']}/despatches", json=parcel)
     [despatch] = (await once(agreed, fulfilment="shipped"))["despatches"]
+    await r.ask(nordlys, "GET", "/purchasing/orders/{id}/attachments/{sha256}", id=agreed["id"], sha256=sha256)
     short = {"despatch": despatch["id"], "lines": [{"line_id": "10", "quantity": "11", "note": "One was bent."}]}
     await act(agreed, "receive", short)
 

@@ -68,6 +68,34 @@ async def test_an_order_that_names_what_was_never_sent_is_refused_at_either_side
     assert "attachment_missing" not in foretold.text
 
 
+async def test_a_delivery_note_comes_with_its_despatch_when_it_is_first_wanted(fjord: Company, nordlys: Company, connected: str) -> None:
+    note = named(PDF, "note.pdf")
+    order = await an_order(nordlys, connected)
+    await export(nordlys, order)
+    [draft] = (await fjord.call("GET", "/sales/drafts"))["items"]
+    await fjord.call("POST", f"/sales/drafts/{draft['id']}/approve", etag=draft["etag"])
+    gone = {"lines": [{"line_id": "10", "quantity": "100"}], "attachments": [note]}
+    missing = await fjord.call("POST", f"/sales/orders/{draft['id']}/despatches", json=gone, expect=422)
+    await put(fjord.http, PDF)
+    await fjord.call("POST", f"/sales/orders/{draft['id']}/despatches", json=gone)
+
+    async def told() -> Any:
+        return (await nordlys.call("GET", f"/purchasing/orders/{order['id']}"))["despatches"]
+
+    [despatch] = await nordlys.in_time(told, 30)
+    door = f"/purchasing/orders/{order['id']}/attachments"
+    first = await nordlys.http.get(f"{door}/{note['sha256']}")
+    again = await nordlys.http.get(f"/attachments/{note['sha256']}")
+    strange = await nordlys.http.get(f"{door}/{'0' * 64}")
+
+    assert [issue["code"] for issue in missing["issues"]] == ["attachment_missing"]
+    assert despatch["attachments"] == [note]
+    assert (first.content, again.content, strange.status_code) == (PDF, PDF, 404)
+    handed = await fjord.hand_over("Havn Bygg AS", "974760673")
+    async with fjord.as_(handed["token"]["token"]) as havn:
+        assert (await havn.get(f"/attachments/{note['sha256']}")).status_code == 404
+
+
 async def test_a_partner_sees_his_own_files_and_nobody_elses_though_he_knows_their_hash(fjord: Company) -> None:
     nordlys = await fjord.hand_over("Nordlys Mekaniske AS", "987654325")
     havn = await fjord.hand_over("Havn Bygg AS", "974760673")

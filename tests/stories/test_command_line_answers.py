@@ -232,13 +232,17 @@ def test_goods_are_told_and_booked_in(trading: Trading):
 
     shelves = trading.folder / "shelves.pdf"
     trading.fjord.done("draft", "picking-list", number, "--output", str(shelves))
-    trading.fjord.done("draft", "despatch", number, "--line", "10", "100", "--number", f"D-{number}", "--carrier", "Bring")
+    note = a_file(trading.folder, "note.txt", "Delivery note\n")
+    trading.fjord.done(
+        "draft", "despatch", number, "--attach", note, "--line", "10", "100", "--number", f"D-{number}", "--carrier", "Bring"
+    )
     in_time(lambda: trading.order(number)["despatches"])
     booked = trading.nordlys.done("order", "receive", number, "--despatch", f"D-{number}", "--json").json
 
     assert shelves.read_bytes().startswith(b"%PDF")
     gone = trading.fjord.run("draft", "picking-list", number, "--output", str(shelves))
     assert (gone.code, gone.err) == (1, f"All of order {number} has been despatched.\n")
+    assert [(one["name"], one["media_type"]) for one in booked["despatches"][0]["attachments"]] == [("note.txt", "text/plain")]
     assert booked["fulfilment"] == "received"
     assert f"despatch D-{number} of " in trading.fjord.done("draft", "show", number).out
 

@@ -1,6 +1,6 @@
 """Take files piece by piece, hand them out to those who may have them, and let orders name them."""
 
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 
 import msgspec
 
@@ -80,7 +80,7 @@ def _must_be_taken(inspector: Inspector, sha256: str) -> str:
 
 
 def find(tx: Tx, caller: Caller, sha256: str) -> Kept:
-    """A file for whoever may have it: a partner those he has sent himself, the house by the orders that name it.
+    """A file for whoever may have it: a partner those he has sent or was handed, the house by the orders that name it.
 
     A file no order names is for who may write orders. Raises NotFound, and InsufficientScope naming what is missing.
     """
@@ -136,6 +136,12 @@ def missing(held: Mapping[str, Kept], named: Sequence[Attachment]) -> list[Issue
 def held(tx: Tx, holder: int, hashes: Collection[str]) -> dict[str, Kept]:
     """The files of these hashes that this partner (or the house, 0) has sent."""
     return store.held(tx, holder, hashes)
+
+
+def hand_over(tx: Tx, partner: int, handed: Iterable[Kept]) -> None:
+    """From now on this partner may have these files as if he had sent them himself."""
+    for file in handed:
+        store.hold(tx, file.pk, partner)
 
 
 def use(tx: Tx, order: str, files: Mapping[str, Kept], named: Sequence[Attachment]) -> None:

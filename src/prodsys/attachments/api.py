@@ -13,6 +13,7 @@ from prodsys import errors
 from prodsys.attachments import actions
 from prodsys.attachments.actions import Stored
 from prodsys.attachments.model import ENDINGS, MOST_BYTES
+from prodsys.attachments.store import Kept
 from prodsys.documents import Issue
 from prodsys.kit.db import Database
 from prodsys.kit.web import IfNoneMatch, Reply, answers
@@ -46,7 +47,7 @@ async def put_attachment(
     "/attachments/{sha256:str}",
     operation_id="read_attachment",
     summary="A file",
-    description="For the partner who sent it, and for who may read the orders of the house that name it.",
+    description="For the partner who sent it or is told of it in a despatch, and for who may read the orders of the house that name it.",
     media_type="application/octet-stream",
     tags=["attachments"],
     responses=answers(errors.InsufficientScope),
@@ -56,17 +57,21 @@ async def read_attachment(
     sha256: FromPath[Hash], caller: NamedDependency[Caller], db: NamedDependency[Database], if_none_match: IfNoneMatch = None
 ) -> Response[Any]:
     file = await db.read(actions.find, caller, sha256)
-    etag = f'"{sha256}"'
+    return saved(db, file, if_none_match)
+
+
+def saved(db: Database, file: Kept, if_none_match: str | None = None) -> Response[Any]:
+    """A file as an answer. Whatever a browser thinks it is, it is to be saved and never shown under our name."""
+    etag = f'"{file.sha256}"'
     if if_none_match is not None and etag in if_none_match:
         return Response(b"", status_code=304, headers={"ETag": etag})
     headers = {
         "ETag": etag,
         "Content-Length": str(file.size),
-        # Whatever a browser thinks it is, it is to be saved and never shown under our name.
-        "Content-Disposition": f'attachment; filename="{sha256[:16]}.{ENDINGS[file.media_type]}"',
+        "Content-Disposition": f'attachment; filename="{file.sha256[:16]}.{ENDINGS[file.media_type]}"',
         "Content-Security-Policy": "default-src 'none'; sandbox",
     }
-    return Stream(actions.content(db, file), headers=headers)
+    return Stream(actions.content(db, file), media_type="application/octet-stream", headers=headers)
 
 
 def _must_be_a_hash(sha256: str) -> None:

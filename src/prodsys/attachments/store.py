@@ -78,7 +78,12 @@ def finish(tx: Tx, pk: int, sha256: str, size: int, media_type: str, holder: int
             before = _kept.first(tx, {"sha256": sha256})  # another transaction was a moment faster with the same file
     if before is not None:
         drop(tx, [pk])
-    return insert_new(tx, attachment_holders, {"attachment": pk if before is None else before.pk, "partner": holder, "at": now()})
+    return hold(tx, pk if before is None else before.pk, holder)
+
+
+def hold(tx: Tx, pk: int, holder: int) -> bool:
+    """This partner, or the house, has a file; False when that was known."""
+    return insert_new(tx, attachment_holders, {"attachment": pk, "partner": holder, "at": now()})
 
 
 def unused_bytes(tx: Tx, holder: int) -> int:

@@ -67,6 +67,8 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     content: bytes | None = None
     trust: Trust
     timeout: float = 30.0
+    most: int = MAX_ANSWER
+    """Bytes of the answer's body that are read at most."""
 
     def __repr__(self) -> str:
         # Headers carry tokens, and some vendors put secrets into the path.
@@ -284,7 +286,7 @@ class Outbound:
                 async with pool.stream(
                     request.method, url, headers=headers, content=request.content, extensions={"trace": watch}
                 ) as response:
-                    return await _read(response)
+                    return await _read(response, request.most)
         except _Stopped as stopped:
             return stopped.forbidden
         except _NoSuchName:
@@ -501,7 +503,7 @@ def _lenient(raw: bytes | msgspec.Raw, kind: type[T], otherwise: Any) -> T | Any
         return otherwise
 
 
-async def _read(response: httpcore2.Response) -> Answered | Forbidden:
+async def _read(response: httpcore2.Response, most: int) -> Answered | Forbidden:
     headers: dict[str, str] = {}
     for raw_name, raw_text in response.headers:
         name, text = raw_name.decode("latin-1").lower(), raw_text.decode("latin-1")
@@ -519,8 +521,8 @@ async def _read(response: httpcore2.Response) -> Answered | Forbidden:
         # Tryton 7.8 says gzip of every longer answer, although it packs none for who does not take it; so what came is looked at.
         if encoding == "gzip" and content[:2] == _GZIP:
             return _unreadable(status, headers, "answer_encoded", _ENCODED)
-        if len(content) > MAX_ANSWER:
-            return _unreadable(status, headers, "answer_too_large", "The answer is larger than 4 MiB.")
+        if len(content) > most:
+            return _unreadable(status, headers, "answer_too_large", f"The answer is larger than {most:,} bytes.")
     return Answered(status=status, headers=headers, content=bytes(content))
 
 

@@ -9,18 +9,19 @@ import msgspec
 from litestar import Response, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath
-from litestar.response import Stream
 
 from prodsys import errors
 from prodsys.attachments import actions as files
-from prodsys.attachments.model import ENDINGS
+from prodsys.attachments.api import saved
 from prodsys.documents import Attachment, canonical, rounded
 from prodsys.kit.db import Database, Tx
+from prodsys.kit.outbound import Outbound
+from prodsys.kit.vault import Vault
 from prodsys.kit.web import pdf
 from prodsys.pages.fields import Form, document
 from prodsys.pages.pressing import pressed
 from prodsys.pages.visitor import Visitor, go, show
-from prodsys.purchasing import actions, choosing, mailing, model, receiving, replaying, words
+from prodsys.purchasing import abroad, actions, attaching, choosing, mailing, model, receiving, replaying, words
 from prodsys.purchasing.model import Goods, PurchaseOrder
 from prodsys.purchasing.terms import ENDED
 from prodsys.scopes import Caller, Scope, allows
@@ -42,22 +43,18 @@ async def on_paper(id: FromPath[str], db: NamedDependency[Database]) -> Response
 
 
 @get("/orders/{id:str}/files/{sha256:str}", include_in_schema=False, **allows(Scope.PURCHASE_ORDERS_READ, "page"))
-async def file(id: FromPath[str], sha256: FromPath[str], visitor: NamedDependency[Visitor], db: NamedDependency[Database]) -> Response[Any]:
-    """A file the order names."""
-
-    def find(tx: Tx) -> Any:
-        if all(one.sha256 != sha256 for one in actions.shown(tx, id).attachments):
-            raise errors.NotFound
-        return files.find(tx, visitor.caller, sha256)
-
-    found = await db.read(find)
-    headers = {
-        "Content-Length": str(found.size),
-        # Whatever a browser thinks it is, it is to be saved and never shown under our name.
-        "Content-Disposition": f'attachment; filename="{sha256[:16]}.{ENDINGS[found.media_type]}"',
-        "Content-Security-Policy": "default-src 'none'; sandbox",
-    }
-    return Stream(files.content(db, found), media_type="application/octet-stream", headers=headers)
+async def file(
+    id: FromPath[str],
+    sha256: FromPath[str],
+    visitor: NamedDependency[Visitor],
+    db: NamedDependency[Database],
+    outbound: NamedDependency[Outbound],
+    vault: NamedDependency[Vault],
+    settings: NamedDependency[Settings],
+) -> Response[Any]:
+    """A file the order names, or a despatch of it."""
+    found = await attaching.fetched(db, abroad.reach_by(outbound, vault, settings), visitor.caller, id, sha256)
+    return saved(db, found)
 
 
 @post("/orders/{id:str}/copy", include_in_schema=False, **allows(Scope.PURCHASE_ORDERS_WRITE, "page"))

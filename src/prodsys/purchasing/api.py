@@ -14,6 +14,7 @@ from litestar.response import ServerSentEvent, ServerSentEventMessage
 from msgspec import Meta
 
 from prodsys import documents, errors
+from prodsys.attachments.api import saved
 from prodsys.documents import Issue
 from prodsys.kit import sheets
 from prodsys.kit.clock import instant, micros
@@ -46,6 +47,7 @@ from prodsys.purchasing import (
     abroad,
     actions,
     answers,
+    attaching,
     carrying,
     exporting,
     following,
@@ -475,6 +477,27 @@ async def refresh_order(
     return tagged(order, order.etag)
 
 
+@get(
+    "/purchasing/orders/{id:str}/attachments/{sha256:str}",
+    operation_id="read_order_attachment",
+    media_type="application/octet-stream",
+    responses=refusals(errors.BadFile, errors.PartnerNotReady, errors.PartnerUnreachable),
+    **allows(Scope.PURCHASE_ORDERS_READ),
+)
+async def read_attachment(
+    id: FromPath[str],
+    sha256: FromPath[str],
+    caller: NamedDependency[Caller],
+    db: NamedDependency[Database],
+    outbound: NamedDependency[Outbound],
+    vault: NamedDependency[Vault],
+    settings: NamedDependency[Settings],
+    if_none_match: IfNoneMatch = None,
+) -> Response[Any]:
+    """A file the order names, or a despatch of it; a despatch's is asked of the supplier when it is first wanted, and kept here."""
+    return saved(db, await attaching.fetched(db, abroad.reach_by(outbound, vault, settings), caller, id, sha256), if_none_match)
+
+
 @post(
     "/exports",
     operation_id="export_orders",
@@ -757,6 +780,7 @@ routes = [
     list_follow_up,
     count_follow_up,
     refresh_order,
+    read_attachment,
     export,
     preview_export,
     list_exports,

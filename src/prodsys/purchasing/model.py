@@ -192,6 +192,7 @@ class PurchaseDespatch(msgspec.Struct, frozen=True, kw_only=True):
     tracking_number: str
     expected_date: dt.date | None
     is_last: bool
+    attachments: list[Attachment]
     lines: list[DespatchLine]
     heard_at: dt.datetime
     received_at: dt.datetime | None

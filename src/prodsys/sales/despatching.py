@@ -9,8 +9,10 @@ import msgspec
 from msgspec import Meta
 
 from prodsys import errors
+from prodsys.attachments import actions as files
 from prodsys.documents import (
     AnswerLine,
+    Attachment,
     CodeWord,
     Despatch,
     DespatchLine,
@@ -39,6 +41,7 @@ class NewDespatch(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     tracking_number: CodeWord = ""
     expected_date: dt.date | None = None
     is_last: bool = False
+    attachments: Annotated[list[Attachment], Meta(max_length=20, description="Files sent here before, by PUT /attachments.")] = []
 
 
 def despatch(tx: Tx, caller: Caller, order_id: str, new: NewDespatch) -> Despatch:
@@ -53,7 +56,8 @@ def despatch(tx: Tx, caller: Caller, order_id: str, new: NewDespatch) -> Despatc
     if row.order_number is None:
         raise errors.WrongState(f"Revision {row.revision} of order {row.number} has no order number: it is not what was agreed.")
     kept = {line.line_id: line for line in store.orders.lines(tx, row.pk) if line.how != "text"}
-    if issues := _faults(new.lines, kept):
+    held = files.held(tx, files.holder_of(caller), {one.sha256 for one in new.attachments})
+    if issues := [*_faults(new.lines, kept), *files.missing(held, new.attachments)]:
         raise errors.Invalid("The despatch does not fit the order.", issues=issues)
 
     gone = {line.position: line.despatched for line in kept.values()}
@@ -68,7 +72,10 @@ def despatch(tx: Tx, caller: Caller, order_id: str, new: NewDespatch) -> Despatc
         tracking_number=new.tracking_number,
         expected_date=new.expected_date,
         is_last=new.is_last,
+        attachments=new.attachments,
     )
+    files.use(tx, order_id, held, new.attachments)
+    files.hand_over(tx, row.partner, held.values())
     answered = store.answers.answered(tx, row.pk, row.answer) if row.answer else None
     due = promised(store.orders.read_order(row.document), answered.lines if answered else [])
     fulfilment = _fulfilment({line.line_id: gone[line.position] for line in kept.values()}, due, is_last=new.is_last)

@@ -1,8 +1,9 @@
 """The order drafts partners have sent us, and our answers to them."""
 
 import datetime as dt
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import AsyncIterator, Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import rich_click as click
 
@@ -10,7 +11,7 @@ from prodsys.terminal import guest, say
 from prodsys.terminal.partners import meant
 
 if TYPE_CHECKING:
-    from prodsys.documents import AnswerLine
+    from prodsys.documents import AnswerLine, Attachment
     from prodsys.kit.db import Tx
     from prodsys.sales.model import Draft
     from prodsys.upkeep.opening import Instance
@@ -369,8 +370,9 @@ def cancellation(draft: str, accept: bool, refuse: str | None) -> None:
 @click.option("--carrier", default="")
 @click.option("--tracking-number", default="")
 @click.option("--last", is_flag=True, help="Nothing more of the order will come.")
+@click.option("--attach", type=click.File("rb"), multiple=True, metavar="FILE", help="A delivery note or certificate; may be repeated.")
 @say.as_json
-def despatch(draft: str, lines: tuple[tuple[str, str], ...], number: str, carrier: str, tracking_number: str, last: bool) -> None:
+def despatch(draft: str, lines: tuple[tuple[str, str], ...], last: bool, attach: tuple[BinaryIO, ...], **more: str) -> None:
     """Tell the buyer that goods of an order are on their way; in part, if you like."""
     from prodsys.documents import DespatchLine, Exact
     from prodsys.sales import despatching
@@ -381,13 +383,38 @@ def despatch(draft: str, lines: tuple[tuple[str, str], ...], number: str, carrie
         going = [DespatchLine(line_id=line, quantity=Exact.read(quantity)) for line, quantity in lines]
     except ValueError as fault:
         raise click.UsageError(f"--line: {fault}.") from None
-    new = NewDespatch(lines=going, number=number, carrier=carrier, tracking_number=tracking_number, is_last=last)
 
     async def story(instance: "Instance") -> Any:
+        named = [await _taken(instance, file) for file in attach]
+        new = NewDespatch(
+            lines=going,
+            number=more["number"],
+            carrier=more["carrier"],
+            tracking_number=more["tracking_number"],
+            is_last=last,
+            attachments=named,
+        )
         return await instance.db.write(lambda tx: despatching.despatch(tx, CONSOLE, _id(tx, draft), new))
 
     made = guest.visit(story)
     say.answer(made, lambda: [f"Despatch {made.number} of {draft} is told to the buyer."])
+
+
+async def _taken(instance: "Instance", file: BinaryIO) -> "Attachment":
+    import hashlib
+
+    from prodsys.attachments import actions
+    from prodsys.documents import Attachment
+    from prodsys.scopes import CONSOLE
+
+    content = file.read()
+    sha256 = hashlib.sha256(content).hexdigest()
+
+    async def pieces() -> AsyncIterator[bytes]:
+        yield content
+
+    stored, _ = await actions.take(instance.db, CONSOLE, sha256, pieces())
+    return Attachment(name=Path(file.name).name[:200], media_type=stored.media_type, size=stored.size, sha256=sha256)
 
 
 def _answer(drafts: Sequence[str], one: "Callable[[Tx, str, dt.timedelta], Draft]", said: "Callable[[Draft], str]") -> None:

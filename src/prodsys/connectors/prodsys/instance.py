@@ -64,7 +64,7 @@ from prodsys.connectors.prodsys.words import (
 )
 from prodsys.documents import Despatch, Message, Order, OrderAnswer, Party
 from prodsys.kit import outbound
-from prodsys.kit.outbound import Call, Fine, Later, Misconfigured, Outbound, Refused, Trust
+from prodsys.kit.outbound import MAX_ANSWER, Answered, Call, Fine, Later, Misconfigured, Outbound, Refused, Trust
 from prodsys.kit.vault import Secret
 
 SECONDS_TO_SEND = 45.0
@@ -171,6 +171,19 @@ class Prodsys:
         if isinstance(verdict, Refused) and verdict.problem.status == 404:
             return False
         return verdict if not isinstance(verdict, Fine) else verdict.answer.status == 304
+
+    async def attachment(self, sha256: str, size: int) -> bytes | Trouble:
+        """A file of theirs that a despatch to us names; as many bytes as it is said to have."""
+        headers = {"accept": "application/octet-stream"}
+        if self._token is not None:
+            headers["authorization"] = f"Bearer {self._token.reveal()}"
+        most = max(size, MAX_ANSWER)
+        url = f"{self._base}/api/v1/attachments/{sha256}"
+        answer = await self._out.send(Call(method="GET", url=url, headers=headers, trust=self._trust, timeout=self._timeout, most=most))
+        if isinstance(answer, Answered) and answer.status == 200:
+            return answer.content
+        verdict = judged(answer)
+        return verdict if not isinstance(verdict, Fine) else not_prodsys("It does not answer with the file.")
 
     async def attach(self, sha256: str, content: bytes) -> Trouble | None:
         """Send them a file an order is going to name."""
@@ -343,8 +356,7 @@ class Prodsys:
         if self._token is not None:
             sent["authorization"] = f"Bearer {self._token.reveal()}"
         url = f"{self._base}/api/v1{path}" + (f"?{urlencode(query)}" if query else "")
-        call = Call(method=method, url=url, headers=sent, content=content, trust=self._trust, timeout=timeout)
-        return judged(await self._out.send(call))
+        return judged(await self._out.send(Call(method=method, url=url, headers=sent, content=content, trust=self._trust, timeout=timeout)))
 
     def _document(self, verdict: Fine | Trouble, decoder: msgspec.json.Decoder[T], otherwise: str) -> T | Trouble:
         if not isinstance(verdict, Fine):

@@ -16,6 +16,7 @@ from prodsys.connectors.prodsys.words import Change, MatchedNumber, Receipt, Rec
 from prodsys.documents import (
     Address,
     AnswerLine,
+    Attachment,
     Despatch,
     DespatchLine,
     Message,
@@ -233,7 +234,7 @@ def known_part(raw: msgspec.Raw, kind: type[T]) -> T | None:
 
 
 _REASONS = frozenset(ReasonCode)
-_INSIDE: Mapping[str, type[Any]] = {"deliveries": PromisedDelivery, "substitute": Substitute}
+_INSIDE: Mapping[str, type[Any]] = {"deliveries": PromisedDelivery, "substitute": Substitute, "attachments": Attachment}
 _LINES: Mapping[type[Any], type[Any]] = {OrderAnswer: AnswerLine, Despatch: DespatchLine}
 
 

@@ -98,6 +98,7 @@ def despatches(home: Path) -> int:
         return int(books.execute("SELECT count(*) FROM purchase_despatches").fetchone()[0])
 
 
+@pytest.mark.timeout(300)
 def test_the_five_minutes_can_be_typed_as_they_stand(tmp_path: Path, terminals: dict[str, Terminal], ports: dict[str, int]) -> None:
     fjord, nordlys = tmp_path / "fjord", tmp_path / "nordlys"
     blocks = iter(BLOCKS)

@@ -10,8 +10,8 @@ import pytest
 from playwright.async_api import Browser, async_playwright
 
 from prodsys.users import actions as users
-from prodsys.users.passwords import hashed
 from tests.pages.person import Person
+from tests.passwords import hashed
 from tests.stories.company import FJORD, NORDLYS, Company, running
 
 BROWSERS = ("chromium-headless-shell", "chromium", "google-chrome")

@@ -23,6 +23,7 @@ from prodsys.tokens.store import known
 from prodsys.users import actions, api, model, passwords, signing_in, store
 from prodsys.users.browsers import Browsers
 from prodsys.users.letters import Letters
+from tests import passwords as cheap
 from tests.rooms.doors import company_of
 from tests.rooms.mailbox import mail_server
 
@@ -34,7 +35,7 @@ PASSWORD = "correct horse battery"
 
 @pytest.fixture(scope="session")
 def hashed():
-    return passwords.hashed(PASSWORD)
+    return cheap.hashed(PASSWORD)
 
 
 @pytest.fixture

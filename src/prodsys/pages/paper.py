@@ -61,6 +61,7 @@ def environment() -> jinja2.Environment:
         countries=places.countries,
         zipped=lambda words: [(word, word) for word in words],
         sentences=sentences.SENTENCES,
+        tones=sentences.TONES,
         languages=LANGUAGES,
         **words.FOR_TEMPLATES,
     )

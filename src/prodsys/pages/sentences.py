@@ -70,3 +70,12 @@ SENTENCES = {
     "flow_removed": N_("Removed. What it linked stays linked."),
     "ended": N_("Your sign-in has ended. Nothing was saved since; sign in again."),
 }
+
+TONES = {
+    "test_failed": "bad",
+    "tested_faults": "warn",
+    "export_not_stopped": "warn",
+    "nothing_selected": "warn",
+    "no_draft_selected": "warn",
+}
+"""How a sentence looks that tells of no success; every other one is good news."""

@@ -241,7 +241,7 @@ async def keep_promises(instance: Instance, courier: Courier, systems: Systems |
     tasks = by_the_clock.tasks(db, _reach(instance), answers_every=instance.settings.answers_every_seconds)
     way = _way(instance)
     tasks |= cards.tasks(db, way) | catalogue.tasks(db, way)
-    tasks |= steering.tasks(flows_of(instance, systems or systems_of(instance)))
+    tasks |= steering.tasks(instance.db, flows_of(instance, systems or systems_of(instance)))
     tasks["suppliers"] = partial(_plan_suppliers, instance)
     tasks["tidy"] = partial(_tidy, db)
     tasks["alerts"] = partial(_tell_people, instance)

@@ -6,7 +6,7 @@ import pytest
 
 from prodsys.modules import store as modules
 from prodsys.modules.model import ERP_MODULE
-from tests.connectors.loopback import Simulator, serving
+from tests.connectors.loopback import Fault, Simulator, serving
 from tests.connectors.sim_eaccounting import EAccountingSim
 from tests.connectors.sim_visma_net import VismaNetSim
 from tests.connectors.wired import a_flow, an_eaccounting, connect
@@ -133,15 +133,24 @@ async def test_a_connection_is_activated_and_a_flow_brings_articles_in(fjord: Co
     assert "Saved." in await admin.words()
     await admin.press("Run now")
 
-    async def ran() -> bool:
-        await page.reload()
-        return "Done" in await page.inner_text("tbody") if await page.locator("tbody").count() else False
+    await page.wait_for_selector("#flow-runs tbody .is-ok", timeout=30_000)
 
-    await fjord.in_time(ran, 30)
+    assert "Read up to" in await page.inner_text("#flow-lead")
+    assert await page.inner_text('#flow-runs [data-label="By"]') == "Admin Hansen"
     await page.locator("tbody th a").first.click()
     await page.wait_for_load_state()
     assert "taken over" in await page.inner_text("h1")
     await admin.must_be_sound()
+
+
+async def test_a_system_that_is_away_is_seen_on_every_page_that_speaks_of_it(fjord: Company, admin: Person, books: EAccountingSim) -> None:
+    connection = await connect(fjord, books)
+    books.faults.append(Fault(stumble="status", times=1_000))
+    await admin.open(f"/connections/{connection['id']}")
+
+    await admin.press("Test now")
+
+    assert "The test did not pass" in await admin.page.inner_text(".notice.is-bad")
 
 
 async def test_a_field_is_mapped_tried_on_a_real_record_and_saved_as_a_version(

@@ -116,7 +116,7 @@ class Flows:
         ends = await self._db.read(self._ends, id)
         if isinstance(ends, str):
             return None
-        trigger = ends.flow.trigger
+        trigger = ends.flow.trigger if actor == "timetable" else "hand"
         trace = new_trace()
         owner = f"{self._owner}:{new_id('rn')[-8:]}"
         run = await self._db.write(

@@ -142,15 +142,15 @@ def import_soon(tx: Tx, caller: Caller, id: str, kinds: Sequence[str]) -> list[F
         if kind not in there:
             new = msgspec.convert({"kind": kind, "direction": "in"}, NewFlow)
             there[kind] = store.flows.flow(tx, create_flow(tx, caller, id, new).id)
-        run_soon(tx, there[kind], kept)
+        run_soon(tx, there[kind], kept, caller.name)
         made.append(flow_shown(tx, there[kind]))
     return made
 
 
-def run_soon(tx: Tx, flow: KeptFlow, kept: Kept) -> None:
-    """Let the timetable run a flow now."""
+def run_soon(tx: Tx, flow: KeptFlow, kept: Kept, by: str) -> None:
+    """Let the timetable run a flow now, in the name of whoever asked for it."""
     plan(tx, flow, kept)
-    timetable.hurry(tx, task_of(flow.id))
+    timetable.hurry(tx, task_of(flow.id), f"{flow.id} {by}")
 
 
 def run_now(tx: Tx, caller: Caller, id: str) -> Flow:
@@ -158,7 +158,7 @@ def run_now(tx: Tx, caller: Caller, id: str) -> Flow:
     flow, kept = flow_allowed(tx, caller, id)
     if not kept.is_active or not flow.is_on:
         raise errors.WrongState(f"The connection {kept.name} or its flow is not active.")
-    run_soon(tx, flow, kept)
+    run_soon(tx, flow, kept, caller.name)
     tell(tx, Entry(code="flow.asked_for", message=f"{caller.name} let the flow run now.", subject=id, actor=caller.name))
     return flow_shown(tx, flow)
 
@@ -205,14 +205,28 @@ async def retry(db: Database, runner: Flows, caller: Caller, id: str, given: dic
     return await db.read(store.runs.shown_record, id)
 
 
-def tasks(runner: Flows) -> dict[str, Any]:
+def is_going(tx: Tx, flow: Flow) -> bool:
+    """Whether a run of a flow is under way, or about to begin."""
+    return flow.is_running or timetable.is_at_hand(tx, task_of(flow.id))
+
+
+def runs_by_hand(flow: Flow) -> bool:
+    """Whether somebody can let a flow run: what our books tell at once needs nobody to."""
+    return not (flow.trigger == "event" and flow.kind in TOLD_AT_ONCE)
+
+
+def tasks(db: Database, runner: Flows) -> dict[str, Any]:
     """What this room does by the clock, by kind of task."""
 
-    async def run(flow: str) -> None:
+    async def run(subject: str) -> None:
+        flow, _, by = subject.partition(" ")
+        if by:
+            # Only this one run is his.
+            await db.write(timetable.rename, task_of(flow), flow)
         with contextlib.suppress(errors.NotFound):
             # Whoever ran it before may have died: his lease ends by itself.
             for _ in range(_TRIES):
-                if await runner.run(flow) is not Busy:
+                if await runner.run(flow, actor=by or "timetable") is not Busy:
                     return
                 await asyncio.sleep(_A_MOMENT)
 

@@ -38,10 +38,23 @@ def plan(tx: Tx, name: str, *, kind: str, subject: str, every: dt.timedelta, at_
     signal(tx, "timetable")
 
 
-def hurry(tx: Tx, name: str) -> None:
-    """Let a planned task run now instead of later."""
-    tx.execute(update(timetable).where(timetable.c.name == name).values(run_at=now()))
+def hurry(tx: Tx, name: str, subject: str | None = None) -> None:
+    """Let a planned task run now instead of later; it may be told another subject."""
+    values = {"run_at": now()} | ({"subject": subject} if subject is not None else {})
+    tx.execute(update(timetable).where(timetable.c.name == name).values(values))
     signal(tx, "timetable")
+
+
+def rename(tx: Tx, name: str, subject: str) -> None:
+    """Give a task another subject, for its runs after this one."""
+    tx.execute(update(timetable).where(timetable.c.name == name).values(subject=subject))
+
+
+def is_at_hand(tx: Tx, name: str) -> bool:
+    """Whether a task is due, or is being run."""
+    at = now()
+    soon = (timetable.c.run_at <= at) | (timetable.c.lease_until > at)
+    return tx.execute(select(timetable.c.name).where(timetable.c.name == name, soon)).first() is not None
 
 
 def drop(tx: Tx, name: str) -> None:

@@ -1,27 +1,35 @@
 """Flows of an ERP connection: what goes where, when and how, how each run went, and what was refused."""
 
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
 from typing import Any
 
 import msgspec
 from litestar import Response, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath
+from litestar.response import ServerSentEvent, ServerSentEventMessage
 
 from prodsys import errors
 from prodsys.connections import model, standing, steering, store
 from prodsys.connections.model import ChangedFlow, Flow, FlowSettings, NewFlow
 from prodsys.connections.reaching import Systems, connector_of
 from prodsys.connectors._base import Capability
-from prodsys.kit.db import Database, Tx
+from prodsys.kit.clock import now
+from prodsys.kit.db import LEAVING, Database, Tx
 from prodsys.kit.states import etag
 from prodsys.kit.web import encode_cursor
 from prodsys.pages.connectors import KIND_WORDS
 from prodsys.pages.fields import Form, document
-from prodsys.pages.visitor import Visitor, go, show
+from prodsys.pages.live import FOLLOWED
+from prodsys.pages.visitor import Visitor, go, part_text, show
 from prodsys.scopes import Scope, allows
+from prodsys.users import store as users
 
 _ON_A_PAGE = 50
 _RUNS = 25
+_LOOK_EVERY = 0.5
 _TEXTS = ("condition", "customer_key", "debtor", "default_debtor", "makes", "employee_number", "branch", "warehouse", "charge_article")
 
 
@@ -75,6 +83,13 @@ async def flow(id: FromPath[str], visitor: NamedDependency[Visitor], db: NamedDe
     return await _whole(visitor, db, id)
 
 
+@get("/flows/{id:str}/events", include_in_schema=False, **allows(Scope.CONNECTIONS_READ, "page"))
+async def flow_events(id: FromPath[str], visitor: NamedDependency[Visitor], db: NamedDependency[Database]) -> ServerSentEvent:
+    """How its run goes, as it goes, until it has ended."""
+    await db.read(_seen, visitor, id, None)  # a 404 must come before the stream begins
+    return ServerSentEvent(_news(visitor, db, id))
+
+
 @post("/flows/{id:str}", include_in_schema=False, **allows(Scope.CONNECTIONS_WRITE, "page"))
 async def change_flow(
     id: FromPath[str], visitor: NamedDependency[Visitor], form: NamedDependency[Form], db: NamedDependency[Database]
@@ -121,7 +136,7 @@ async def run(id: FromPath[str], visitor: NamedDependency[Visitor], db: NamedDep
     )  # fmt: skip
 
 
-routes = [flows, new_flow, create_flow, flow, change_flow, run]
+routes = [flows, new_flow, create_flow, flow, flow_events, change_flow, run]
 
 
 def _listed(tx: Tx, visitor: Visitor, above: int) -> tuple[list[Any], list[Flow]]:
@@ -178,16 +193,48 @@ async def _new(
     )  # fmt: skip
 
 
+def _seen(tx: Tx, visitor: Visitor, id: str, before: int | None) -> dict[str, Any]:
+    kept, connection = steering.flow_allowed(tx, visitor.caller, id)
+    found = steering.flow_shown(tx, kept)
+    runs = steering.runs_of(tx, visitor.caller, id, before=before, limit=_RUNS + 1)
+    return {
+        "flow": found,
+        "is_active": connection.is_active,
+        "is_going": steering.is_going(tx, found),
+        "runs_by_hand": steering.runs_by_hand(found),
+        "runs": [one for _, one in runs[:_RUNS]],
+        "next": encode_cursor("runs-page", runs[_RUNS - 1][0]) if len(runs) > _RUNS else None,
+        "names": users.names_of(tx, [one.actor for _, one in runs]),
+        "words": KIND_WORDS,
+    }
+
+
 async def _whole(visitor: Visitor, db: Database, id: str, refusal: errors.Refusal | None = None) -> Response[Any]:
     before = (visitor.place("runs-page", int) or (None,))[0]
-
-    def read(tx: Tx) -> tuple[Flow, list[tuple[int, model.Run]]]:
-        found = steering.flow_shown(tx, steering.flow_allowed(tx, visitor.caller, id)[0])
-        return found, steering.runs_of(tx, visitor.caller, id, before=before, limit=_RUNS + 1)
-
-    found, runs = await db.read(read)
-    more = encode_cursor("runs-page", runs[_RUNS - 1][0]) if len(runs) > _RUNS else None
+    facts = await db.read(_seen, visitor, id, before)
+    found: Flow = facts["flow"]
     return await show(
-        visitor, "flow.html", here="connections", flow=found, settings=found.settings, runs=[one for _, one in runs[:_RUNS]], next=more,
-        words=KIND_WORDS, etag=etag(found.id, found.version), refusal=refusal, status=refusal.status if refusal else 200,
+        visitor, "flow.html", here="connections", settings=found.settings, etag=etag(found.id, found.version), refusal=refusal,
+        status=refusal.status if refusal else 200, **facts,
     )  # fmt: skip
+
+
+async def _news(visitor: Visitor, db: Database, id: str) -> AsyncIterator[ServerSentEventMessage]:
+    leaving = asyncio.Event()
+    unlisten = db.listen(LEAVING, leaving.set)
+    end, told, is_going = now() + FOLLOWED, "", True
+    try:
+        while is_going and now() < end and not leaving.is_set():
+            facts = await db.read(_seen, visitor, id, None)
+            is_going = facts["is_going"]
+            html = " ".join(part_text(visitor, "flow_news.html", **facts).split("\n"))
+            if html != told:
+                told = html
+                yield ServerSentEventMessage(data=html)
+            if is_going:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(_LOOK_EVERY):
+                        await leaving.wait()
+        yield ServerSentEventMessage(data="", event="ended")
+    finally:
+        unlisten()

@@ -65,7 +65,7 @@ SENTENCES = {
     "connection_off": N_("At rest. Nothing runs, what is promised waits."),
     "connection_removed": N_("Removed. Nothing in either system has changed."),
     "import_begun": N_("It is being brought in. The flows tell how it goes."),
-    "flow_runs": N_("It runs."),
+    "flow_runs": N_("It was asked to run. What comes of it stands below."),
     "flow_restarted": N_("The next run reads everything from the beginning."),
     "flow_removed": N_("Removed. What it linked stays linked."),
     "ended": N_("Your sign-in has ended. Nothing was saved since; sign in again."),

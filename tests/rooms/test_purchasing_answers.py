@@ -251,6 +251,37 @@ async def test_an_older_answer_and_a_repeated_one_change_nothing(desk):
     assert len(await desk.log("order.changed")) == 1
 
 
+async def test_a_feed_read_from_its_beginning_tells_only_what_is_new(desk):
+    approved, agreed, cancelled, waiting = await desk.approved(), await desk.sent(), await desk.sent(), await desk.sent()
+    desk.shelf.answers(agreed, later())
+    desk.shelf.answers(waiting, later())
+    await desk.pull()
+    await desk.says(words.accept, agreed, 1)
+    await desk.db.write(words.cancel, KARI, cancelled.id, "Not needed")
+    await desk.carry()
+    desk.shelf.tells(agreed, "order.agreed", "agreed", answer=1)
+    desk.shelf.tells(cancelled, "order.cancelled", "cancelled")
+    desk.shelf.despatches(approved, "one", ("10", "4"))
+    await desk.pull()
+    orders = [approved, agreed, cancelled, waiting]
+    codes = ("order.approved", "order.changed", "order.agreed", "order.cancelled", "order.despatched", "order.open")
+    told = {code: len(await desk.log(code)) for code in codes}
+    stood = [(one.acceptance, one.fulfilment, one.answer) for one in [await desk.now(order) for order in orders]]
+
+    desk.shelf.cursor_is_gone = True
+    desk.shelf.tells(waiting, "order.rejected", "rejected", answer=2, reason="Sold out")
+    assert await desk.pull() == ""
+
+    assert {code: len(await desk.log(code)) for code in codes} == told
+    assert told == {
+        "order.approved": 1, "order.changed": 2, "order.agreed": 1, "order.cancelled": 1, "order.despatched": 1, "order.open": 0,
+    }  # fmt: skip
+    assert [one.number for one in await desk.log("order.rejected")] == [waiting.number]
+    assert [(one.acceptance, one.fulfilment, one.answer) for one in [await desk.now(order) for order in orders[:3]]] == stood[:3]
+    assert (await desk.now(waiting)).acceptance == "rejected"
+    assert len([word for word, *_ in desk.shelf.heard if word == "cancellation"]) == 1
+
+
 async def test_an_echo_beside_an_answer_that_has_not_left_yet_is_only_the_echo(desk):
     order = await desk.sent()
     desk.shelf.answers(order, later())

@@ -44,24 +44,29 @@ async def pull_answers(db: Database, reach: Reach, partner: str) -> str:
         abroad = reach(supplier)
     except VaultLocked as locked:
         return str(locked)
-    cursor = supplier.their_cursor or None
+    cursor, why_not = supplier.their_cursor or None, ""
+    read_again: Mapping[str, ReadAgain] = {}
+    # A feed that never ends must not keep us for ever; the rest is read next time.
     for _ in range(MOST_PAGES):
         answer = await abroad.changes(cursor)
         match answer:
             case CursorGone() if cursor is not None:
                 await db.write(_begin_again, supplier)
-                return ""
+                break
             case Changes(items=changes, next=after):
-                await db.write(apply, supplier, changes, after)
+                read_again = await db.write(apply, supplier, changes, after, read_again)
                 if after is None or after == cursor or not changes:
-                    return ""
+                    break
                 cursor = after
             case CursorGone():
-                return f"{supplier.name} does not know any cursor of ours, not even the first."
+                why_not = f"{supplier.name} does not know any cursor of ours, not even the first."
+                break
             case _:
-                return said_of(answer)
-    # A feed that never ends must not keep us for ever; the rest is read next time.
-    return ""
+                why_not = said_of(answer)
+                break
+    if read_again:
+        await db.write(_tell_what_is_new, supplier, read_again)
+    return why_not
 
 
 def _begin_again(tx: Tx, supplier: Supplier) -> None:
@@ -71,19 +76,44 @@ def _begin_again(tx: Tx, supplier: Supplier) -> None:
     tell(tx, Entry(code="feed.begun_again", message=message, level="warning", direction="in", partner=supplier.pk, actor="timetable"))
 
 
-def apply(tx: Tx, supplier: Supplier, changes: Sequence[TheirChange], cursor: str | None) -> None:
-    """Apply a page of a supplier's feed in its order, and remember how far we have read. A page read before changes nothing."""
+class ReadAgain(msgspec.Struct, frozen=True, kw_only=True):
+    """An order of which we knew something when its changes came from the beginning once more."""
+
+    known: Heard
+    last: TheirChange
+
+
+def apply(
+    tx: Tx,
+    supplier: Supplier,
+    changes: Sequence[TheirChange],
+    cursor: str | None,
+    read_again: Mapping[str, ReadAgain] = {},
+) -> dict[str, ReadAgain]:
+    """Apply a page of a supplier's feed in its order, and remember how far we have read. A page read before changes nothing.
+
+    Where a feed is read from its beginning, old changes lead an order through states that have been told before. Such orders, with those
+    of the pages before, are returned instead of being told of: what is new of them is known when the feed has ended.
+    """
     before = store.answers.heard_of(tx, supplier.pk, {change.number for change in changes})
     known = dict(before)
+    again = dict(read_again)
     page = _Page()
+    lost_here: frozenset[str] | None = None
     for change in changes:
         order = known.get(change.number)
         if order is None or change.revision > order.newest_revision:
-            page.entries.append(_strange(supplier, change))
+            lost_here = store.reconciling.lost_here(tx, supplier.pk) if lost_here is None else lost_here
+            if change.number not in lost_here:
+                page.entries.append(_strange(supplier, change))
             continue
         if change.position <= order.change_seen:
             continue
         page.bring(order, change)
+        if change.number in again or (order is before[change.number] and _was_heard_before(order)):
+            first = again[change.number].known if change.number in again else order
+            last = again[change.number].last if change.number in again and change.kind in _BESIDE else change
+            again[change.number] = ReadAgain(known=first, last=last)
         after = _answered(tx, order, change)
         if after.acceptance == Acceptance.REJECTED and 0 < after.agreed_revision != after.revision:
             after = _turn_to(tx, after, after.agreed_revision)
@@ -92,7 +122,7 @@ def apply(tx: Tx, supplier: Supplier, changes: Sequence[TheirChange], cursor: st
             asked = {"acceptance": Acceptance.CANCEL_REQUESTED.value, "word": word, "stood_at": after.acceptance}
             after = msgspec.structs.replace(after, **asked)
         known[change.number] = after
-        if (entry := _told(supplier, order, after, change)) is not None:
+        if change.number not in again and (entry := _told(supplier, order, after, change)) is not None:
             page.entries.append(entry)
     page.keep(tx, supplier)
     moved = [after for number, after in known.items() if after != before[number]]
@@ -103,6 +133,33 @@ def apply(tx: Tx, supplier: Supplier, changes: Sequence[TheirChange], cursor: st
         tell(tx, *page.entries)
         promise_logged(tx, *page.entries)
         signal(tx, "orders")
+    return again
+
+
+def _was_heard_before(order: Heard) -> bool:
+    """Whether something was known of an order of whose supplier's feed nothing counts as read."""
+    has_ended = order.acceptance in (Acceptance.REJECTED, Acceptance.CANCELLED)
+    return not order.change_seen and (order.answered is not None or order.agreed_revision > 0 or has_ended)
+
+
+def _tell_what_is_new(tx: Tx, supplier: Supplier, read_again: Mapping[str, ReadAgain]) -> None:
+    now_known = store.answers.heard_of(tx, supplier.pk, set(read_again))
+    entries = []
+    for number, one in read_again.items():
+        after = now_known.get(number)
+        if after is None or _stand(one.known) == _stand(after):
+            continue
+        if (entry := _told(supplier, one.known, after, one.last)) is not None:
+            entries.append(entry)
+    if entries:
+        tell(tx, *entries)
+        promise_logged(tx, *entries)
+
+
+def _stand(order: Heard) -> tuple[Any, ...]:
+    """How an order stands, in what a person is told of; the answer itself, since answers are counted anew after a restore."""
+    answered = store.answers.read_answer(order.answered) if order.answered else None
+    return (order.revision, order.acceptance, order.fulfilment, order.their_order_number, order.reason, answered)
 
 
 class _Page:

@@ -115,3 +115,20 @@ def end(tx: Tx, partner: int, found: str | None, fault: str, *, is_due: bool) ->
 def get(tx: Tx, partner: int) -> Any:
     """How comparing with this supplier stands: is_due, why, asked_at, ended_at, found, fault; or None."""
     return tx.execute(select(reconciliations).where(reconciliations.c.partner == partner)).first()
+
+
+class _Found(msgspec.Struct):
+    lost_here: list["_Number"] = []
+
+
+class _Number(msgspec.Struct):
+    number: str
+
+
+_read_found = msgspec.json.Decoder(_Found).decode
+
+
+def lost_here(tx: Tx, partner: int) -> frozenset[str]:
+    """Numbers of the orders that comparing found with this supplier and not here; a person decides about them."""
+    found = tx.execute(select(reconciliations.c.found).where(reconciliations.c.partner == partner)).scalar()
+    return frozenset(one.number for one in _read_found(found).lost_here) if found else frozenset()

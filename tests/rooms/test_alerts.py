@@ -300,6 +300,21 @@ async def test_a_refused_order_is_over_when_it_and_its_likes_have_arrived(db, ka
     assert len(await promised(db)) == 1
 
 
+async def test_an_order_missing_here_leads_to_its_partner_and_is_over_when_it_is_written_down_again(db, kari):
+    missing = Entry(
+        code="reconcile.not_here", level="error", message="Fjord has order PO-1, which is not here.", subject="pa_1", number="PO-1"
+    )
+    await happens(db, missing)
+    await read(db)
+    [one] = await alerts(db)
+
+    await happens(db, Entry(code="reconcile.recovered", level="warning", message="x", subject="po_1", number="PO-1"))
+    await read(db)
+
+    assert (one.path, "prodsys partner take-over" in one.remedy) == ("/partners/pa_1", True)
+    assert await alerts(db) == []
+
+
 async def test_a_stopped_lane_is_told_once_and_its_end_too(db, kari, clock):
     await read(db)
     await happens(db, lane("stopped"))

@@ -131,6 +131,12 @@ async def test_drafts_a_restored_supplier_has_lost_come_again_each_once_and_thei
                 now = await nordlys.in_time(lambda one=one: is_now(nordlys, one, "approved"), 30)
                 assert now["their_order_number"].startswith("SO-")
             assert "reconcile.promised_again" in {entry["code"] for entry in await nordlys.logged(level="warning")}
+            told = [entry["number"] for entry in await nordlys.logged(code="order.approved", number=kept[0]["number"])]
+            await nordlys.call("POST", f"/partners/{supplier}/reconcile")
+            await compared(nordlys, supplier)
+            await nordlys.call("POST", f"/purchasing/orders/{kept[0]['id']}/refresh")
+            assert [entry["number"] for entry in await nordlys.logged(code="order.approved", number=kept[0]["number"])] == told
+            assert told == [kept[0]["number"]]
 
 
 async def is_now(buyer: Company, order: dict[str, Any], acceptance: str) -> Any:
@@ -185,6 +191,14 @@ async def test_a_restored_buyer_catches_up_and_sends_nothing_twice(fjord_house: 
             )  # fmt: skip
             assert (await an_order(nordlys, supplier))["number"] not in {one["number"] for one in listed}
             assert not await fjord.logged(code="order.repeated")
+
+            async def nothing_open() -> Any:
+                return not (await nordlys.call("GET", "/alerts", params={"is_open": "true"}))["items"]
+
+            await nordlys.in_time(nothing_open, 30)
+            # It is told of as recovered; that it was approved long ago is no news.
+            assert not await nordlys.logged(code="order.approved")
+            assert not await nordlys.logged(code="answer.unknown_order")
 
 
 async def test_an_order_that_says_something_else_there_is_said_aloud_with_both_digests(

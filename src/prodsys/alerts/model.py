@@ -200,6 +200,7 @@ _ENDS = {
     "token.replaced": ("token",),
     "partner.token_renewed": ("token", "credentials"),
     "partner.connected": ("token", "credentials"),
+    "reconcile.recovered": ("reconcile.not_here",),
 }
 """What each log code ends: troubles of these families with the same mark."""
 
@@ -222,6 +223,7 @@ _REMEDIES = {
     "lane.stopped": "Nothing is lost. Admin > Integrations tests the connection and says what is missing.",
     "partner.credentials_needed": "Enter the token again under Admin > Integrations.",
     "partner.contact_unclear": "Choose the contact under Admin > Integrations.",
+    "reconcile.not_here": "Admin > Integrations has it written down again; at a terminal: prodsys partner take-over.",
     "mail.refused": "Correct the person's e-mail address under Admin > Users.",
     "mail.dead": "See that the mail server can be reached; POST /alerts/test-mail or `prodsys mail test` tries it.",
 }

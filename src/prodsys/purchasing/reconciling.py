@@ -381,13 +381,25 @@ def _note_standing(tx: Tx, supplier: Supplier, standing: Sequence[OrderThere], f
 
 
 def _note_lost_here(tx: Tx, supplier: Supplier, lost: Sequence[OrderThere], found: Found) -> Found:
+    told = store.reconciling.lost_here(tx, supplier.pk)
     for one in lost:
+        if one.number in told:
+            continue
         message = (
             f"{supplier.name} has order {one.number} revision {one.revision} of ours (their id {one.id}), which is not here. "
-            "If it is ours, take it over; if not, ask them."
+            f"If it is ours: prodsys partner take-over {supplier.id} {one.id}; if not, ask them."
         )
         tell(
-            tx, Entry(code="reconcile.not_here", message=message, level="error", partner=supplier.pk, number=one.number, actor="timetable")
+            tx,
+            Entry(
+                code="reconcile.not_here",
+                message=message,
+                level="error",
+                partner=supplier.pk,
+                subject=supplier.id,
+                number=one.number,
+                actor="timetable",
+            ),
         )
     named = [LostHere(number=one.number, revision=one.revision, their_id=one.id) for one in lost]
     store.orders.go_on_behind(tx, {one.number for one in lost})

@@ -1310,6 +1310,7 @@ def upgrade() -> None:
         sa.Column("pk", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("id", Code(), nullable=False),
         sa.Column("order", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("number", Code(), nullable=False, comment="ours, or the one somebody gave it"),
         sa.Column("document", Code(), nullable=False, comment="documents.Despatch as JSON"),
         sa.Column("at", Instant(), nullable=False),
         sa.Column("actor", Code(), server_default="", nullable=False),
@@ -1318,7 +1319,7 @@ def upgrade() -> None:
         sa.UniqueConstraint("id", name=op.f("uq_sales_despatches_id")),
     )
     with op.batch_alter_table("sales_despatches", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_sales_despatches_order"), ["order"], unique=False)
+        batch_op.create_index("sales_despatches_order", ["order", "number"], unique=True)
 
     op.create_table(
         "sales_lines",
@@ -1428,7 +1429,7 @@ def downgrade() -> None:
     op.drop_table("sales_messages")
     op.drop_table("sales_lines")
     with op.batch_alter_table("sales_despatches", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_sales_despatches_order"))
+        batch_op.drop_index("sales_despatches_order")
 
     op.drop_table("sales_despatches")
     op.drop_table("sales_changes")

@@ -622,10 +622,12 @@ sales_despatches = Table(
     metadata,
     _key(),
     _id(),
-    _to("order", "sales_orders", index=True),
+    _to("order", "sales_orders"),
+    Column("number", Code, nullable=False, comment="ours, or the one somebody gave it"),
     Column("document", Code, nullable=False, comment="documents.Despatch as JSON"),
     Column("at", Instant, nullable=False),
     _text("actor"),
+    Index("sales_despatches_order", "order", "number", unique=True),
 )
 
 sales_messages = Table(

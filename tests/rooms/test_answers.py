@@ -10,7 +10,6 @@ from prodsys import errors
 from prodsys.documents import (
     AnswerLine,
     Change,
-    Despatch,
     DespatchLine,
     Exact,
     LineAction,
@@ -28,7 +27,7 @@ from prodsys.partners.model import AutoConfirm
 from prodsys.sales import actions as sales
 from prodsys.sales import answers, cancelling, despatching, picking, revisions, store, talking
 from prodsys.sales.answers import BuyersWord
-from prodsys.sales.despatching import NewDespatch
+from prodsys.sales.despatching import NewDespatch, TellsDespatch
 from prodsys.sales.feed import AnswerKind
 from prodsys.sales.model import Draft
 from prodsys.sales.talking import NewMessage, TheirMessage
@@ -235,9 +234,9 @@ async def test_a_change_is_too_late_once_goods_have_gone(supplier):
         await do(supplier, revisions.apply, second, undo=AT_ONCE)
 
 
-async def despatch(supplier: Supplier, order_id: str, *lines: tuple[str, str], **more: Any) -> Despatch:
+async def despatch(supplier: Supplier, order_id: str, *lines: tuple[str, str], **more: Any) -> TellsDespatch:
     new = NewDespatch(lines=[DespatchLine(line_id=line_id, quantity=Exact(quantity)) for line_id, quantity in lines], **more)
-    made: Despatch = await supplier.db.write(despatching.despatch, DESK, order_id, new)
+    made: TellsDespatch = await supplier.db.write(despatching.despatch, DESK, order_id, new)
     return made
 
 
@@ -293,8 +292,8 @@ async def test_an_order_is_shipped_when_all_that_was_promised_has_gone(supplier)
     await despatch(supplier, order_id, ("20", "3"))
 
     assert (partly, (await shown(supplier, order_id)).summary.fulfilment) == ("partly", "shipped")
-    sent = [news.despatch for news in await told(supplier) if news.kind == "order.despatched"]
-    assert sent[0] == first
+    sent = [news.despatch for news in await told(supplier) if news.despatch]
+    assert (sent[0].id, sent[0].tracking_number) == (first.id, "370712345")
     assert len(sent) == 2
 
 
@@ -309,6 +308,44 @@ async def test_a_return_is_a_negative_quantity_and_no_more_comes_back_than_has_g
 
     assert (await shown(supplier, order_id)).summary.fulfilment == "partly"
     assert [issue.code for issue in refused.value.issues] == ["returned_too_much"]
+
+
+async def test_a_despatch_told_again_by_its_number_is_the_same_and_with_other_content_refused(supplier):
+    order_id = await supplier.a_draft()
+    await do(supplier, answers.approve, order_id, undo=AT_ONCE)
+    first = await despatch(supplier, order_id, ("10", "1"), number="D-1")
+
+    again = await despatch(supplier, order_id, ("10", "1.0"), number=" D-1", date=first.date)
+    with pytest.raises(errors.AlreadyExists, match="told before with other content") as refused:
+        await despatch(supplier, order_id, ("10", "2"), number="D-1")
+
+    assert (first.new, again.new, again.id) == (True, False, first.id)
+    assert [issue.pointer for issue in refused.value.issues] == ["/number"]
+    assert [one.number for one in (await shown(supplier, order_id)).despatches] == ["D-1"]
+    assert [news.kind for news in await told(supplier)].count("order.despatched") == 1
+
+
+async def test_our_series_passes_over_a_number_somebody_gave_by_hand(supplier):
+    order_id = await supplier.a_draft()
+    await do(supplier, answers.approve, order_id, undo=AT_ONCE)
+    await despatch(supplier, order_id, ("10", "1"), number="D-100001")
+
+    made = await despatch(supplier, order_id, ("10", "1"))
+
+    assert (made.number, made.new) == ("D-100002", True)
+
+
+async def test_more_than_was_ordered_may_go_and_is_said(supplier):
+    order_id = await supplier.a_draft()
+    await do(supplier, answers.approve, order_id, undo=AT_ONCE)
+
+    first = await despatch(supplier, order_id, ("10", "112"))
+    second = await despatch(supplier, order_id, ("10", "-1"))
+    third = await despatch(supplier, order_id, ("10", "3"))
+
+    assert [issue.message for issue in first.issues] == ["Line 10: 112 is 110 more than was ordered."]
+    assert second.issues == []
+    assert [issue.message for issue in third.issues] == ["Line 10: 3 is 3 more than was still to go."]
 
 
 async def test_a_picking_list_names_what_was_promised_and_has_not_gone(supplier):

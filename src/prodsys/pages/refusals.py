@@ -198,6 +198,7 @@ REMARKS: dict[str, str] = {
     "lead_time_invalid": N_("A lead time is 0 to %(longest)s whole days."),
     "already_exists": N_("There is an order %(number)s already."),
     # files and goods
+    "despatch_told": N_("Despatch %(number)s was told before with other content, and stands. Give this one a number of its own."),
     "hash_mismatch": N_("The file changed on its way. Send it again."),
     "kind_not_taken": N_("Files of this kind are not taken. Taken are %(kinds)s, office files without macros, and texts in UTF-8."),
     "returned_too_much": N_("Line %(line)s: more would go back than has come."),

@@ -58,6 +58,11 @@ class ToGo(msgspec.Struct, frozen=True, kw_only=True):
         """How much is to go; nothing when more has gone than was promised."""
         return max(self.due - self.gone, Decimal(0))
 
+    @property
+    def over(self) -> Decimal:
+        """How much more has gone than was promised."""
+        return max(self.gone - self.due, Decimal(0))
+
 
 @get("/sales-orders", include_in_schema=False, **allows(Scope.SALES_ORDERS_READ, "page"))
 async def sales_orders(visitor: NamedDependency[Visitor], db: NamedDependency[Database]) -> Response[Any]:
@@ -117,12 +122,15 @@ async def despatch(
     try:
         seen = await db.read(look, order_id, settings.undo_seconds)
         new = _despatch(form, lines_to_go(seen))
-        await pressed(visitor, form, f"despatch {order_id}", lambda made: made.id, despatching.despatch, visitor.caller, order_id, new)
+        made = await pressed(
+            visitor, form, f"despatch {order_id}", lambda told: told.id, despatching.despatch, visitor.caller, order_id, new
+        )
     except errors.NotFound:
         raise
     except errors.Refusal as refusal:
         return await _shown(visitor, db, settings, order_id, form=form, refusal=refusal)
-    return go(f"/sales-orders/{order_id}", "despatched")
+    is_new = isinstance(made, str) or made.new
+    return go(f"/sales-orders/{order_id}", "despatched" if is_new else "despatched_before")
 
 
 routes = [sales_orders, download, sales_order, despatch]

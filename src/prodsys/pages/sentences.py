@@ -59,6 +59,7 @@ SENTENCES = {
     "buyer_settled": N_("Settled. Which card is right stands in the history."),
     "line_matched": N_("The line has its article now."),
     "despatched": N_("Despatched. The buyer is told."),
+    "despatched_before": N_("This despatch was told before. Nothing has changed."),
     "test_passed": N_("The test passed."),
     "test_failed": N_("The test did not pass. What it found stands below."),
     "connection_on": N_("Activated. Its flows run."),

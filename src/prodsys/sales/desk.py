@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import msgspec
 from litestar import Request, Response, get, post
 from litestar.di import NamedDependency
+from litestar.openapi import ResponseSpec
 from litestar.params import FromPath, JSONBody, QueryParameter
 from msgspec import Meta
 
@@ -17,6 +18,7 @@ from prodsys.kit.db import Database
 from prodsys.kit.web import (
     PDF,
     After,
+    Answered,
     IdempotencyKey,
     IfMatch,
     IfNoneMatch,
@@ -39,7 +41,7 @@ from prodsys.sales import answers as answering
 from prodsys.sales.answers import Answered as AnsweredDraft
 from prodsys.sales.answers import DraftToApprove
 from prodsys.sales.buyer import BuyerSettled
-from prodsys.sales.despatching import NewDespatch
+from prodsys.sales.despatching import NewDespatch, TellsDespatch
 from prodsys.sales.model import Draft, DraftSummary, Verdict
 from prodsys.sales.talking import NewMessage
 from prodsys.scopes import Caller, Scope, allows
@@ -432,7 +434,9 @@ async def refuse_cancellation(
     "/sales/orders/{order_id:str}/despatches",
     operation_id="despatch_order",
     summary="Tell that goods are on their way",
-    responses=answers(errors.WrongState, errors.IdempotencyKeyReused),
+    description="Safe to repeat by its number: the same despatch of an order, told again, answers 200 with the first and changes nothing.",
+    responses={200: ResponseSpec(data_container=TellsDespatch, generate_examples=False, description="Told before: the first")}
+    | answers(errors.WrongState, errors.AlreadyExists, errors.IdempotencyKeyReused),
     tags=["sales"],
     **allows(Scope.SALES_ORDERS_APPROVE),
 )
@@ -443,9 +447,12 @@ async def despatch_order(
     caller: NamedDependency[Caller],
     db: NamedDependency[Database],
     idempotency_key: IdempotencyKey = None,
-) -> Response[Despatch]:
+) -> Response[TellsDespatch]:
+    def answer(made: TellsDespatch) -> Answered:
+        return answered(made, 201 if made.new else 200)
+
     key = await request_key(request, idempotency_key)
-    return (await once(db, key, answered, despatching.despatch, caller, order_id, data)).reply()
+    return (await once(db, key, answer, despatching.despatch, caller, order_id, data)).reply()
 
 
 @get(

@@ -373,7 +373,10 @@ def cancellation(draft: str, accept: bool, refuse: str | None) -> None:
 @click.option("--attach", type=click.File("rb"), multiple=True, metavar="FILE", help="A delivery note or certificate; may be repeated.")
 @say.as_json
 def despatch(draft: str, lines: tuple[tuple[str, str], ...], last: bool, attach: tuple[BinaryIO, ...], **more: str) -> None:
-    """Tell the buyer that goods of an order are on their way; in part, if you like."""
+    """Tell the buyer that goods of an order are on their way; in part, if you like. A negative quantity takes goods back.
+
+    Safe to repeat with --number: told again with the same content, a despatch is the same one.
+    """
     from prodsys.documents import DespatchLine, Exact
     from prodsys.sales import despatching
     from prodsys.sales.despatching import NewDespatch
@@ -397,7 +400,8 @@ def despatch(draft: str, lines: tuple[tuple[str, str], ...], last: bool, attach:
         return await instance.db.write(lambda tx: despatching.despatch(tx, CONSOLE, _id(tx, draft), new))
 
     made = guest.visit(story)
-    say.answer(made, lambda: [f"Despatch {made.number} of {draft} is told to the buyer."])
+    said = "is told to the buyer" if made.new else "was told before; nothing has changed"
+    say.answer(made, lambda: [f"Despatch {made.number} of {draft} {said}.", *say.issues(made.issues)])
 
 
 async def _taken(instance: "Instance", file: BinaryIO) -> "Attachment":

@@ -21,8 +21,15 @@ def note_gone(tx: Tx, order: int, quantities: Mapping[int, Decimal]) -> None:
 
 def keep(tx: Tx, order: int, despatch: Despatch, actor: str) -> None:
     """Keep a despatch."""
-    row = {"id": despatch.id, "order": order, "document": write(despatch).decode(), "at": now(), "actor": actor}
+    row = {"id": despatch.id, "order": order, "number": despatch.number, "document": write(despatch).decode(), "at": now(), "actor": actor}
     tx.execute(insert(sales_despatches).values(row))
+
+
+def by_number(tx: Tx, order: int, number: str) -> Despatch | None:
+    """The despatch of an order that bears this number, which no two of one order do."""
+    query = select(sales_despatches.c.document).where(sales_despatches.c.order == order, sales_despatches.c.number == number)
+    document = tx.execute(query).scalar()
+    return None if document is None else _read_despatch(document)
 
 
 def of_order(tx: Tx, order: int) -> list[Despatch]:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 FOLLOW_SECONDS = 1.0
 PAGE = 200
+_TRACE = re.compile(r"[0-9a-f]{32}")
 
 
 @click.group()
@@ -66,7 +67,7 @@ def show(entry: str) -> None:
     from prodsys.logs import store
 
     async def story(instance: "Instance") -> Any:
-        if re.fullmatch(r"[0-9a-f]{32}", entry):
+        if _TRACE.fullmatch(entry):
             return [one for _, one in reversed(await instance.db.read(store.page, before=None, limit=500, trace_id=entry))]
         return await instance.db.read(store.one, entry)
 
@@ -77,19 +78,24 @@ def show(entry: str) -> None:
         say.answer(say.listed(found), lambda: _lines(found))
         return
     bodies = [f"{name}:\n{text}" for name, text in (("request", found.request), ("response", found.response)) if text]
-    say.answer(found, lambda: [*_lines([found]), f"id {found.id} · subject {found.subject or '-'} · by {found.actor or '-'}", *bodies])
+    say.answer(found, lambda: [*_lines([found]), f"subject {found.subject or '-'} · by {found.actor or '-'}", *bodies])
 
 
 @logs.command(epilog="Example: prodsys logs replay lg_…")
-@click.argument("entry", metavar="ENTRY")
+@click.argument("entry", metavar="ENTRY|TRACE")
 @say.as_json
 def replay(entry: str) -> None:
-    """Send the order an entry is about again by today's rules; under its own number and revision it is there only once."""
+    """Send the order an entry, or a trace id, is about again by today's rules; under its own number and revision it is there only once."""
+    from prodsys.logs import store
     from prodsys.purchasing import exporting, replaying
     from prodsys.scopes import CONSOLE
 
     def unit(tx: "Tx", answers_every: int) -> Any:
-        return exporting.export_shown(tx, replaying.replay_entry(tx, CONSOLE, entry, answers_every=answers_every))[0]
+        meant_entry = entry
+        if _TRACE.fullmatch(entry):
+            found = [one for _, one in store.page(tx, before=None, limit=500, trace_id=entry)]
+            meant_entry = next((one.id for one in found if one.subject.startswith("po_")), found[0].id if found else entry)
+        return exporting.export_shown(tx, replaying.replay_entry(tx, CONSOLE, meant_entry, answers_every=answers_every))[0]
 
     async def story(instance: "Instance") -> Any:
         return await instance.db.write(unit, instance.settings.answers_every_seconds)
@@ -134,7 +140,8 @@ def _show(found: "Sequence[Logged]", *, follow: bool) -> None:
 def _lines(found: "Sequence[Logged]") -> Iterator[str]:
     for one in found:
         level = "" if one.level == "info" else f"{one.level}  "
-        yield f"{one.at:%Y-%m-%d %H:%M:%S}  {_ARROWS[one.direction]}  {one.code:<24}  {level}{one.message}  [{one.trace_id or '-'}]"
+        ids = f"[{one.trace_id or '-'}]  {one.id}"
+        yield f"{one.at:%Y-%m-%d %H:%M:%S}  {_ARROWS[one.direction]}  {one.code:<24}  {level}{one.message}  {ids}"
         yield from say.issues(one.issues)
 
 

@@ -173,6 +173,12 @@ def test_a_change_of_an_agreed_order_is_shown_line_by_line_and_taken(trading: Tr
     now = in_time(lambda: found if (found := trading.order(number))["acceptance"] == "approved" else None)
     assert (now["revision"], now["their_order_number"]) == (2, agreed)
 
+    of_it = ("draft", "list", "--number", number, "--json")
+    before = trading.fjord.done(*of_it, "--all-revisions").json["items"][-1]
+    assert [one["revision"] for one in trading.fjord.done(*of_it).json["items"]] == [2]
+    assert "Superseded by revision 2." in trading.fjord.done("draft", "show", before["id"]).out
+    assert "Superseded" not in trading.fjord.done("draft", "show", number).out
+
 
 def test_a_change_that_is_declined_leaves_the_order_as_it_was_agreed(trading: Trading):
     number = trading.sent()
@@ -267,7 +273,8 @@ def test_an_order_is_sent_again_from_the_log(trading: Trading):
     number = trading.sent()
     [delivered] = trading.nordlys.done("logs", "tail", "--code", "order.delivered", "--number", number, "--json").json["items"]
 
-    again = trading.nordlys.done("logs", "replay", delivered["id"], "--json").json
+    assert f"  {delivered['id']}" in trading.nordlys.done("logs", "tail", "--number", number).out
+    again = trading.nordlys.done("logs", "replay", delivered["trace_id"], "--json").json
     [replayed] = trading.nordlys.done("logs", "tail", "--code", "order.replayed", "--number", number, "--json").json["items"]
     in_time(lambda: trading.nordlys.done("logs", "tail", "--trace", again["items"][0]["trace_id"], "--json").json["items"])
 

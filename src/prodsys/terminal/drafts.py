@@ -27,15 +27,27 @@ def draft() -> None:
 @click.option("--validation", type=click.Choice(["clean", "issues", "refused"]))
 @click.option("--partner", help="Only this partner's, by id or name.")
 @click.option("--number", help="Only this order number, as the buyer spells it.")
+@click.option("--all-revisions", is_flag=True, help="Also revisions that do not stand any more.")
 @click.option("--limit", type=click.IntRange(1, 500), default=50, show_default=True)
 @say.as_json
-def list_drafts(acceptance: str | None, validation: str | None, partner: str | None, number: str | None, limit: int) -> None:
-    """Order drafts, newest first."""
+def list_drafts(
+    acceptance: str | None, validation: str | None, partner: str | None, number: str | None, all_revisions: bool, limit: int
+) -> None:
+    """Order drafts, newest first; of each order the revision that stands."""
     from prodsys.sales import store
 
     def page(tx: "Tx") -> Any:
         whose = meant(tx, partner) if partner else None
-        return store.lists.page(tx, before=None, limit=limit, acceptance=acceptance, validation=validation, partner=whose, number=number)
+        return store.lists.page(
+            tx,
+            before=None,
+            limit=limit,
+            acceptance=acceptance,
+            validation=validation,
+            partner=whose,
+            number=number,
+            newest_only=not all_revisions,
+        )
 
     async def story(instance: "Instance") -> Any:
         return await instance.db.read(page)
@@ -69,13 +81,19 @@ def list_drafts(acceptance: str | None, validation: str | None, partner: str | N
 @say.as_json
 def show(draft: str) -> None:
     """One draft, by id or the buyer's number: every line as sent, with the match beside it."""
-    from prodsys.sales import actions
+    from prodsys.sales import actions, store
 
-    async def story(instance: "Instance") -> "Draft":
-        return await instance.db.read(lambda tx: actions.whole(tx, _id(tx, draft)))
+    def look(tx: "Tx") -> "tuple[Draft, int]":
+        seen = actions.whole(tx, _id(tx, draft))
+        head = seen.summary
+        standing = store.lists.page(tx, before=None, limit=1, partner=head.partner, number=head.number, newest_only=True)
+        return seen, standing[0][1].revision if standing else head.revision
 
-    found = guest.visit(story)
-    say.answer(found, lambda: _words(found))
+    async def story(instance: "Instance") -> "tuple[Draft, int]":
+        return await instance.db.read(look)
+
+    found, standing = guest.visit(story)
+    say.answer(found, lambda: _words(found, standing))
 
 
 @draft.command(epilog="Example: prodsys draft approve sd_…")
@@ -447,10 +465,12 @@ def _id(tx: "Tx", name: str) -> str:
     return found[0].id
 
 
-def _words(found: "Draft") -> list[str]:
+def _words(found: "Draft", standing: int) -> list[str]:
     head = found.summary
+    superseded = f"Superseded by revision {standing}." if standing > head.revision else f"Revision {standing} stands, not this one."
     return [
         f"{head.number} revision {head.revision} from {head.partner_name}, {head.date}, {head.net} {head.currency}  ({head.id})",
+        *([superseded] if standing != head.revision else []),
         f"validation {head.validation} · acceptance {head.acceptance} · fulfilment {head.fulfilment} · trace {head.trace_id}",
         *([f"our order number {head.order_number}"] if head.order_number else []),
         *say.table(

@@ -70,8 +70,12 @@ def page(
     verdict: str | None = None,
     taken_by: str | None = None,
     approved_only: bool = False,
+    newest_only: bool = False,
 ) -> list[tuple[int, DraftSummary]]:
-    """Orders newest first, with their keys for the cursor. Each filter, and each with `partner`, has an index to walk."""
+    """Orders newest first, with their keys for the cursor. Each filter, and each with `partner`, has an index to walk.
+
+    `newest_only`: without revisions that do not stand any more.
+    """
     query: Select[Any] = select(*_SUMMARY).join(partners, partners.c.pk == sales_orders.c.partner)
     wanted = {sales_orders.c.acceptance: acceptance, sales_orders.c.validation: validation}
     stands = [column == word for column, word in wanted.items() if word is not None]
@@ -93,6 +97,8 @@ def page(
         query = query.where(*of_verdict(tx, verdict, partner))
     if taken_by is not None:
         query = query.where(is_waiting, text("sales_orders.taken_by <> ''"), sales_orders.c.taken_by == taken_by)
+    if newest_only:
+        query = query.where(sales_orders.c.is_newest)
     if approved_only:
         query = query.where(sales_orders.c.order_number.is_not(None))
     if before is not None:

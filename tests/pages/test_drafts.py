@@ -309,6 +309,21 @@ async def test_a_buyer_who_has_moved_is_compared_and_taken_over(fjord: Company, 
 
     assert "Nothing differs" in await seller.words()
 
+    silent = {name: moved[name] for name in ("name", "organisation_number")}
+    now_here = await nordlys.http.get("/company")
+    await nordlys.call("PUT", "/company", json=silent, etag=now_here.headers["etag"])
+    _, draft = await sent(nordlys, fjord, supplier, *two_lines(8))
+    await seller.open(f"/drafts/{draft['id']}")
+    words = await seller.words()
+    assert "Nothing differs" in words
+    assert "Contact differs" not in words
+    assert "Take over" not in words
+    etag = (await fjord.http.get(f"/sales/drafts/{draft['id']}")).headers["etag"]
+    wish = {"use": "theirs", "members": ["phone", "address"]}
+    await fjord.call("POST", f"/sales/drafts/{draft['id']}/buyer", json=wish, etag=etag)
+    [kept] = [one for one in (await fjord.call("GET", "/contacts"))["items"] if one["name"] == moved["name"]]
+    assert (kept["phone"], kept["address"]["street"]) == ("+47 51 11 22 33", "Kaiveien")
+
 
 async def test_the_list_is_taken_away_as_a_file(fjord: Company, nordlys: Company, supplier: str, enter: Enter) -> None:
     order, _ = await sent(nordlys, fjord, supplier, *two_lines())

@@ -15,7 +15,7 @@ from litestar.di import Provide
 from sqlalchemy import event, func, insert, select, text, update
 
 from prodsys import errors, scopes
-from prodsys.contacts import actions, api, lists, model, numbers, recognising, spelling, store
+from prodsys.contacts import actions, api, cards, lists, model, numbers, recognising, spelling, store
 from prodsys.contacts.model import ContactForm, ContactPatch, Keys, Known, Recognised
 from prodsys.documents import Address, Party, Person
 from prodsys.kit import web
@@ -240,6 +240,21 @@ def test_a_card_never_contradicts_itself(card):
 
     assert not recognising.contradictions(keys, keys)
     assert recognising.shares_identifier(keys, keys) == bool(keys.organisation_number or keys.vat_number or keys.gln)
+
+
+def test_what_a_card_does_not_say_is_as_we_have_it():
+    here = Address(street="Kaien", house_number="4", postcode="4006", city="Stavanger", country="NO")
+    kari, ola = Person(name="Kari", phone="51"), Person(name="Ola")
+    ours = a_card(phone="+47 51", email="x@y.example", address=here, persons=[ola, kari])
+    silent = Party(name=ours.name, address=Address(country="NO"), persons=[Person(name="kari", email="k@y.example")])
+    moved = Party(name="Nordlys AS", address=Address(street="Torget", city="Stavanger"))
+
+    assert cards.differences(ours, cards.spoken(ours, Party(name=ours.name))) == []
+    said = cards.spoken(ours, silent, all_persons=False)
+    assert (said.phone, said.email, said.address) == ("+47 51", "x@y.example", here)
+    assert said.persons == [ola, Person(name="kari", email="k@y.example", phone="51")]
+    assert cards.spoken(ours, silent).persons == silent.persons
+    assert cards.spoken(ours, moved).address == msgspec.structs.replace(here, street="Torget", house_number="")
 
 
 def test_a_vat_number_holds_the_organisation_number_where_it_does():
@@ -1165,6 +1180,18 @@ async def test_a_partner_is_let_through_with_phone_and_persons_and_nothing_else(
     assert (wish.json()["state"], wish.json()["taken"]) == ("open", ["phone", "persons"])
     assert (now_there["phone"], now_there["persons"], "email" in now_there) == ("+47 51", [{"name": "Kari"}], False)
     assert [one["field"] for one in listed["differences"]] == ["vat_number", "email"]
+
+
+async def test_a_whole_card_empties_nothing_and_a_patch_does(clients: Clients, db: Database):
+    await let_through(db, "phone")
+    await clients.linked.patch(f"/contacts/{clients.ours}", json={"phone": "+47 51"})
+
+    silent = await clients.linked.put(f"/contacts/{clients.ours}", json={"name": "Nordlys Mekaniske AS"})
+    kept = (await clients.house.get(f"/contacts/{clients.ours}")).json()
+    emptied = await clients.linked.patch(f"/contacts/{clients.ours}", json={"phone": ""})
+
+    assert (silent.json()["state"], kept["phone"], kept["organisation_number"]) == ("unchanged", "+47 51", NORDLYS)
+    assert (emptied.json()["state"], emptied.json()["taken"]) == ("taken", ["phone"])
 
 
 async def test_a_change_that_is_let_through_whole_waits_for_nobody_and_is_logged(clients: Clients, db: Database):

@@ -188,10 +188,11 @@ async def test_what_the_supplier_notes_of_us_is_shown_and_never_taken_over(fjord
 
 
 async def test_the_whole_of_our_card_is_offered_when_somebody_asks_for_it(fjord: Company, nordlys: Company, known: str) -> None:
-    await change_contact(fjord, "Nordlys", phone="+47 99")
+    email = (await nordlys.call("GET", "/company"))["email"]
+    await change_contact(fjord, "Nordlys", phone="+47 99", email="old@nordlys.example")
 
     done = await sync(nordlys, known, offer=True)
 
-    assert done["offered"] == ["phone"]
+    assert done["offered"] == ["email"]
     [proposal] = (await fjord.call("GET", "/contacts/proposals"))["items"]
-    assert [(one["recorded"], one["proposed"]) for one in proposal["differences"]] == [("+47 99", "")]
+    assert [(one["recorded"], one["proposed"]) for one in proposal["differences"]] == [("old@nordlys.example", email)]

@@ -254,9 +254,9 @@ def propose(
 ) -> Proposed:
     """Keep what a partner would have changed in its own contact, for a person to decide (rulings.md, 25).
 
-    A patch builds on what the partner proposed last. Members the partner is let through with are changed at once. Raises ModuleOff,
-    NotFound for a contact that is not its own, WrongState while it has none, Stale when *if_match* is given and another, Invalid for
-    what a partner cannot propose.
+    What a whole card leaves empty stays as it is; a patch may empty a member, and builds on what the partner proposed last. Members the
+    partner is let through with are changed at once. Raises ModuleOff, NotFound for a contact that is not its own, WrongState while it
+    has none, Stale when *if_match* is given and another, Invalid for what a partner cannot propose.
     """
     # The guard cannot ask this: the same doors stay open to the house when the module is off.
     if not store.is_module_on(tx, PRODSYS_MODULE):
@@ -274,7 +274,7 @@ def propose(
         raise errors.Invalid(issues=[Issue(code="not_yours", message=message, blocks=True)])
     match wish:
         case ContactForm():
-            card = cards.card_of(wish)
+            card = cards.spoken(contact.card, cards.card_of(wish))
         case ContactPatch():
             before = store.open_proposal(tx, contact.pk, partner)
             card = cards.card_of(cards.patched(before[1] if before else contact.card, wish))

@@ -18,7 +18,7 @@ from prodsys.articles.model import Known, Wanted
 from prodsys.attachments import actions as attachments
 from prodsys.attachments.model import ENDINGS
 from prodsys.company import store as company
-from prodsys.contacts.cards import member_in_words
+from prodsys.contacts.cards import member_in_words, spoken
 from prodsys.contacts.model import MEMBERS
 from prodsys.documents import Acceptance, AnswerLine, Issue, LineAction, Message, Party, ReasonCode, Suggestion, plain
 from prodsys.kit.clock import now
@@ -188,7 +188,7 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def same_number(self) -> bool:
         """Whether both cards carry the same organisation number."""
-        return any(one.member == "organisation_number" and not one.differs for one in self.beside)
+        return any(one.member == "organisation_number" and one.theirs != [] and not one.differs for one in self.beside)
 
     @property
     def has_buyer_issues(self) -> bool:
@@ -529,12 +529,15 @@ _TAKEN_BACK = frozenset({Acceptance.APPROVED, Acceptance.CHANGED, Acceptance.REJ
 
 
 def beside(ours: Party, theirs: Party) -> list[Beside]:
-    """Two cards member by member, with the characters that differ told from those that do not."""
+    """Two cards member by member, with the characters that differ told from the others; an empty member of theirs differs nowhere."""
     found = []
+    told = spoken(ours, theirs, all_persons=False)
     for member in MEMBERS:
         here, there = member_in_words(ours, member), member_in_words(theirs, member)
         if here or there:
-            found.append(Beside(member=member, ours=_pieces(here, there), theirs=_pieces(there, here), differs=here != there))
+            differs = here != member_in_words(told, member)
+            pieces = _pieces if differs else _alike
+            found.append(Beside(member=member, ours=pieces(here, there), theirs=pieces(there, here), differs=differs))
     return found
 
 
@@ -544,6 +547,10 @@ def reason_in_words(speech: Speech, form: Form) -> str:
     code = form.text("code")
     word = speech.say(REASONS[ReasonCode(code)]) if code in set(ReasonCode) and code != ReasonCode.OTHER else ""
     return f"{word}: {text}" if word and text else word or text
+
+
+def _alike(text: str, _: str) -> list[tuple[str, bool]]:
+    return [(text, False)] if text else []
 
 
 def _pieces(text: str, other: str) -> list[tuple[str, bool]]:

@@ -12,7 +12,7 @@ from prodsys import errors
 from prodsys.connectors.prodsys.words import Company, Offered, Record, Same, Stale
 from prodsys.contacts import actions as contacts
 from prodsys.contacts import store as contact_store
-from prodsys.contacts.cards import differences, member_in_words, with_members
+from prodsys.contacts.cards import differences, member_in_words, spoken, with_members
 from prodsys.contacts.model import MEMBERS, ContactPatch, Member
 from prodsys.documents import Issue, Party
 from prodsys.exchange import timetable
@@ -52,7 +52,7 @@ def compare(tx: Tx, id: str) -> Comparison:
     return Comparison(
         ours=known.contact,
         theirs=known.theirs,
-        differences=differences(known.contact, known.theirs) if known.contact and known.theirs else [],
+        differences=differences(them.ours, them.theirs) if them else [],
         our_card=ours,
         their_record=state.record,
         disagreements=sorted(
@@ -69,7 +69,7 @@ async def sync_contacts(db: Database, way: Way, id: str, *, actor: str = _CLOCK,
 
     What he changed on his own card becomes a proposed change of our contact; what we changed on ours is offered to him. What both sides
     have changed since they last agreed is a conflict: it is shown, and nothing of it is written anywhere until `settle`. With `offer`
-    everything his record of us differs in is offered, whoever changed it. Raises NotFound.
+    everything his record of us differs in is offered, whoever changed it; what our card leaves empty never is. Raises NotFound.
     """
     known = await db.read(_known, id)
     may_ask = await db.read(is_on, PRODSYS_MODULE) and known.supplier.is_active
@@ -237,8 +237,8 @@ def _locked(tx: Tx, id: str) -> Cards:
 
 
 def _of_them(known: Cards) -> Two | None:
-    """The card we keep of them and their own, as they stand now."""
-    return Two(ours=known.contact, theirs=known.theirs) if known.contact and known.theirs else None
+    """The card we keep of them and their own, as they stand now; what theirs does not say is as we have it."""
+    return Two(ours=known.contact, theirs=spoken(known.contact, known.theirs)) if known.contact and known.theirs else None
 
 
 def _of_us(ours: Party | None, state: SyncState) -> Two | None:
@@ -334,7 +334,8 @@ def _compare(
     members: list[Member] = []
     if us is not None:
         base = state.us or model.first_base("us", us)
-        members = [member for member, changed in model.changes(base, us).items() if offer or changed == "ours"]
+        changed = model.changes(base, us)
+        members = [member for member in changed if (offer or changed[member] == "ours") and member_in_words(us.ours, member)]
         state = msgspec.structs.replace(state, us=model.settled(base, us))
     conflicts = [
         *_disagreements(tx, known, "them", _of_them(known), state, only="both"),

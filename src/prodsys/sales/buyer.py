@@ -9,7 +9,7 @@ from msgspec import Meta
 from prodsys import errors
 from prodsys.contacts import actions as contacts
 from prodsys.contacts import store as contact_store
-from prodsys.contacts.cards import differences
+from prodsys.contacts.cards import differences, spoken
 from prodsys.contacts.model import MEMBERS, ContactForm, ContactPatch, Member
 from prodsys.documents import Issue, Party
 from prodsys.kit.db import Tx
@@ -29,6 +29,8 @@ class BuyerSettled(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
 def settle_buyer(tx: Tx, caller: Caller, order_id: str, if_match: str | None, wish: BuyerSettled) -> Draft:
     """Say which card of the buyer is right; what was remarked about him is settled with that.
+
+    What his card does not say is no difference and is never taken over, so nothing of ours is emptied.
 
     Raises NotFound, IfMatchMissing, Stale, WrongState, and InsufficientScope where a contact would be written.
     """
@@ -59,19 +61,24 @@ def compared(tx: Tx, draft: Draft) -> tuple[Party | None, Sequence[Any]]:
     if draft.contact is None:
         return None, []
     ours = contact_store.by_id(tx, draft.contact)
-    return (None, []) if ours is None else (ours.card, differences(ours.card, draft.order.buyer))
+    return (None, []) if ours is None else (ours.card, differences(ours.card, _said(ours.card, draft.order.buyer)))
 
 
 def _taken_over(tx: Tx, caller: Caller, row: Any, theirs: Party, wish: BuyerSettled) -> str:
     contact = None if row.contact is None else contact_store.by_key(tx, row.contact)
     if contact is None:
         raise errors.WrongState(f"Order {row.number} has no contact yet; make a new one.")
+    theirs = _said(contact.card, theirs)
     differing: set[str] = {difference.field for difference in differences(contact.card, theirs)}
     members = [name for name in wish.members or MEMBERS if name in differing]
     given: dict[str, Any] = {name: getattr(theirs, name) for name in members}
     if given:
         contacts.patch(tx, contact.id, ContactPatch(**given), if_match=contacts.tag(contact), actor=caller.name)
     return f"is written as in the order: {', '.join(members) or 'nothing differs'}"
+
+
+def _said(ours: Party, theirs: Party) -> Party:
+    return spoken(ours, theirs, all_persons=False)
 
 
 def _is_about_buyer(issue: Issue) -> bool:

@@ -13,6 +13,7 @@ from prodsys.connections import books, shaping, store
 from prodsys.connections.abroad import Abroad, Going
 from prodsys.connections.preparing import manner_of, write_json
 from prodsys.connections.reaching import Systems
+from prodsys.connections.store.connections import Kept
 from prodsys.connections.store.flows import KeptFlow
 from prodsys.connectors._base import KINDS, whole
 from prodsys.documents import Issue, read_exact
@@ -135,6 +136,15 @@ def lane_of(connection: str) -> str:
     return f"{LANES}{connection}"
 
 
+def of_lane(tx: Tx, lane: str) -> Kept | None:
+    """The connection a lane leads to; None for other lanes, and for one that was removed."""
+    if not lane.startswith(LANES):
+        return None
+    with contextlib.suppress(errors.NotFound):
+        return store.connections.one(tx, lane.removeprefix(LANES))
+    return None
+
+
 def tell_lane(tx: Tx, turn: LaneTurn) -> None:
     """Tell once that a system cannot be reached, must be mended, or is back."""
     with contextlib.suppress(errors.NotFound):
@@ -178,7 +188,7 @@ def _tell_event(tx: Tx, flow_id: str, ended: Sequence[tuple[Claimed, Outcome | D
         entries.append(
             Entry(
                 code=f"flow.{did}", message=f"{what} {parcel.number}, to {connection.name}: {did}{reason}",
-                level="error" if issues else "info", direction="out", subject=parcel.ours, number=parcel.number, actor="flow",
+                level="error" if issues else "info", direction="out", subject=flow.id, number=parcel.number, actor="flow",
                 trace_id=claimed.traceparent[3:35], issues=issues, request=told.get("sent") or None, response=told.get("said") or None,
             )
         )  # fmt: skip

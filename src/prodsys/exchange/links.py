@@ -147,6 +147,21 @@ def of_record(tx: Tx, ours: str, kind: str) -> list[tuple[int, str]]:
     return [(row.connection, row.theirs) for row in rows]
 
 
+class Standing(msgspec.Struct, frozen=True, kw_only=True):
+    """How a record of ours stands at one connection."""
+
+    connection: int
+    theirs: str | None
+    state: State
+    changed_at: dt.datetime
+
+
+def everywhere(tx: Tx, ours: str, kind: str) -> list[Standing]:
+    """How a record of ours stands wherever it is linked, or was about to be."""
+    columns = [_l[name] for name in Standing.__struct_fields__]
+    return [Standing(**row) for row in tx.execute(select(*columns).where(_l.ours == ours, _l.kind == kind)).mappings()]
+
+
 def page(tx: Tx, connection: int, *, kind: str, state: str | None, after: int, limit: int) -> list[tuple[int, Any]]:
     """Links of one kind in the order they were made, with their keys."""
     query = select(_l.pk, *_columns, _l.created_at, _l.changed_at).where(_l.connection == connection, _l.kind == kind, _l.pk > after)

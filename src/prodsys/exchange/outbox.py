@@ -94,6 +94,16 @@ class LaneTurn(msgspec.Struct, frozen=True, kw_only=True):
     waiting_since: dt.datetime | None = None
 
 
+class Told(msgspec.Struct, frozen=True, kw_only=True):
+    """A promise as it stands: when it is due where it waits, what was last said, when it ended."""
+
+    lane: str
+    state: str
+    run_at: dt.datetime
+    last_error: str
+    settled_at: dt.datetime | None
+
+
 class Waiting(msgspec.Struct, frozen=True, kw_only=True):
     """How a lane stands: whether it flows, since when, when it is looked at again, and how much waits in it."""
 
@@ -388,14 +398,25 @@ def lane_states(tx: Tx, names: Sequence[str]) -> dict[str, LaneTurn]:
     return {row.lane: LaneTurn(lane=row.lane, state=row.state, code=row.code, reason=row.reason, waiting_since=row.since) for row in rows}
 
 
-def closed_or_waiting(tx: Tx, *, most: int = 1_000, limit: int = 200) -> list[Waiting]:
-    """The lanes that are closed, or in which something waits, counted no further than `most` each; those that are closed first."""
+def newest_about(tx: Tx, subject: str, kind: str) -> list[Told]:
+    """The newest promise of a kind about this subject on each lane."""
+    d = deliveries.c
+    newest = select(func.max(d.pk)).where(d.subject == subject, d.kind == kind).group_by(d.lane)
+    columns = [d[name] for name in Told.__struct_fields__]
+    return [Told(**row) for row in tx.execute(select(*columns).where(d.pk.in_(newest))).mappings()]
+
+
+def closed_or_waiting(tx: Tx, *, most: int = 1_000, limit: int = 200, among: str = "") -> list[Waiting]:
+    """The lanes that are closed, or in which something waits, counted no further than `most` each; those that are closed first.
+
+    `among`: how the names of the lanes begin that are meant.
+    """
     ready = deliveries.alias("ready")
     waits = (ready.c.state == "ready", ready.c.lane == lanes.c.lane)
     few = select(ready.c.pk).where(*waits).limit(most).correlate(lanes).subquery()
     query = (
         select(lanes, select(func.count()).select_from(few).scalar_subquery().label("waiting"))
-        .where((lanes.c.state != "open") | exists().where(*waits))
+        .where((lanes.c.state != "open") | exists().where(*waits), lanes.c.lane.startswith(among, autoescape=True))
         .order_by(lanes.c.state == "open", lanes.c.since)
         .limit(limit)
     )

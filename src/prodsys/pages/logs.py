@@ -295,10 +295,13 @@ async def _entry(visitor: Visitor, db: Database, settings: Settings, id: str, re
         if found is None:
             raise errors.NotFound
         related = store.page(tx, before=None, limit=RELATED, trace_id=found.trace_id) if found.trace_id else []
-        kept = purchasing.deliveries.below(tx, None, 10, lane=None, state=None, subject=found.subject) if found.subject else []
+        # What a flow tells is about the flow; what it carried is in the ledger by its number.
+        carried = found.number if found.code.startswith("flow.") else found.subject
+        kept = purchasing.deliveries.below(tx, None, 10, lane=None, state=None, subject=carried) if carried else []
         ours = purchasing.orders.get(tx, found.subject) if found.subject else None
         return {
             "entry": found,
+            "carried": carried,
             "lines": [_line(one) for _, one in reversed(related)],
             "tries": [one for one in map(carrying.delivery_entry, kept) if one.trace_id == found.trace_id],
             "names": _names(tx),

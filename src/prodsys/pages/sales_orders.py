@@ -10,7 +10,9 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath
 
 from prodsys import errors
+from prodsys.connections import arrivals
 from prodsys.documents import Issue
+from prodsys.kit.clock import now
 from prodsys.kit.db import Database, Tx
 from prodsys.kit.web import encode_cursor
 from prodsys.pages.downloads import Rows, taken_away
@@ -178,6 +180,9 @@ async def _shown(
         refusal=refusal,
         form=form,
         seen=seen,
+        arrivals=await db.read(arrivals.arrivals, visitor.caller, "orders", summary.order_number),
+        number=summary.order_number,
+        now=now(),
         draft=seen.draft,
         order=seen.draft.order,
         summary=summary,

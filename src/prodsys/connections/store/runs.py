@@ -178,6 +178,19 @@ def refused_before(tx: Tx, flow: int, numbers: Collection[str]) -> dict[str, lis
     }
 
 
+def refused_there(tx: Tx, kind: str, number: str) -> dict[int, tuple[dt.datetime, str]]:
+    """Where a document was last refused on its way out and nobody has settled it: when, and why, by the connection's key."""
+    p = run_records.c
+    query = (
+        select(flows.c.connection, flow_runs.c.started_at, p.issues)
+        .join(flow_runs, flow_runs.c.pk == p.run)
+        .join(flows, flows.c.pk == flow_runs.c.flow)
+        .where(p.number == number, p.settled_at.is_(None), flows.c.kind == kind, flows.c.direction == "out")
+        .order_by(p.pk)
+    )
+    return {row.connection: (row.started_at, " ".join(one.message for one in _read_issues(row.issues))) for row in tx.execute(query)}
+
+
 def last_runs_but(tx: Tx, flow: int, run: int) -> Run | None:
     """The run of a flow before this one."""
     row = tx.execute(_runs().where(flow_runs.c.flow == flow, flow_runs.c.pk < run).order_by(flow_runs.c.pk.desc()).limit(1)).first()

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from prodsys.exchange import outbox
 from prodsys.modules import store as modules
 from prodsys.modules.model import ERP_MODULE
 from tests.connectors.loopback import Fault, Simulator, serving
@@ -12,7 +13,10 @@ from tests.connectors.sim_visma_net import VismaNetSim
 from tests.connectors.wired import a_flow, an_eaccounting, connect
 from tests.pages.conftest import Enter
 from tests.pages.person import Person
+from tests.pages.world import connect as partners
 from tests.stories.company import Company
+from tests.stories.test_an_order_arrives import a_line
+from tests.stories.test_the_answer_comes_back import approve, once_it_is, sent
 
 
 @pytest.fixture
@@ -143,14 +147,53 @@ async def test_a_connection_is_activated_and_a_flow_brings_articles_in(fjord: Co
     await admin.must_be_sound()
 
 
-async def test_a_system_that_is_away_is_seen_on_every_page_that_speaks_of_it(fjord: Company, admin: Person, books: EAccountingSim) -> None:
+async def test_a_system_that_is_away_is_named_wherever_somebody_looks_and_so_is_the_order_that_waits(
+    fjord: Company, nordlys: Company, admin: Person, books: EAccountingSim
+) -> None:
     connection = await connect(fjord, books)
+    flow = await a_flow(fjord, connection, "orders", "out", trigger="event")
+    supplier = await partners(nordlys, fjord)
     books.faults.append(Fault(stumble="status", times=1_000))
     await admin.open(f"/connections/{connection['id']}")
-
     await admin.press("Test now")
-
     assert "The test did not pass" in await admin.page.inner_text(".notice.is-bad")
+
+    order, draft = await sent(nordlys, fjord, supplier, a_line("10", quantity="100"))
+    number = (await approve(fjord, draft))["summary"]["order_number"]
+    await once_it_is(nordlys, order, acceptance="approved")
+
+    async def paused() -> bool:
+        return (await fjord.db.read(outbox.lane_states, [f"connection:{connection['id']}"])).popitem()[1].state == "paused"
+
+    await fjord.in_time(paused, 30)
+    await admin.open("/")
+    assert "Books takes nothing" in await admin.words()
+    await admin.must_be_sound()
+    await admin.open("/connections")
+    assert "Cannot be reached" in await admin.words()
+    await admin.must_be_sound()
+    for path in (f"/connections/{connection['id']}", f"/flows/{flow['id']}"):
+        await admin.open(path)
+        assert "Books cannot be reached at the moment" in await admin.words()
+        await admin.must_be_sound()
+    await admin.open("/deliveries")
+    assert "Books: " in await admin.words()
+    assert number in await admin.words()
+    assert "connection:" not in await admin.words()
+    await admin.open(f"/sales-orders/{draft['id']}")
+    assert "Books: Waiting" in await admin.words() or "Books: Being sent" in await admin.words()
+    await admin.must_be_sound()
+
+    books.faults.clear()
+    await fjord.db.write(outbox.probe_soon, f"connection:{connection['id']}")
+
+    async def arrived() -> bool:
+        await admin.open(f"/sales-orders/{draft['id']}")
+        return "Books: There" in await admin.words() or "Books: Refused" in await admin.words()
+
+    await fjord.in_time(arrived, 30)
+    await admin.open("/logs")
+    assert await admin.page.get_by_role("link", name=f"Flow {number}").count()
 
 
 async def test_a_field_is_mapped_tried_on_a_real_record_and_saved_as_a_version(

@@ -9,9 +9,10 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath
 
 from prodsys import errors
-from prodsys.connections import actions, model, signing_in, standing, steering, store, trials
+from prodsys.connections import actions, arrivals, model, signing_in, standing, steering, store, trials
 from prodsys.connections.model import Authorize, ChangedConnection, Configuration, Connection, ConnectorShown, NewErpConnection, ToTest
 from prodsys.connections.reaching import Systems, connector_of
+from prodsys.kit.clock import now
 from prodsys.kit.db import Database, Tx
 from prodsys.kit.states import etag
 from prodsys.kit.web import encode_cursor
@@ -63,7 +64,7 @@ async def connections(visitor: NamedDependency[Visitor], db: NamedDependency[Dat
     more = encode_cursor("connections-page", found[_ON_A_PAGE - 1][0]) if len(found) > _ON_A_PAGE else None
     return await show(
         visitor, "connections.html", here="connections", connections=[one for _, one in found[:_ON_A_PAGE]], next=more,
-        signed_in="grant" in visitor.query,
+        signed_in="grant" in visitor.query, closed=await db.read(arrivals.closed, visitor.caller),
     )  # fmt: skip
 
 
@@ -343,9 +344,11 @@ async def _whole(visitor: Visitor, db: Database, systems: Systems, id: str, refu
         return standing.shown(tx, systems, standing.allowed(tx, visitor.caller, id)), steering.flows_of(tx, visitor.caller, id), choices(tx)
 
     found, flows, people = await db.read(read)
+    closed = await db.read(arrivals.closed, visitor.caller)
     connector = model.shown(found.connector, connector_of(found.connector))
     comes = [one.kind for one in connector.capabilities if one.direction == "in" and one.is_offered]
     return await show(
         visitor, "connection.html", here="connections", connection=found, connector=connector, flows=flows, choices=people, comes=comes,
+        closed=closed.get(found.id), now=now(),
         words=KIND_WORDS, etag=etag(found.id, found.version), refusal=refusal, status=refusal.status if refusal else 200,
     )  # fmt: skip

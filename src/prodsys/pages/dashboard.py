@@ -10,6 +10,8 @@ from litestar.di import NamedDependency
 
 from prodsys.alerts import store as alerts
 from prodsys.alerts.model import Alert, Ending
+from prodsys.connections import arrivals
+from prodsys.connections.arrivals import Closed
 from prodsys.contacts import store as contacts
 from prodsys.kit.clock import now
 from prodsys.kit.db import Database, Tx
@@ -35,6 +37,8 @@ class Waiting(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that may need this person; what he may not see is empty."""
 
     alerts: Sequence[Alert] = ()
+    closed: Sequence[Closed] = ()
+    """Connections that take nothing at the moment."""
     drafts: int = 0
     clean: int = 0
     follow: FollowUpCounts | None = None
@@ -66,6 +70,7 @@ def _look(tx: Tx, caller: Caller) -> Waiting:
         alerts=[alert for _, alert in alerts.page(tx, limit=_MOST_ALERTS, below=None, is_open=True)]
         if caller.may(Scope.ALERTS_READ)
         else [],
+        closed=list(arrivals.closed(tx, caller).values()) if caller.may(Scope.CONNECTIONS_READ) else [],
         drafts=sales.waiting.count(tx, waiting.MOST + 1) if sells else 0,
         clean=sales.waiting.count(tx, waiting.MOST + 1, only_clean=True) if sells else 0,
         follow=following.counts(tx) if buys else None,

@@ -8,6 +8,8 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath
 
 from prodsys import errors
+from prodsys.connections import events
+from prodsys.connections import store as connections
 from prodsys.exchange import outbox
 from prodsys.kit.clock import now
 from prodsys.kit.db import Database, Tx
@@ -34,6 +36,7 @@ KINDS = {
     "attachment": N_("Attachment"),
     "mail": N_("E-mail"),
     "hook": N_("Webhook"),
+    "flow": N_("To an ERP"),
 }
 """What is delivered, in a word."""
 
@@ -84,10 +87,12 @@ async def _page(visitor: Visitor, db: Database, refusal: errors.Refusal | None =
             rows = store.deliveries.below(tx, place[0] if place else None, SHOWN + 1, lane=lane, state=state, subject=order)
             more = encode_cursor("deliveries", rows[SHOWN - 1].pk) if len(rows) > SHOWN else None
         partners = partner_store.page(tx, after=0, limit=MOST_PARTNERS)
+        systems = connections.connections.page(tx, person=visitor.caller.person, after=0, limit=MOST_PARTNERS)
         return {
             "rows": [carrying.delivery_entry(row) for row in rows[:SHOWN]],
             "next": more,
             "names": {row.shown.id: row.shown.name for row in partners},
+            "systems": {events.lane_of(one.id): one for one in systems},
             "lanes": outbox.closed_or_waiting(tx, most=MOST_WAITING),
         }
 
@@ -105,6 +110,7 @@ async def _page(visitor: Visitor, db: Database, refusal: errors.Refusal | None =
         now=now(),
         refusal=refusal,
         status=refusal.status if refusal else 200,
+        closed={one.lane: one for one in facts["lanes"] if one.state != "open"},
         **facts,
     )
 

@@ -12,7 +12,7 @@ from litestar.params import FromPath
 from litestar.response import ServerSentEvent, ServerSentEventMessage
 
 from prodsys import errors
-from prodsys.connections import model, standing, steering, store
+from prodsys.connections import arrivals, model, standing, steering, store
 from prodsys.connections.model import ChangedFlow, Flow, FlowSettings, NewFlow
 from prodsys.connections.reaching import Systems, connector_of
 from prodsys.connectors._base import Capability
@@ -200,6 +200,8 @@ def _seen(tx: Tx, visitor: Visitor, id: str, before: int | None) -> dict[str, An
     return {
         "flow": found,
         "is_active": connection.is_active,
+        "closed": arrivals.closed(tx, visitor.caller).get(connection.id) if kept.direction == "out" else None,
+        "now": now(),
         "is_going": steering.is_going(tx, found),
         "runs_by_hand": steering.runs_by_hand(found),
         "runs": [one for _, one in runs[:_RUNS]],

@@ -169,11 +169,11 @@ def test_a_body_that_fits_stays_whole(whole: str) -> None:
 @pytest.fixture
 def quiet_afterwards() -> Iterator[None]:
     root = logging.getLogger()
-    handlers, level = list(root.handlers), root.level
+    handlers, level, ours = list(root.handlers), root.level, structlog.get_config()
     yield
     root.handlers[:] = handlers
     root.setLevel(level)
-    structlog.reset_defaults()
+    structlog.configure(**ours)
 
 
 @pytest.mark.usefixtures("quiet_afterwards")

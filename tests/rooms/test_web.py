@@ -369,9 +369,17 @@ async def test_a_refusal_of_the_callers_own_making_leaves_no_stack_in_the_log(cl
     assert "Traceback" not in "".join(capsys.readouterr())
 
 
-async def test_the_access_log_names_the_route_and_never_the_path(client, capsys):
-    structlog.reset_defaults()  # says everything, whatever another test has set
+@pytest.fixture
+def talkative():
+    """A journal that says everything; afterwards it is as quiet as before, and a command's stdout holds its answer alone."""
+    before = structlog.get_config()
+    structlog.reset_defaults()
+    yield
+    structlog.configure(**before)
 
+
+@pytest.mark.usefixtures("talkative")
+async def test_the_access_log_names_the_route_and_never_the_path(client, capsys):
     await client.get("/api/v1/articles/whsec_secret?after=")
 
     line = "".join(capsys.readouterr())

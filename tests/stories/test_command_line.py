@@ -50,12 +50,16 @@ def test_an_order_goes_from_one_terminal_to_the_other_word_for_word(tmp_path: Pa
         nordlys.done("order", "import", a_file(tmp_path, "orders.csv", ORDERS))
         foretold = nordlys.run("export", "PO-1042", "PO-1044", "--dry-run", "--json")
         exported = nordlys.run("export", "PO-1042", "PO-1044", "--watch", "--json")
+        nordlys.done("order", "change", "PO-1044", "--line", "10", "--supplier-article-number", "A-100")
+        leaving = nordlys.done("export", "PO-1044", "--json").json
+        watched = nordlys.done("export", "PO-1044", "--watch", "--json").json
         draft = fjord.done("draft", "show", "PO-1042", "--json").json
         approved = fjord.done("draft", "approve", "PO-1042", "--json").json
 
     assert (added["name"], tested["can_send"]) == ("Fjord Lager AS", True)
     assert (foretold.code, [one["would"] for one in foretold.json["items"]]) == (1, ["draft", "refused"])
     assert (exported.code, [one["status"] for one in exported.json["items"]]) == (1, ["received", "refused"])
+    assert ([one["status"] for one in watched["items"]], watched["id"]) == (["received"], leaving["id"])
     assert [(line["how"], line["article_number"]) for line in draft["lines"]] == [("article_number", "A-100")]
     assert approved["items"][0]["summary"]["order_number"] == "SO-100001"
     trace = exported.json["items"][0]["trace_id"]

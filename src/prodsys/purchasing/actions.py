@@ -343,6 +343,14 @@ def _waiting(tx: Tx, orders: Sequence[str]) -> set[str]:
     return {order for order, lane in lanes.items() if lane in closed}
 
 
+def why_waiting(tx: Tx, id: str) -> outbox.Waiting | None:
+    """Why an order (by id) waits to leave, since when and when it is tried again; None when its way is open."""
+    lane = store.deliveries.lanes_waited_in(tx, [id]).get(id)
+    if lane is None:
+        return None
+    return next((one for one in outbox.closed_or_waiting(tx, most=1, among=lane) if one.lane == lane and one.state != "open"), None)
+
+
 def closed_lanes(tx: Tx, names: Sequence[str | None]) -> dict[str, outbox.LaneTurn]:
     lanes = outbox.lane_states(tx, sorted({name for name in names if name}))
     return {name: lane for name, lane in lanes.items() if lane.state != "open"}

@@ -1,6 +1,7 @@
 """Purchase orders and their export to suppliers."""
 
 import asyncio
+import collections
 import contextlib
 from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ from prodsys.terminal import guest, say
 from prodsys.terminal.partners import meant
 
 if TYPE_CHECKING:
+    from prodsys.exchange.outbox import Waiting
     from prodsys.kit.db import Tx
     from prodsys.purchasing.model import ChangedOrder, Export, ExportedOrder, Previewed, PurchaseOrder
     from prodsys.upkeep.opening import Instance
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 LOOK_SECONDS = 0.5
 """How often a watched export is looked at."""
 FAILED = ("refused", "dead")
+UNDER_WAY = ("queued", "sending", "waiting")
 
 
 @click.group()
@@ -29,7 +32,11 @@ def order() -> None:
 @click.argument("file", type=click.File("rb"))
 @say.as_json
 def import_orders(file: Any) -> None:
-    """Write down the orders of a CSV or XLSX FILE, one row a line: all of them, or none with every bad row named."""
+    """Write down the orders of a CSV or XLSX FILE, one row a line: all of them, or none with every bad row named.
+
+    Columns: number, supplier, currency, quantity, and article or supplier_article_number; also date, description, unit,
+    unit_price, price_quantity, discount_percent, requested_date and note. Others may stand there and are passed over.
+    """
     from prodsys.kit import sheets
     from prodsys.purchasing import importing
     from prodsys.scopes import CONSOLE
@@ -100,10 +107,15 @@ def show(order: str) -> None:
     """One order, by number or id: what it says, where it is, what the supplier said."""
     from prodsys.purchasing import actions
 
-    async def story(instance: "Instance") -> Any:
-        return await instance.db.read(lambda tx: actions.shown(tx, _ids(tx, [order])[0]))
+    def look(tx: "Tx") -> "tuple[PurchaseOrder, Waiting | None]":
+        found = actions.shown(tx, _ids(tx, [order])[0])
+        return found, actions.why_waiting(tx, found.id) if found.delivery == "waiting" else None
 
-    _tell_order(guest.visit(story))
+    async def story(instance: "Instance") -> Any:
+        return await instance.db.read(look)
+
+    found, waits = guest.visit(story)
+    _tell_order(found, waits)
 
 
 @order.command(epilog="Example: prodsys order pdf PO-1042 --output order.pdf")
@@ -119,12 +131,18 @@ def pdf(order: str, output: Any) -> None:
     output.write(guest.visit(story).content)
 
 
-def _tell_order(found: "PurchaseOrder") -> None:
+def _why(waits: "Waiting") -> str:
+    again = f" It is tried again at {waits.probe_at:%Y-%m-%d %H:%M:%S} UTC." if waits.probe_at else ""
+    return f"waits since {waits.since:%Y-%m-%d %H:%M} UTC: {waits.reason}{again} It leaves by itself once it can."
+
+
+def _tell_order(found: "PurchaseOrder", waits: "Waiting | None" = None) -> None:
     def words() -> list[str]:
         to = f" to {found.partner.name}" if found.partner else ""
         return [
             f"{found.number} revision {found.revision}{to}, {found.date}, {found.net} {found.currency}  ({found.id})",
             f"delivery {found.delivery} · validation {found.validation} · acceptance {found.acceptance} · fulfilment {found.fulfilment}",
+            *([_why(waits)] if waits else []),
             *([f"their order number {found.their_order_number}"] if found.their_order_number else []),
             *([f"reason: {found.reason}"] if found.reason else []),
             *_agreed_words(found),
@@ -363,7 +381,8 @@ def receive(order: str, despatch: str | None, lines: tuple[tuple[str, str], ...]
 def export(orders: tuple[str, ...], dry_run: bool, watch: bool) -> None:
     """Export orders, by number or id, to their suppliers; what is not ready is refused with every reason.
 
-    The running server delivers them. Where none runs they leave when one is started, or at once with --watch.
+    The running server delivers them. Where none runs they leave when one is started, or at once with --watch, which only watches those
+    that are on their way already.
     """
     if dry_run and watch:
         raise click.UsageError("--dry-run sends nothing, so there is nothing to watch.")
@@ -423,7 +442,7 @@ async def _watched(orders: Sequence[str]) -> "Export":
     """Promise, then look until every order has ended; where no server holds the lock we deliver ourselves meanwhile."""
     from prodsys import app
     from prodsys.kit.db import DatabaseInUse
-    from prodsys.purchasing import exporting
+    from prodsys.purchasing import exporting, store
 
     known = guest.ready()
     async with contextlib.AsyncExitStack() as opened:
@@ -433,14 +452,44 @@ async def _watched(orders: Sequence[str]) -> "Export":
             await opened.enter_async_context(_meanwhile(app.keep_promises(instance, app.courier_of(instance))))
         except DatabaseInUse:
             instance = await opened.enter_async_context(app.opened(known, serving=False))
-        made = await _promised(instance, orders)
+        ids = await instance.db.read(_ids, orders)
+        leaving = await instance.db.read(store.exports.leaving_in, ids)
+        fresh = [one for one in ids if one not in leaving]
+        made = await _promised(instance, fresh) if fresh else None
         told: dict[str, str] = {}
         while True:
-            shown, _ = await instance.db.read(exporting.export_shown, made.id)
-            _tell_news(shown.items, told)
-            if shown.is_settled:
-                return shown
+            shown = None if made is None else (await instance.db.read(exporting.export_shown, made.id))[0]
+            watched = await instance.db.read(_leaving_items, leaving)
+            _tell_news([*watched, *(shown.items if shown else [])], told)
+            if (shown is None or shown.is_settled) and not any(one.status in UNDER_WAY for one in watched):
+                return shown if shown and not watched else await instance.db.read(_together, shown, watched, leaving)
             await asyncio.sleep(LOOK_SECONDS)
+
+
+def _leaving_items(tx: "Tx", leaving: "Mapping[str, str]") -> "list[ExportedOrder]":
+    """How orders that were on their way already stand in the exports they left with."""
+    from prodsys.purchasing import exporting
+
+    found = []
+    for export_id in dict.fromkeys(leaving.values()):
+        after: int | None = -1
+        while after is not None:
+            shown, after = exporting.export_shown(tx, export_id, after)
+            found += [one for one in shown.items if leaving.get(one.order) == export_id]
+    return found
+
+
+def _together(tx: "Tx", made: "Export | None", watched: "Sequence[ExportedOrder]", leaving: "Mapping[str, str]") -> "Export":
+    """One answer for orders of several exports: the newest export, with all that was watched."""
+    import msgspec
+
+    from prodsys.purchasing import exporting
+    from prodsys.purchasing.model import Counts
+
+    items = [*(made.items if made else []), *watched]
+    counts = Counts(**{str(word): count for word, count in collections.Counter(one.status for one in items).items()})
+    last = made or exporting.export_shown(tx, max(leaving.values()))[0]
+    return msgspec.structs.replace(last, items=items, counts=counts, size=len(items), is_settled=True, next=None)
 
 
 @contextlib.asynccontextmanager

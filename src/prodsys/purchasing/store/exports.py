@@ -293,6 +293,20 @@ def items(tx: Tx, export: int, after: int, limit: int) -> list[ItemRow]:
     return _items.all(tx, {"of": export, "after": after, "limit": limit})
 
 
+_leaving_in = hot(
+    select(purchase_orders.c.id.label("order"), exports.c.id.label("export"))
+    .join_from(export_orders, purchase_orders, purchase_orders.c.pk == export_orders.c.order)
+    .join(exports, exports.c.pk == export_orders.c.export)
+    .join(deliveries, _UNDER_WAY)
+    .where(in_texts(purchase_orders.c.id, "orders"), deliveries.c.state.in_(["ready", "leased"]))
+)
+
+
+def leaving_in(tx: Tx, orders: Collection[str]) -> dict[str, str]:
+    """The export with which each of these orders (by id) is on its way; one that is not is left out."""
+    return {row.order: row.export for row in _leaving_in.all(tx, {"orders": orders})} if orders else {}
+
+
 def items_changed(tx: Tx, export: int, since: dt.datetime, limit: int) -> list[ItemRow]:
     """Orders of an export that changed after this moment, and those still under way."""
     return _changed_items.all(tx, {"of": export, "since": since, "limit": limit})

@@ -81,9 +81,10 @@ async def test_who_sells_is_told_what_buyers_still_need(company, admin):
     assert [issue["code"] for issue in answer.json()["missing"]] == ["token_missing"]
 
 
-async def test_who_only_buys_needs_neither_articles_nor_tokens(company, admin):
+async def test_who_only_buys_needs_no_token_for_a_buyer_although_he_has_articles(company, admin):
     await company.db.write(our_card)
     await company.db.write(a_partner, endpoint="https://supplier.example")
+    await company.db.write(an_article)
 
     answer = await admin.put(f"/modules/{PRODSYS_MODULE}", json={"is_on": True})
 

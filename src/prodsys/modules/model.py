@@ -73,7 +73,8 @@ def missing(name: str, ready: Readiness, public_url: str) -> list[Issue]:
     if name == ERP_MODULE:
         return []
     found = []
-    sells = ready.has_articles or ready.has_partner_token
+    # Whoever buys has articles as well; who is connected to a supplier and gave nobody a token does not sell.
+    sells = ready.has_partner_token or (ready.has_articles and not ready.has_supplier)
     if not ready.has_card:
         found.append(Issue(code="company_missing", message="Our company has no card yet: fill it in, or run `prodsys init`."))
     if name == PRODSYS_MODULE and not sells and not ready.has_supplier:
@@ -84,7 +85,6 @@ def missing(name: str, ready: Readiness, public_url: str) -> list[Issue]:
                 "To sell: import articles, and create a token for each buyer.",
             )
         )
-    # Who only buys needs neither articles nor tokens.
     if sells and not ready.has_articles:
         found.append(Issue(code="articles_missing", message="There are no active articles, so no order line can be matched: import them."))
     if name == API_MODULE and sells and not ready.has_contacts:

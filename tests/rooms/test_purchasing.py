@@ -417,6 +417,8 @@ async def test_a_supplier_out_of_reach_pauses_his_lane_and_it_drains_by_itself(d
     await desk.carry()
     paused = await desk.result(export)
     listed, _ = await desk.db.read(actions.listed, Filter(delivery="queued"), None, 10)
+    why = await desk.db.read(actions.why_waiting, orders[0].id)
+    leaving = await desk.db.read(store.exports.leaving_in, [order.id for order in orders])
 
     desk.shelf.trouble = None
     await desk.db.write(_open_lanes)
@@ -424,6 +426,9 @@ async def test_a_supplier_out_of_reach_pauses_his_lane_and_it_drains_by_itself(d
 
     assert (paused.counts.waiting, paused.is_settled) == (3, False)
     assert {order.delivery for order in listed} == {"waiting"}
+    assert ("cannot be reached" in why.reason, why.probe_at is not None) == (True, True)
+    assert leaving == dict.fromkeys([order.id for order in orders], export)
+    assert await desk.db.read(actions.why_waiting, orders[0].id) is None
     assert (await desk.result(export)).counts.received == 3
     assert [turn.state for turn in desk.turns] == ["paused", "open"]
 
@@ -578,6 +583,7 @@ async def test_every_bad_row_of_a_file_is_named_and_nothing_is_kept(desk):
         f"OLD-1,{FJORD},,NOK,4711,1\n"
         f"N-1,{FJORD},21.11.2026,NOK,4711,many\n"
         "N-1,Nobody AS,,,9999,0\n"
+        "N-4,Nobody AS,,NOK,4711,x\n"
     )
     good_form = _table(f"number,supplier,date,currency,article,quantity\nOLD-1,{FJORD},,NOK,4711,1\nN-2,Nobody AS,,XYZ,9999,1\n")
 
@@ -586,7 +592,8 @@ async def test_every_bad_row_of_a_file_is_named_and_nothing_is_kept(desk):
     with pytest.raises(errors.BadFile) as meaning:
         await desk.db.write(importing.import_table, KARI, good_form)
 
-    faults = {"/rows/2/number", "/rows/3/date", "/rows/3/quantity", "/rows/4/supplier", "/rows/4/quantity"}
+    faults = {"/rows/2/number", "/rows/3/date", "/rows/3/quantity", "/rows/4/supplier", "/rows/4/article", "/rows/4/quantity"}
+    faults |= {"/rows/5/supplier", "/rows/5/quantity"}
     assert {issue.pointer for issue in form.value.issues} == faults
     assert [(issue.pointer, issue.code) for issue in meaning.value.issues] == [
         ("/rows/2/number", "already_exists"),

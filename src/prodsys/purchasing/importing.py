@@ -22,6 +22,7 @@ SHEET_CODES = ("number", "supplier", "date", "currency", "article", "supplier_ar
 SHEET_REQUIRED = ("number", "supplier", "currency", "quantity")
 
 _MOST_FAULTS = 10_000
+_OF_OUR_BOOKS = frozenset({"supplier_unknown", "supplier_ambiguous", "article_unknown", "already_exists"})
 
 
 def import_table(tx: Tx, caller: Caller, table: Table | BadFile) -> ImportedOrders:
@@ -49,12 +50,16 @@ def look(tx: Tx, table: Table | BadFile) -> Found:
     taken = store.orders.ids(tx, [one.number for one in read.orders])
     known = Known(tx, [one.new.content() for one in read.orders])
     sound, issues, left_out = [], list(read.faults), list(read.left_out)
+    spoilt = set(left_out)
     for one in read.orders:
         found = [_at_its_row(issue, one.rows) for issue in write(known, one.number, 1, one.new.content())[1]]
         if one.number in taken:
             message = f"There is an order {one.number} already."
             found.insert(0, row_fault(one.rows[0], "number", "already_exists", message, number=one.number))
-        if found:
+        if one.number in spoilt:
+            # Of cells that could not be read all is said; who mends them should not then hear of the next fault in the same row.
+            issues += [issue for issue in found if issue.code in _OF_OUR_BOOKS]
+        elif found:
             issues += found
             left_out.append(one.number)
         else:
@@ -100,7 +105,7 @@ class ListedOrder(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def _read(table: Table) -> Found:
-    """The orders a file holds, one row per line, and every fault of every row. Rows with one number are one order."""
+    """The orders a file holds, one row per line, also those left out, and every fault of every row. Rows with one number are one order."""
     issues = [unreadable(bad) for bad in table.bad]
     spoilt = _spoilt(table)
     if not {"article", "supplier_article_number"} & set(table.columns):
@@ -140,7 +145,7 @@ def _read(table: Table) -> Found:
             ),
         )
         for number, head in heads.items()
-        if number not in spoilt
+        if number
     ]
     return Found(orders=orders, faults=issues, left_out=[number for number in heads if number in spoilt])
 

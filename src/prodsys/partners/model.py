@@ -421,8 +421,13 @@ def check_known(answer: ReportContact | Later | Misconfigured | Refused | None) 
         case ReportContact(how="linked" | "matched"):
             return Check(code="company_known", passed=True, sentence="Our company is known there.")
         case ReportContact(how="would_create", similar=similar):
-            advice = f"; {similar} of theirs are similar, so ask them to link the right one to our token" if similar else ""
-            return _open("company_known", f"Our company is not among their contacts yet; our first order makes a provisional one{advice}.")
+            advice = (
+                f"but {similar} of theirs are similar, so ask them to link the right one to our token"
+                if similar
+                else "nothing is to be done"
+            )
+            sentence = "They know us by our token, but keep no contact of us yet. Our first order makes one there by itself;"
+            return _open("company_known", f"{sentence} {advice}.")
         case ReportContact():
             return _no("company_known", "Several of their contacts could be us; ask them to link the right one to our token.")
         case _:

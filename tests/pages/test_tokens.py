@@ -20,6 +20,30 @@ async def test_a_token_is_shown_once_and_on_no_later_page(fjord: Company, enter:
         assert bundle[9:] not in await page.content()
 
 
+async def test_a_customer_we_have_already_is_the_one_the_token_is_made_for(fjord: Company, enter: Enter) -> None:
+    known = await fjord.call("POST", "/contacts", json={"name": "Vestland Rør AS", "is_customer": True})
+    other = await fjord.call("POST", "/contacts", json={"name": "Havn Bygg AS", "organisation_number": "987654325", "is_customer": True})
+    admin = await enter(fjord)
+
+    page = await admin.open("/tokens/new")
+    await page.fill("#f-new_name", "Vestland Rør AS")
+    await page.fill("#f-organisation_number", "916860841")
+    await admin.press("Create token")
+    assert await page.is_checked(f"input[name=contact][value={known['id']}]")
+    assert "This is the one: Vestland Rør AS" in await admin.words()
+    assert await admin.faults_of_access() == []
+    await admin.press("Create token")
+    linked = await fjord.call("GET", f"/contacts/{known['id']}")
+    assert linked["partner"]
+
+    await admin.open(f"/contacts/{other['id']}")
+    await page.get_by_role("link", name="Make a token for this company").click()
+    assert await page.input_value("#f-new_name") == "Havn Bygg AS"
+    assert await page.input_value("#f-organisation_number") == "987654325"
+    await admin.press("Create token")
+    assert (await fjord.call("GET", f"/contacts/{other['id']}"))["partner"]
+
+
 async def test_the_token_that_was_made_opens_the_api_with_the_three_scopes_of_the_guide(fjord: Company, enter: Enter) -> None:
     admin = await enter(fjord)
 

@@ -10,6 +10,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath
 
 from prodsys import errors
+from prodsys.contacts import store as contact_store
 from prodsys.documents import Issue
 from prodsys.kit.clock import now
 from prodsys.kit.db import Database, Tx
@@ -38,6 +39,8 @@ OVERLAPS = (0, 1, 24, 7 * 24, 30 * 24)
 """Hours the old token may outlive the first use of the new one, as offered; others are typed."""
 RECENTLY = dt.timedelta(hours=24)
 MOST_PARTNERS = 500
+ANOTHER = "another"
+"""The answer to which contact a new partner is, when it is none of the similar ones."""
 
 
 class Whose(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,6 +66,8 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True):
     partner: str = ""
     new_name: str = ""
     organisation_number: str = ""
+    contact: str = ""
+    """Which contact of ours a new partner is."""
     name: str = ""
     preset: str = "export"
     """export: the guide's three; catalogue; own: as ticked."""
@@ -113,7 +118,14 @@ async def new_token(visitor: NamedDependency[Visitor], db: NamedDependency[Datab
     asked = visitor.query.get("partner", "")
     known = await db.read(_partners)
     whom = "partner" if asked or known else "new"
-    return await _form(visitor, db, settings, Wish(whom=whom, partner=asked))
+    contact = await db.read(contact_store.by_id, visitor.query.get("contact", "")) if visitor.may(Scope.CONTACTS_READ) else None
+    if contact is None or contact.merged_into:
+        return await _form(visitor, db, settings, Wish(whom=whom, partner=asked))
+    if contact.partner:
+        return await _form(visitor, db, settings, Wish(whom="partner", partner=contact.partner))
+    card = contact.card
+    wish = Wish(whom="new", new_name=card.name, organisation_number=card.organisation_number, contact=contact.id)
+    return await _form(visitor, db, settings, wish, chosen=card.name)
 
 
 @post("/tokens", include_in_schema=False, **allows(Scope.TOKENS_WRITE, "page"))
@@ -253,7 +265,13 @@ async def _once(visitor: Visitor, db: Database, settings: Settings, made: Create
     )
 
 
-async def _form(visitor: Visitor, db: Database, settings: Settings, wish: Wish, refusal: errors.Refusal | None = None) -> Response[Any]:
+async def _form(
+    visitor: Visitor, db: Database, settings: Settings, wish: Wish, refusal: errors.Refusal | None = None, chosen: str = ""
+) -> Response[Any]:
+    meant = {wish.contact: chosen or wish.new_name} if wish.contact else {}
+    for issue in refusal.issues if refusal else ():
+        if issue.code == "contact_similar":
+            meant[issue.params["contact"]] = issue.params["name"]
     speech, today = visitor.speech, visitor.speech.today()
     longest = longest_of(settings)
     lives = [(str(days), end_of_day(today + dt.timedelta(days=days), speech, longest)) for days in lifetimes(longest)]
@@ -269,6 +287,7 @@ async def _form(visitor: Visitor, db: Database, settings: Settings, wish: Wish, 
         status=refusal.status if refusal else 200,
         refusal=refusal,
         wish=wish,
+        meant=meant,
         partners=partners,
         partner_options=[(one.id, one.name) for one in partners],
         may_add=visitor.may(Scope.PARTNERS_WRITE),
@@ -286,13 +305,14 @@ async def _form(visitor: Visitor, db: Database, settings: Settings, wish: Wish, 
 
 
 def _wish(form: Form) -> Wish:
-    whom = form.text("whom", "partner")
+    whom, contact = form.text("whom", "partner"), form.text("contact")
     ticked = form.many("house_scope" if whom == "house" else "scope")
     return Wish(
         whom=whom,
         partner=form.text("partner"),
         new_name=form.text("new_name"),
         organisation_number=form.text("organisation_number"),
+        contact="" if contact == ANOTHER else contact,
         name=form.text("name"),
         preset=form.text("preset", "export"),
         scopes=frozenset(ticked),
@@ -300,7 +320,7 @@ def _wish(form: Form) -> Wish:
         until=form.text("until"),
         networks=form.text("networks"),
         may_rotate=form.flag("may_rotate"),
-        confirmed=form.flag("confirmed"),
+        confirmed=form.flag("confirmed") or contact == ANOTHER,
     )
 
 
@@ -409,6 +429,7 @@ def _create_with_partner(
         networks=_networks(wish),
         longest=limits.longest,
         handover=handover,
+        contact=wish.contact,
         confirmed=wish.confirmed,
     )
     if wish.may_rotate:

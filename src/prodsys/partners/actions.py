@@ -50,12 +50,14 @@ def create_with_token(
     networks: Sequence[str] = (),
     longest: dt.timedelta = MAX_LIFETIME,
     handover: Handover | None = None,
+    contact: str = "",
     confirmed: bool = False,
 ) -> NewPartner:
     """Make a buyer and the token we give him, in one unit; with `handover` also the bundle that carries it.
 
-    His contact is linked when the organisation number is that of exactly one contact nobody is linked to; otherwise his first order
-    finds or makes it. Raises SimilarExists, naming the candidates, unless `confirmed`; and what `tokens.actions.create` raises.
+    His contact is the one named; else the one with his organisation number, if that is exactly one nobody is linked to; otherwise his first
+    order finds or makes it. Raises SimilarExists, naming the candidates, unless `confirmed`; Invalid for a contact that is not there and
+    AlreadyExists for another partner's; and what `tokens.actions.create` raises.
     """
     name, number = name.strip(), model.identifier(organisation_number)
     if not name:
@@ -63,12 +65,12 @@ def create_with_token(
         raise errors.Invalid(message, issues=[Issue(code="name_missing", message=message, pointer="/name", blocks=True)])
     contact_store.lock_creation(tx)
     free = [pk for pk, _, _, partner in store.contacts_with_number(tx, organisation_key(number)) if partner is None] if number else []
-    contact = free[0] if len(free) == 1 else None
+    linked = _contact_to_link(tx, "", contact) if contact else free[0] if len(free) == 1 else None
     if not confirmed:
         must_be_new(tx, name, (number,) if number else (), "", confirmed=False)
-        if contact is None:
+        if linked is None:
             _must_not_be_a_contact(tx, name)
-    key, public_id = store.put(tx, {"name": name, "contact": contact, "identifiers": number})
+    key, public_id = store.put(tx, {"name": name, "contact": linked, "identifiers": number})
     tell(
         tx,
         Entry(
@@ -128,7 +130,7 @@ def change(tx: Tx, caller: Caller, id: str, rules: Rules, *, if_match: str | Non
         return shown(tx, id)
     values: dict[str, Any] = dict(changed)
     if "contact" in changed:
-        values["contact"] = _contact_to_link(tx, row, changed["contact"])
+        values["contact"] = _contact_to_link(tx, row.shown.id, changed["contact"])
     for listed in ("identifiers", "lets_through"):
         if listed in changed:
             values[listed] = " ".join(changed[listed])
@@ -202,7 +204,7 @@ def _must_not_be_a_contact(tx: Tx, name: str) -> None:
         raise errors.SimilarExists(issues=evidence_issues(evidence(wanted, near, None), blocks=True))
 
 
-def _contact_to_link(tx: Tx, row: Row, id: str | None) -> int | None:
+def _contact_to_link(tx: Tx, partner: str, id: str | None) -> int | None:
     if id is None:
         return None
     found = contact_store.by_id(tx, id, lock=True)
@@ -212,7 +214,7 @@ def _contact_to_link(tx: Tx, row: Row, id: str | None) -> int | None:
         message = f"There is no contact {id[:40]}.{gone}"
         raise errors.Invalid(message, issues=[Issue(code="contact_unknown", message=message, pointer="/contact", blocks=True)])
     other = store.partner_of_contact(tx, contact)
-    if other not in (None, row.shown.id):
+    if other not in (None, partner):
         raise errors.AlreadyExists(f"This contact is linked to the partner {other}; a contact belongs to one partner only.")
     return contact
 

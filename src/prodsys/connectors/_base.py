@@ -147,7 +147,9 @@ class Resource(msgspec.Struct, frozen=True, kw_only=True):
     lacks: tuple[str, ...] = ()
     """Members of our document their words never say, of those our books insist on: `currency` of an article."""
     note: str = ""
-    """What an admin should know about this kind."""
+    """What an admin should know about this kind, whichever way it goes."""
+    notes: Mapping[Direction, str] = {}
+    """What he should know of one direction only."""
 
 
 class Capability(msgspec.Struct, frozen=True, kw_only=True):
@@ -424,7 +426,7 @@ def capabilities(connector: type[Connector], config: Mapping[str, Any] | None = 
                     makes=resource.makes if offered and way == "out" and kind == "orders" else (),
                     provenance=resource.provenance if offered else {},
                     limits=resource.limits if offered and way == "out" else (),
-                    note=resource.note if offered else "",
+                    note=" ".join(filter(None, (resource.note, resource.notes.get(way, "")))) if offered else "",
                 )
             )
     return listed

@@ -276,7 +276,7 @@ class AccountView(RestConnector):
             limits=(Limit(field="number", is_required=True), Limit(field="employee_number", longest=10),
                     Limit(field="lines", says="Articles only; charges need the article the flow names for them.")),
             provenance={"head, rows, delivery address": "client code", "reading, look-up by description": "assumed"},
-            note="Our number is the order's description, by which it is found again.",
+            notes={"out": "Our number is the order's description, by which it is found again."},
         ),
         "order_status": Resource(no=dict.fromkeys(("in", "out"), "How AccountView says where an order stands is not known.")),
         "purchase_orders": Resource(no=dict.fromkeys(("in", "out"), "Purchase orders of AccountView are not carried.")),

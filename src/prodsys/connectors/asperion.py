@@ -227,9 +227,9 @@ def resources_of(config: Mapping[str, Any]) -> dict[str, Resource]:
                      "reference": _exactly("CustomerNumber", "customerNumber"), "name": _exactly("Name", "name"),
                      "organisation_number": _exactly("CocNumber", "cocNumber")},
             limits=(Limit(field="name", is_required=True),), provenance={"all members, filters": "client code"},
-            note="Debtors are made, not changed: no way to change one is known.",
+            notes={"out": "Debtors are made, not changed: no way to change one is known."},
         ),
-        "invoices": Resource(**invoices, read=read_invoice, write=write_invoice, note="An invoice is booked under our number."),
+        "invoices": Resource(**invoices, read=read_invoice, write=write_invoice, notes={"out": "An invoice is booked under our number."}),
         "invoice_drafts": Resource(**invoices, write=write_draft, drafts="Concept (status 1)",
                                    no={"in": "Concepts are read among the invoices."}),
         "articles": Resource(

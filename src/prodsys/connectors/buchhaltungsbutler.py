@@ -226,7 +226,7 @@ class BuchhaltungsButler(RestConnector):
                      "name": _any("name")}, update="patch",
             limits=(Limit(field="name", is_required=True),),
             provenance={"reading": "documented", "writing": "assumed"},
-            note="A supplier that is no customer becomes a creditor; its number is kept there only from 70000 to 99999.",
+            notes={"out": "A supplier that is no customer becomes a creditor; its number is kept there only from 70000 to 99999."},
         ),
         "orders": Resource(
             path="/invoices/create", number="invoicenumber", key="id_by_customer", write=write_order,

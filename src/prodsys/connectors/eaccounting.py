@@ -300,7 +300,7 @@ class EAccounting(RestConnector):
             limits=rules(needed=("number",), longest={"number": 35, "customer_reference": 100, "lines[].description": 2000,
                                                       "lines[].article_number": 40}),
             provenance={"head, rows, draft": "documented", "look-up by buyer's reference": "assumed"},
-            note="An invoice made of an order is a draft, or issued at once where the flow wants no drafts.",
+            notes={"out": "An invoice made of an order is a draft, or issued at once where the flow wants no drafts."},
         ),
         "order_status": Resource(
             **_ORDERS, read=read_status, provenance={"status": "documented"},
@@ -310,21 +310,21 @@ class EAccounting(RestConnector):
             path="/customerinvoicedrafts", key="Id", number="BuyersOrderReference", read=read_invoice_draft,
             write=write_invoice_draft, find_by=_FOUND_BY_OURS, drafts="Invoice draft", limits=_NUMBER_RULE,
             provenance={"head, rows": "documented", "look-up by buyer's reference": "assumed"},
-            note="It has the currency of its customer there.",
+            notes={"out": "It has the currency of its customer there."},
         ),
         "invoices": Resource(
             path="/customerinvoices", key="Id", number="InvoiceNumber", read=read_invoice, write=write_invoice,
             find_by=_FOUND_BY_OURS, since=odata_since("ModifiedUtc"), changed="ModifiedUtc", limits=_NUMBER_RULE,
             provenance={"head, rows": "documented", "look-up by buyer's reference, what sums include": "assumed"},
-            note="One that is sent is booked at once, under the next number of their series and in its customer's currency; "
-                 "ours stands as the buyer's order.",
+            notes={"out": "One that is sent is booked at once, under the next number of their series and in its customer's currency; "
+                 "ours stands as the buyer's order."},
         ),
         "vouchers": Resource(
             path="/vouchers", key="Id", number="NumberAndNumberSeries", read=read_voucher, write=write_voucher,
             find_by={"reference": Lookup(_beginning, "VoucherText", begins=True)}, since=odata_since("ModifiedUtc"), changed="ModifiedUtc",
             limits=rules(Limit(field="lines[].account", is_required=True, digits_only=True), needed=("number",)),
             provenance={"date, text, rows": "documented", "look-up by text": "assumed"},
-            note="It is numbered there; ours begins its text. Amounts are in the company's own currency, which it does not say.",
+            notes={"out": "It is numbered there; ours begins its text. Amounts are in the company's own currency, which it does not say."},
         ),
     }  # fmt: skip
 

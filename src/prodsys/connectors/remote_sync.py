@@ -164,7 +164,7 @@ class RemoteSync(RestConnector):
                 "operations, members, field keys": "documented",
                 "namespaces, NUMBER2 as our number, an empty time for everything": "assumed",
             },
-            note="Only what has changed is asked for where their times of change are moments; say so in the form.",
+            notes={"in": "Only what has changed is asked for where their times of change are moments; say so in the form."},
         )
     }
 

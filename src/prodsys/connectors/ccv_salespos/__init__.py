@@ -87,7 +87,7 @@ class CcvSalesPos(RestConnector):
                      "number": by_reading("userinfo.reference"), "organisation_number": by_reading("userinfo.kvk"),
                      "name": by_reading("userinfo.billingaddress.company")},
             limits=(Limit(field="email", is_required=True, says="It is the user name in the shop, and unique."),),
-            provenance=_SURE, note="Each becomes a user of the shop, with a password nobody knows; he may have a new one sent.",
+            provenance=_SURE, notes={"out": "Each becomes a user of the shop, with a password nobody knows; he may have a new one sent."},
         ),
         "articles": Resource(
             path=f"{ROOT}/products", number="productnumber", read=read_product, write=write_product, update="patch", lacks=("currency",),
@@ -101,13 +101,14 @@ class CcvSalesPos(RestConnector):
         "stock": Resource(
             path=f"{ROOT}/products", number="productnumber", read=read_stock, write=write_stock, update="patch",
             find_by={"reference": Lookup(lambda value: {"productnumber": value}, "productnumber")}, provenance=_SURE,
-            note="What is available is written; a product has to be there already.",
+            notes={"out": "What is available is written; a product has to be there already."},
         ),
         "orders": Resource(
             path=f"{ROOT}/orders", number="reservationnumber", read=read_order, write=write_order, since=_made_since,
             changed="create_date", where=_ORDER_FILTERS, find_by={"reference": by_reading("reservationnumber")}, provenance=_SURE,
             limits=(Limit(field="customer.email", is_required=True),),
-            note="An order is real there at once: as a draft it is New, otherwise In process. It is found again by its reservation number.",
+            notes={"out": "An order is real there at once: as a draft it is New, otherwise In process. "
+                          "It is found again by its reservation number."},
         ),
         "order_status": Resource(
             path=f"{ROOT}/orders", number="reservationnumber", read=read_status, write=write_status, update="patch",

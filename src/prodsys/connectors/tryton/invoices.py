@@ -95,17 +95,17 @@ INVOICES = Resource(
     **_SHARED, number="number", read=read_invoice, find_by={"reference": equal("reference"), "number": equal("number")},
     provenance={"head, lines, sums, state": "documented"},
     no={"out": "An invoice is posted by a person in Tryton; send it as a draft."},
-    note="Those to customers that are posted, paid or cancelled.",
+    notes={"in": "Those to customers that are posted, paid or cancelled."},
 )  # fmt: skip
 INVOICE_DRAFTS = Resource(
     **_SHARED, number="reference", read=read_draft, write=write_draft, find_by={"reference": equal("reference")}, drafts="Draft",
     limits=rules(needed=("number",)), provenance={"head, lines, draft, look-up by reference": "documented"},
-    note="Accounts, taxes and addresses follow from the products and the party, as they do for a person.",
+    notes={"out": "Accounts, taxes and addresses follow from the products and the party, as they do for a person."},
 )  # fmt: skip
 MOVES = Resource(
     path="account.move", number="number", read=read_move, write=write_move, since=changed("", "lines."), changed="write_date",
     find_by={"reference": Lookup(lambda value: {"description ilike": f"{value}: %"}, "description", begins=True)}, drafts="Draft",
     limits=rules(Limit(field="lines[].account", is_required=True), needed=("number",)),
     provenance={"date, journal, description, lines": "documented"},
-    note="It stays a draft until a person posts it. Journals, accounts and parties are named by their codes.",
+    notes={"out": "It stays a draft until a person posts it. Journals, accounts and parties are named by their codes."},
 )  # fmt: skip

@@ -40,7 +40,7 @@ PRODUCTS = Resource(
     find_by={"number": equal("code"), "gtin": equal("identifiers.code")},
     provenance={"code, name, unit, price, identifiers, variants, categories": "documented"},
     no={"out": "Articles are kept in Tryton: a new one needs its units, accounts and taxes there."},
-    note="Those without a code do not come; the price is the list price of the default unit.",
+    notes={"in": "Those without a code do not come; the price is the list price of the default unit."},
 )  # fmt: skip
 STOCK = Resource(
     path="product.product", number="code", read=read_stock, find_by={"number": equal("code")},

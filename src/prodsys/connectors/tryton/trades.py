@@ -113,8 +113,8 @@ SALES = Resource(
     **_SALES, read=read_sale, write=write_sale, since=changed("", "lines."), drafts="Draft",
     limits=(Limit(field="lines[].unit_price", says="At most four decimals, discounts included."),),
     provenance={"head, lines, draft, look-up by reference": "documented"},
-    note="Every order arrives as a draft, which a person quotes and confirms in Tryton. Taxes and units follow from the products, "
-         "addresses and terms from the party, as they do for a person.",
+    notes={"out": "Every order arrives as a draft, which a person quotes and confirms in Tryton. Taxes and units follow from the products, "
+         "addresses and terms from the party, as they do for a person."},
 )  # fmt: skip
 SALE_STATUS = Resource(
     **_SALES, read=read_status, since=changed(""), provenance={"state of sale, shipping, invoicing": "documented"},
@@ -124,5 +124,5 @@ PURCHASES = Resource(
     path="purchase.purchase", number="number", read=read_purchase, since=changed("", "lines."), changed="write_date",
     find_by={"reference": equal("number")}, where=BY_STATE, provenance={"head, lines, supplier's article numbers": "documented"},
     no={"out": "Purchases are made in Tryton and placed from here."},
-    note="Drafts and cancelled ones stay there, unless the filter by status asks for them.",
+    notes={"in": "Drafts and cancelled ones stay there, unless the filter by status asks for them."},
 )  # fmt: skip

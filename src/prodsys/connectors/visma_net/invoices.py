@@ -122,16 +122,17 @@ def _where(released: str) -> Mapping[str, Any]:
 _PROVENANCE: Mapping[str, Any] = {"head, rows, hold, look-up by external reference": "documented", "what sums include": "assumed"}
 INVOICE_DRAFTS = Resource(
     **_where("false"), number="externalReference", read=read_draft, write=write_draft, drafts="Hold", limits=rules(needed=("number",)),
-    provenance=_PROVENANCE, note="Ours stands as its external reference; texts between the rows go into its note.",
+    provenance=_PROVENANCE, notes={"out": "Ours stands as its external reference; texts between the rows go into its note."},
 )  # fmt: skip
 INVOICES = Resource(
     **_where("true"), number="referenceNumber", read=read_invoice, write=write_invoice, limits=rules(needed=("number",)),
-    provenance=_PROVENANCE, note="One that is sent waits there to be released, which gives it to the ledger. Credit notes are read only.",
+    provenance=_PROVENANCE, notes={"out": "One that is sent waits there to be released, which gives it to the ledger. "
+                             "Credit notes are read only."},
 )  # fmt: skip
 VOUCHERS = Resource(
     path="/v2/journaltransaction", key="batchNumber", number="batchNumber", read=read_voucher, write=write_voucher, since=since_v1,
     changed="lastModifiedDateTime", find_by={"reference": by_reading("description", changed_recently_v1, begins=True)},
     limits=rules(Limit(field="lines[].account", is_required=True), needed=("number",)),
     provenance={"head, rows, hold": "documented", "look-up by description": "assumed"},
-    note="It is on hold until it is released there, under a batch number of its own; ours begins its description.",
+    notes={"out": "It is on hold until it is released there, under a batch number of its own; ours begins its description."},
 )  # fmt: skip

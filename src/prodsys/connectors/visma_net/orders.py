@@ -121,7 +121,7 @@ ORDERS = Resource(
     }),
     provenance={"head, rows, draft on hold": "documented", "look-up among recent orders": "client code",
                 "length of an article number": "assumed"},
-    note="An invoice made of an order waits there to be released; as a draft it is on hold.",
+    notes={"out": "An invoice made of an order waits there to be released; as a draft it is on hold."},
 )  # fmt: skip
 ORDER_STATUS = Resource(
     **_LISTED, read=read_status, provenance={"status": "documented"},

@@ -32,17 +32,26 @@ KIND_WORDS = {
 async def connectors(visitor: NamedDependency[Visitor]) -> Response[Any]:
     """The table of systems and what each can do."""
     listed = [(one, _by_kind(one)) for one in actions.listed_connectors()]
-    return await show(visitor, "connectors.html", here="connectors", connectors=listed, kinds=list(KINDS), words=KIND_WORDS)
+    return await show(
+        visitor, "connectors.html", here="connectors", connectors=listed, kinds=list(KINDS), words=KIND_WORDS, calling=_calling()
+    )
 
 
 @get("/connectors/{name:str}", include_in_schema=False, **allows(Scope.CONNECTIONS_READ, "page"))
 async def connector(name: FromPath[str], visitor: NamedDependency[Visitor]) -> Response[Any]:
     """One system: prerequisites, remarks, its form, and every kind with the reason where it cannot."""
     shown = model.shown(name, connector_of(name))
-    return await show(visitor, "connector.html", here="connectors", connector=shown, kinds=_by_kind(shown), words=KIND_WORDS)
+    return await show(
+        visitor, "connector.html", here="connectors", connector=shown, kinds=_by_kind(shown), words=KIND_WORDS, calling=_calling()
+    )
 
 
 routes = [connectors, connector]
+
+
+def _calling() -> set[str]:
+    """The systems that call us and take no flow: what they read and write of ours goes by itself."""
+    return {one.name for one in actions.listed_connectors() if one.calls_us and not any(way.is_offered for way in one.capabilities)}
 
 
 def _by_kind(shown: ConnectorShown) -> dict[str, dict[str, Capability]]:

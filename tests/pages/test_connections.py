@@ -126,6 +126,29 @@ async def test_a_system_nobody_signs_in_at_is_connected_from_the_first_page_to_i
     assert (await fjord.call("GET", f"/connections/{connection}"))["is_active"]
 
 
+async def test_that_the_extension_is_off_is_said_before_anything_is_filled_in_and_once_when_it_is_in_the_way(
+    fjord: Company, admin: Person, books: EAccountingSim
+) -> None:
+    connection = await connect(fjord, books)
+    await admin.open(f"/connections/{connection['id']}")
+    await admin.press("Let it rest")
+    await fjord.db.write(modules.set_on, ERP_MODULE, False, "test")
+    off = "The extension ERP connections is switched off"
+
+    for path in ("/connections", "/connections/new", "/connections/new?connector=eaccounting"):
+        await admin.open(path)
+        assert off in await admin.words()
+    page = await admin.open(f"/connections/{connection['id']}")
+    await admin.must_be_sound()
+    await admin.press("Activate")
+
+    assert (await admin.words()).count("switched off") == 1
+    assert await page.inner_text('.steps [aria-current="step"]') == "Flows and mapping"
+    await fjord.db.write(modules.set_on, ERP_MODULE, True, "test")
+    await admin.press("Activate")
+    assert "set up its first flow" in await admin.words()
+
+
 async def test_a_connection_is_activated_and_a_flow_brings_articles_in(fjord: Company, admin: Person, books: EAccountingSim) -> None:
     connection = await connect(fjord, books)
     page = await admin.open(f"/connections/{connection['id']}/flows/new")
@@ -248,6 +271,8 @@ async def test_every_connector_tells_what_it_can_do_and_why_not(fjord: Company, 
     names = await page.locator("tbody th a").all_inner_texts()
 
     assert "eAccounting" in " ".join(names)
+    assert "By itself" in await page.locator("tr", has_text="SuperOffice CRM").inner_text()
+    assert await page.evaluate("(s => s.scrollWidth <= s.clientWidth)(document.querySelector('.scroller'))")
     await admin.must_be_sound()
     await admin.open("/connectors/eaccounting")
     assert "documented" in await admin.words()

@@ -16,6 +16,8 @@ from prodsys.kit.clock import now
 from prodsys.kit.db import Database, Tx
 from prodsys.kit.states import etag
 from prodsys.kit.web import encode_cursor
+from prodsys.modules.model import ERP_MODULE
+from prodsys.modules.store import is_on
 from prodsys.pages.connectors import KIND_WORDS
 from prodsys.pages.fields import Form, document
 from prodsys.pages.visitor import Visitor, go, part, show
@@ -64,7 +66,7 @@ async def connections(visitor: NamedDependency[Visitor], db: NamedDependency[Dat
     more = encode_cursor("connections-page", found[_ON_A_PAGE - 1][0]) if len(found) > _ON_A_PAGE else None
     return await show(
         visitor, "connections.html", here="connections", connections=[one for _, one in found[:_ON_A_PAGE]], next=more,
-        signed_in="grant" in visitor.query, closed=await db.read(arrivals.closed, visitor.caller),
+        signed_in="grant" in visitor.query, is_off=await db.read(_is_off), closed=await db.read(arrivals.closed, visitor.caller),
     )  # fmt: skip
 
 
@@ -74,7 +76,7 @@ async def new_connection(visitor: NamedDependency[Visitor], db: NamedDependency[
     name = visitor.query["connector"]
     offered = [one for one in actions.listed_connectors() if not one.is_partner]
     if name not in {one.name for one in offered}:
-        return await show(visitor, "connection_which.html", here="connections", connectors=offered)
+        return await show(visitor, "connection_which.html", here="connections", connectors=offered, is_off=await db.read(_is_off))
     return await _form(visitor, db, name, {"name": connector_of(name).title, "description": "", "scope": "everyone", "members": []})
 
 
@@ -117,7 +119,8 @@ async def change_connection(
                 said = "test_passed" if tested.tested and tested.tested.is_fine else "test_failed"
             case "activate" | "rest" as wanted:
                 await db.write(actions.switch, systems, visitor.caller, id, on=wanted == "activate")
-                said = "connection_on" if wanted == "activate" else "connection_off"
+                flows = await db.read(steering.flows_of, visitor.caller, id)
+                said = ("connection_on" if flows else "connection_on_empty") if wanted == "activate" else "connection_off"
             case "remove":
                 await db.write(actions.remove, visitor.caller, id, form.text("etag"))
                 return go("/connections", "connection_removed")
@@ -131,7 +134,8 @@ async def change_connection(
     except errors.NotFound:
         raise
     except errors.Refusal as refusal:
-        return await _whole(visitor, db, systems, id, refusal)
+        is_refused = form.text("do") == "activate" and isinstance(refusal, errors.Invalid)
+        return await _whole(visitor, db, systems, id, refusal, is_refused=is_refused)
     return go(f"/connections/{id}", said)
 
 
@@ -318,7 +322,7 @@ def _gone(visitor: Visitor, to: str) -> Response[Any]:
 async def _form(visitor: Visitor, db: Database, name: str, typed: dict[str, Any], refusal: errors.Refusal | None = None) -> Response[Any]:
     return await show(
         visitor, "connection_new.html", here="connections", connector=model.shown(name, connector_of(name)), typed=typed,
-        choices=await db.read(choices), refusal=refusal, status=refusal.status if refusal else 200,
+        is_off=await db.read(_is_off), choices=await db.read(choices), refusal=refusal, status=refusal.status if refusal else 200,
     )  # fmt: skip
 
 
@@ -339,7 +343,13 @@ async def _fields(
     )  # fmt: skip
 
 
-async def _whole(visitor: Visitor, db: Database, systems: Systems, id: str, refusal: errors.Refusal | None = None) -> Response[Any]:
+def _is_off(tx: Tx) -> bool:
+    return not is_on(tx, ERP_MODULE)
+
+
+async def _whole(
+    visitor: Visitor, db: Database, systems: Systems, id: str, refusal: errors.Refusal | None = None, *, is_refused: bool = False
+) -> Response[Any]:
     def read(tx: Tx) -> tuple[Connection, list[model.Flow], list[Choice]]:
         return standing.shown(tx, systems, standing.allowed(tx, visitor.caller, id)), steering.flows_of(tx, visitor.caller, id), choices(tx)
 
@@ -349,6 +359,6 @@ async def _whole(visitor: Visitor, db: Database, systems: Systems, id: str, refu
     comes = [one.kind for one in connector.capabilities if one.direction == "in" and one.is_offered]
     return await show(
         visitor, "connection.html", here="connections", connection=found, connector=connector, flows=flows, choices=people, comes=comes,
-        closed=closed.get(found.id), now=now(),
+        closed=closed.get(found.id), now=now(), is_off=await db.read(_is_off), is_refused=is_refused,
         words=KIND_WORDS, etag=etag(found.id, found.version), refusal=refusal, status=refusal.status if refusal else 200,
     )  # fmt: skip

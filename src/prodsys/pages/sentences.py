@@ -63,6 +63,7 @@ SENTENCES = {
     "test_passed": N_("The test passed."),
     "test_failed": N_("The test did not pass. What it found stands below."),
     "connection_on": N_("Activated. Its flows run."),
+    "connection_on_empty": N_("Activated. Nothing goes anywhere yet: set up its first flow, or bring in what is there."),
     "connection_off": N_("At rest. Nothing runs, what is promised waits."),
     "connection_removed": N_("Removed. Nothing in either system has changed."),
     "import_begun": N_("It is being brought in. The flows tell how it goes."),

@@ -10,6 +10,7 @@ import pytest
 
 from prodsys.connections import store
 from prodsys.connections.abroad import Abroad, Going
+from prodsys.connections.books import Coming, Manner, our_books
 from prodsys.connections.model import FlowSettings, ListEntry, NewFlow, flow_faults, needed_by_us, uncovered
 from prodsys.connections.preparing import manner_of
 from prodsys.connections.shaping import is_wanted, limit_faults, look_in, shaped, stock_of, translated
@@ -17,6 +18,7 @@ from prodsys.connections.wording import said_of
 from prodsys.connectors import CONNECTORS, known
 from prodsys.connectors._base import KINDS, Connector, Known, Limit, Record, capabilities
 from prodsys.connectors._words import where
+from prodsys.contacts import store as contacts
 from prodsys.documents import Address, ContactCard, DeliveryPlace, Exact, Person, SalesOrder, Stock, TradeLine
 from prodsys.exchange.engine import Outcome, Placed, Refused, place_abroad
 from prodsys.exchange.mapping import Adjustments
@@ -24,6 +26,7 @@ from prodsys.kit.db import Database
 from tests.connectors.loopback import reaching, serving
 from tests.connectors.sim_eaccounting import EAccountingSim
 from tests.connectors.test_promises import Bench
+from tests.rooms.makers import a_company
 
 ROW = TradeLine(line_id="10", article_number="A-100", quantity=Exact("2"), unit_price=Exact("1.3"))
 ORDER = SalesOrder(
@@ -277,6 +280,26 @@ HAVN = ContactCard(
     name="Havn Bygg AS", email="post@havn.example", organisation_number="974760673", persons=[Person(name="Kari Havn")],
     address=Address(street="Kaiveien", house_number="7", postcode="5003", city="Bergen", country="NO"),
 )  # fmt: skip
+
+
+async def test_our_own_company_is_left_out_of_our_contacts_and_a_supplier_is_one(db: Database):
+    coming = [
+        Coming(document=ContactCard(name="Fjord Lager AS", organisation_number="999 999 999")),
+        Coming(document=ContactCard(name="Stål AS", is_customer=False, is_supplier=True)),
+    ]
+    place = our_books({})["contacts"].place
+    assert place is not None
+    await db.write(a_company)
+    erp = await db.write(store.connections.put, {"name": "Books", "description": "", "connector": "eaccounting", "created_by": "test"})
+
+    ourselves, supplier = await db.write(place, Manner(connection=erp.pk, actor="flow"), coming)
+
+    assert isinstance(ourselves, Refused)
+    assert [issue.code for issue in ourselves.issues] == ["contact_is_us"]
+    assert isinstance(supplier, Placed)
+    contact = await db.read(contacts.by_id, supplier.id)
+    assert contact is not None
+    assert (contact.is_supplier, contact.is_customer) == (True, False)
 
 
 async def test_a_company_becomes_a_company_debtor_with_its_contact_person_and_everybody_else_a_private_one(desk):

@@ -17,6 +17,7 @@ from prodsys.connectors._base import KINDS
 from prodsys.contacts import lists, spelling
 from prodsys.contacts import store as contacts
 from prodsys.contacts.cards import completed
+from prodsys.contacts.recognising import shares_identifier
 from prodsys.contacts.store import New, Rewritten, Stored
 from prodsys.documents import ArticleCard, ContactCard, Issue, Party, Quantity, Stock, UnitPrice, read_exact
 from prodsys.exchange import engine
@@ -143,10 +144,15 @@ def _place_contacts(tx: Tx, manner: Manner, coming: Sequence[Coming]) -> list[Ou
     new: list[tuple[int, New]] = []
     rewritten: dict[int, Rewritten] = {}
     fresh: dict[str, int] = {}
+    our_card = contacts.our_card(tx)
+    us = None if our_card is None else spelling.keys_of(our_card)
     for at, (one, card, key) in enumerate(zip(coming, cards, keys, strict=True)):
         contact = linked.get(one.ours or "")
         if contact is not None and contact.merged_into:
             contact = linked.get(contact.merged_into, contact)
+        if contact is None and us is not None and shares_identifier(key, us):
+            outcomes.append(refusal("contact_is_us", f"{card.name} is our own company; it is left out of our contacts.", name=card.name))
+            continue
         if contact is None:
             hits = {known.pk for known in places.of(key)} or by_email.get(key.email, set())
             if len(hits) > 1:

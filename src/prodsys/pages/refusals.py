@@ -135,6 +135,7 @@ REMARKS: dict[str, str] = {
     "contact_created": N_("We did not know this buyer, so a contact was made for it. Similar ones: %(similar)s."),
     "contact_differs": N_("The buyer's %(field)s differs from our record. The record stays as it is."),
     "contact_incomplete": N_("The buyer's card lacks %(missing)s."),
+    "contact_is_us": N_("%(name)s is our own company; it is left out of our contacts."),
     "contact_similar": N_("%(name)s is %(score)s %% like it."),
     # answers and deliveries
     "line_answered_twice": N_("Line %(line)s is answered twice."),

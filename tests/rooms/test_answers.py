@@ -355,7 +355,8 @@ async def test_a_picking_list_names_what_was_promised_and_has_not_gone(supplier)
         line_id="10",
         action=LineAction.CHANGED,
         deliveries=[PromisedDelivery(quantity=Quantity("8"), date=dt.date(2030, 1, 5))],
-        substitute=Substitute(article_number="A-200", name="Nut"),
+        substitute=Substitute(article_number="A-200"),
+        unit_price=UnitPrice("10"),
         reason="Sold out",
     )
     refused = AnswerLine(line_id="20", action=LineAction.REJECTED, reason="Sold out")
@@ -366,8 +367,10 @@ async def test_a_picking_list_names_what_was_promised_and_has_not_gone(supplier)
     wanted, ours, _ = await supplier.db.read(picking.to_pick, order_id)
     paper = picking_list_on_paper(wanted, ours, "nb")
 
+    draft = await shown(supplier, order_id)
+    assert draft.answered_net == Decimal(8) * 10 + 7 * Decimal("129.50")
     [pick] = wanted.lines
-    assert (pick.line_id, pick.article_number, pick.name, pick.quantity, pick.date) == ("10", "A-200", "Nut", 5, dt.date(2030, 1, 5))
+    assert (pick.line_id, pick.article_number, pick.name, pick.quantity, pick.date) == ("10", "A-200", "Bolt A-200", 5, dt.date(2030, 1, 5))
     assert paper.content.startswith(b"%PDF")
     await despatch(supplier, order_id, ("10", "5"))
     with pytest.raises(errors.WrongState, match="has been despatched"):

@@ -93,6 +93,8 @@ def test_a_draft_is_answered_line_by_line_and_the_answer_disputed(trading: Tradi
 
     trading.fjord.done("draft", "answer", number, *instead, *split, "--price", "30", "1.45", "--refuse", "40", "--reason", "New list")
     beside = trading.heard(number, "changed")["answered"]["lines"]
+    ours = trading.fjord.done("draft", "show", number).out
+    early = trading.nordlys.done("order", "receive", number, "--line", "20", "1")
     said = trading.nordlys.done("order", "dispute", number, "--answer", "1", "--reason", "We need all of them").out
     in_time(lambda: trading.draft(number)["summary"]["acceptance"] == "disputed")
     trading.fjord.done("draft", "reject", number, "--reason", "Then rather not")
@@ -103,9 +105,17 @@ def test_a_draft_is_answered_line_by_line_and_the_answer_disputed(trading: Tradi
     assert (beside[1]["answered"]["deliveries"][0]["date"], beside[1]["answered"]["back_order"]) == ("2030-01-05", "60")
     assert (beside[2]["answered"]["unit_price"], beside[3]["answered"]) == ("1.45", None)
     assert number in said
+    assert ", 520.00 NOK, answered 405.00  (" in ours
+    assert [line.split()[-3] for line in ours.splitlines() if line.split()[:2] == ["10", "changed"]] == ["A-200"]
+    assert "40 on 2030-01-05, 60 later" in ours
+    assert f"order {number} is not agreed yet: answer 1 differs" in early.err
     listed = trading.nordlys.done("order", "list", "--acceptance", "rejected", "--number", number, "--json").json["items"]
     assert [one["number"] for one in listed] == [number]
     assert trading.fjord.run("draft", "answer", number, "--because", "10", "price", "--reason", "No change").code == 2
+    unknown = trading.fjord.run("draft", "answer", number, "--refuse", "10", "--because", "10", "soldout", "--reason", "Gone")
+    assert unknown.code == 2
+    assert "soldout is no code" in unknown.err
+    assert "out_of_stock" in unknown.err
 
 
 def test_within_an_admins_limits_an_order_is_approved_without_a_person_at_the_agreed_price(trading: Trading):
@@ -224,8 +234,11 @@ def test_a_cancellation_waits_in_a_list_until_it_is_answered(trading: Trading):
     trading.nordlys.done("order", "cancel", number, "--reason", "Not needed any more")
 
     [waiting] = in_time(lambda: trading.fjord.done("draft", "cancellations", "--json").json["items"])
-    trading.fjord.done("draft", "cancellation", number, "--refuse", "Already packed")
+    refused = trading.fjord.done("draft", "cancellation", number, "--refuse", "Already packed").out
+    again = trading.fjord.run("draft", "cancellation", number, "--accept")
 
+    assert refused == f"The cancellation of {number} was refused; the order stands.\n"
+    assert (again.code, again.err) == (1, f"Order {number} is approved; the buyer has not asked for it to be cancelled.\n")
     assert waiting["number"] == number
     assert trading.fjord.done("draft", "cancellations").out == "Nobody wants an order cancelled.\n"
     assert trading.heard(number, "approved")["reason"] == "Already packed"
@@ -239,9 +252,10 @@ def test_goods_are_told_and_booked_in(trading: Trading):
     shelves = trading.folder / "shelves.pdf"
     trading.fjord.done("draft", "picking-list", number, "--output", str(shelves))
     note = a_file(trading.folder, "note.txt", "Delivery note\n")
-    trading.fjord.done(
-        "draft", "despatch", number, "--attach", note, "--line", "10", "100", "--number", f"D-{number}", "--carrier", "Bring"
-    )
+    going = ("draft", "despatch", number, "--attach", note, "--number", f"D-{number}", "--carrier", "Bring", "--line", "10")
+    told = trading.fjord.done(*going, "101").out
+    again = trading.fjord.done(*going, "101").out
+    other = trading.fjord.run(*going, "99")
     in_time(lambda: trading.order(number)["despatches"])
     booked = trading.nordlys.done("order", "receive", number, "--despatch", f"D-{number}", "--json").json
 
@@ -250,7 +264,10 @@ def test_goods_are_told_and_booked_in(trading: Trading):
     assert (gone.code, gone.err) == (1, f"All of order {number} has been despatched.\n")
     assert [(one["name"], one["media_type"]) for one in booked["despatches"][0]["attachments"]] == [("note.txt", "text/plain")]
     assert booked["fulfilment"] == "received"
-    assert f"despatch D-{number} of " in trading.fjord.done("draft", "show", number).out
+    assert ", Bring: line 10 101\n" in trading.fjord.done("draft", "show", number).out
+    assert told.startswith(f"Despatch D-{number} of {number} is told to the buyer.\n  ! Line 10: 101 is 1 more than was ordered.")
+    assert again == f"Despatch D-{number} of {number} was told before; nothing has changed.\n"
+    assert (other.code, "Give this one a number of its own" in other.err) == (1, True)
 
 
 def test_what_a_marked_line_means_is_remembered_and_can_be_forgotten(trading: Trading):

@@ -85,6 +85,8 @@ def whole(tx: Tx, order_id: str) -> Draft:
         raise errors.NotFound
     order = store.orders.read_order(row.document)
     lines = [_line(sent, kept) for sent, kept in zip(order.lines, store.orders.lines(tx, row.pk), strict=True)]
+    answered = store.answers.answered(tx, row.pk, row.answer) if row.answer else None
+    net = terms.answered_net(order, answered.lines) if answered is not None and answered.lines else order.net
     return Draft(
         summary=store.lists.summary(row),
         order=order,
@@ -96,7 +98,8 @@ def whole(tx: Tx, order_id: str) -> Draft:
         answered_at=row.answered_at,
         answered_by=row.answered_by,
         reason=row.reason,
-        answered=store.answers.answered(tx, row.pk, row.answer) if row.answer else None,
+        answered=answered,
+        answered_net=None if net == order.net else Exact(net),
         despatches=store.despatches.of_order(tx, row.pk),
         messages=store.messages.of_order(tx, row.pk),
     )

@@ -161,8 +161,14 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
     answered_by: str = ""
     reason: str = ""
     answered: OrderAnswer | None = None
+    answered_net: Annotated[Exact | None, Meta(description="What it comes to as answered; null where that is `summary.net`.")] = None
     despatches: list[Despatch] = []
     messages: list[Message] = []
+
+    @property
+    def said_of_net(self) -> str:
+        """The word for `answered_net`: agreed, or only answered as yet."""
+        return "agreed" if self.summary.acceptance in (Acceptance.APPROVED, Acceptance.AGREED) else "answered"
 
 
 class PartnerOrder(msgspec.Struct, frozen=True, kw_only=True):

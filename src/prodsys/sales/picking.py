@@ -1,9 +1,11 @@
 """What is still to be fetched from the shelves for an order."""
 
 import datetime as dt
+from collections.abc import Mapping
 from decimal import Decimal
 
 from prodsys import errors
+from prodsys.articles.store import finding
 from prodsys.company import store as company
 from prodsys.documents import AnswerLine, DeliveryPlace, Exact, LineAction, OrderLine
 from prodsys.kit.db import Tx
@@ -30,8 +32,10 @@ def to_pick(tx: Tx, order_id: str) -> tuple[PickingList, str, str]:
         raise errors.WrongState(f"Revision {row.revision} of order {row.number} has no order number: it is not what was agreed.")
     if row.fulfilment == "shipped":
         raise errors.WrongState(f"All of order {row.number} has been despatched.")
+    offered = finding.by_numbers(tx, {line.substitute.article_number for line in said.values() if line.substitute is not None})
+    names = {number: article.name for number, article in offered.items()}
     lines = [
-        _pick(line, kept[line.line_id].our_number, kept[line.line_id].our_name, left, said.get(line.line_id))
+        _pick(line, kept[line.line_id].our_number, kept[line.line_id].our_name, left, said.get(line.line_id), names)
         for line in order.lines
         if line.kind == "article" and (left := due[line.line_id] - kept[line.line_id].despatched) > 0
     ]
@@ -49,12 +53,14 @@ def to_pick(tx: Tx, order_id: str) -> tuple[PickingList, str, str]:
     return wanted, "" if ours is None else ours.name, "" if ours is None else ours.card.address.country
 
 
-def _pick(ordered: OrderLine, number: str | None, name: str | None, left: Decimal, said: AnswerLine | None) -> Pick:
+def _pick(
+    ordered: OrderLine, number: str | None, name: str | None, left: Decimal, said: AnswerLine | None, names: Mapping[str, str]
+) -> Pick:
     instead = said.substitute if said is not None and said.action is LineAction.CHANGED else None
     return Pick(
         line_id=ordered.line_id,
         article_number=instead.article_number if instead else number or ordered.article_number,
-        name=(instead.name if instead else name) or ordered.description,
+        name=(instead.name or names.get(instead.article_number, "")) if instead else name or ordered.description,
         quantity=Exact(left),
         unit=(instead.unit if instead else "") or ordered.unit,
         date=_day(ordered, said),

@@ -1,9 +1,12 @@
 """What may be answered to an order, and in which state it may be said."""
 
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
+
+import msgspec
 
 from prodsys import errors
-from prodsys.documents import Acceptance, AnswerCode, AnswerLine, Issue, LineAction, Order, plain
+from prodsys.documents import Acceptance, AnswerCode, AnswerLine, Issue, LineAction, Order, OrderLine, Quantity, plain
 
 STEPS: Mapping[str, frozenset[Acceptance]] = {
     "approve": frozenset({Acceptance.OPEN, Acceptance.DISPUTED}),
@@ -26,11 +29,33 @@ SAID = {
 """What an order is after an answer."""
 
 
+_STANDS: Mapping[Acceptance, str] = {
+    Acceptance.OPEN: "has not been answered yet",
+    Acceptance.APPROVED: "is approved",
+    Acceptance.CHANGED: "was answered with changes, which the buyer has not accepted yet",
+    Acceptance.DISPUTED: "is disputed: the buyer does not accept our changes",
+    Acceptance.AGREED: "is agreed",
+    Acceptance.REJECTED: "is rejected",
+    Acceptance.CANCEL_REQUESTED: "waits for an answer to the buyer, who wants it cancelled",
+    Acceptance.CANCELLED: "is cancelled",
+}
+_TAKES: Mapping[str, str] = {
+    "approve": "only an order that waits for our answer can be approved",
+    "reject": "only an order that waits for our answer can be rejected",
+    "answer": "it cannot be answered now",
+    "accept": "there is no answer with changes to accept",
+    "dispute": "there is no answer with changes to dispute",
+    "cancel": "it cannot be cancelled now",
+    "decide_cancellation": "the buyer has not asked for it to be cancelled",
+    "despatch": "goods go only for an order that we have taken",
+    "match": "only an order that waits for our answer can be worked on",
+}
+
+
 def must(step: str, acceptance: str, number: str) -> None:
-    """Go on only when the step fits the state. Raises WrongState naming both."""
+    """Go on only when the step fits the state. Raises WrongState saying how the order stands and what the step needs."""
     if Acceptance(acceptance) not in STEPS[step]:
-        allowed = " or ".join(sorted(STEPS[step]))
-        raise errors.WrongState(f"Order {number} is {acceptance}; this needs it to be {allowed}.")
+        raise errors.WrongState(f"Order {number} {_STANDS[Acceptance(acceptance)]}; {_TAKES[step]}.")
 
 
 def completed(order: Order, lines: Sequence[AnswerLine]) -> list[AnswerLine]:
@@ -44,6 +69,28 @@ def completed(order: Order, lines: Sequence[AnswerLine]) -> list[AnswerLine]:
         for line in order.lines
         if line.kind == "article"
     ]
+
+
+def answered_net(order: Order, lines: Sequence[AnswerLine]) -> Decimal:
+    """What an order comes to with its lines as answered, and its charges as ordered."""
+    said = {line.line_id: line for line in lines}
+    nets = (_as_answered(line, said.get(line.line_id)).net for line in order.lines if not _is_refused(said.get(line.line_id)))
+    return sum((net for net in nets if net is not None), order.charged)
+
+
+def _is_refused(said: AnswerLine | None) -> bool:
+    return said is not None and said.action is LineAction.REJECTED
+
+
+def _as_answered(line: OrderLine, said: AnswerLine | None) -> OrderLine:
+    if said is None:
+        return line
+    so_much = sum((one.quantity for one in said.deliveries), Decimal(said.back_order or 0))
+    return msgspec.structs.replace(
+        line,
+        quantity=Quantity(so_much) if said.deliveries else line.quantity,
+        unit_price=line.unit_price if said.unit_price is None else said.unit_price,
+    )
 
 
 def code_of(lines: Sequence[AnswerLine]) -> AnswerCode:

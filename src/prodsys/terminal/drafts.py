@@ -11,7 +11,7 @@ from prodsys.terminal import guest, say
 from prodsys.terminal.partners import meant
 
 if TYPE_CHECKING:
-    from prodsys.documents import AnswerLine, Attachment
+    from prodsys.documents import AnswerLine, Attachment, Despatch, ReasonCode
     from prodsys.kit.db import Tx
     from prodsys.sales.model import Draft
     from prodsys.upkeep.opening import Instance
@@ -178,7 +178,7 @@ def _changed_lines(
     because: Sequence[tuple[str, str]],
 ) -> "list[AnswerLine]":
     """What was typed, as the lines of an answer. Raises ValueError where a number, day or code cannot be read."""
-    from prodsys.documents import AnswerLine, LineAction, PromisedDelivery, Quantity, ReasonCode, Substitute, UnitPrice
+    from prodsys.documents import AnswerLine, LineAction, PromisedDelivery, Quantity, Substitute, UnitPrice
 
     promised: dict[str, list[PromisedDelivery]] = {}
     for line, quantity, day in deliver:
@@ -187,7 +187,7 @@ def _changed_lines(
     later = {line: Quantity(Quantity.read(quantity)) for line, quantity in back_order}
     prices = {line: UnitPrice(UnitPrice.read(text)) for line, text in price}
     instead = {line: Substitute(article_number=number) for line, number in substitute}
-    codes = {line: ReasonCode(code) for line, code in because}
+    codes = {line: _code(code) for line, code in because}
     lines = {
         line: AnswerLine(
             line_id=line,
@@ -205,6 +205,14 @@ def _changed_lines(
     if idle := codes.keys() - lines.keys() - set(refuse):
         raise ValueError(f"Line {', '.join(sorted(idle))} has a code but no change")
     return [*lines.values(), *refused]
+
+
+def _code(word: str) -> "ReasonCode":
+    from prodsys.documents import ReasonCode
+
+    if word not in {*ReasonCode}:
+        raise ValueError(f"--because: {word} is no code; take one of {', '.join(ReasonCode)}")
+    return ReasonCode(word)
 
 
 @draft.command(epilog="Example: prodsys draft undo PO-1042")
@@ -378,7 +386,8 @@ def cancellation(draft: str, accept: bool, refuse: str | None) -> None:
             return cancelling.accept(tx, CONSOLE, seen.id, seen.etag)
         return cancelling.refuse(tx, CONSOLE, seen.id, seen.etag, refuse[:500])
 
-    _answer([draft], one, lambda answered: f"{answered.summary.number} is {answered.summary.acceptance}.")
+    said = "{} is cancelled, as the buyer asked." if refuse is None else "The cancellation of {} was refused; the order stands."
+    _answer([draft], one, lambda answered: said.format(answered.summary.number))
 
 
 @draft.command(epilog="Example: prodsys draft despatch PO-1042 --line 10 40 --carrier Bring --tracking-number 370000000000000000")
@@ -468,8 +477,9 @@ def _id(tx: "Tx", name: str) -> str:
 def _words(found: "Draft", standing: int) -> list[str]:
     head = found.summary
     superseded = f"Superseded by revision {standing}." if standing > head.revision else f"Revision {standing} stands, not this one."
+    agreed = "" if found.answered_net is None else f", {found.said_of_net} {found.answered_net}"
     return [
-        f"{head.number} revision {head.revision} from {head.partner_name}, {head.date}, {head.net} {head.currency}  ({head.id})",
+        f"{head.number} revision {head.revision} from {head.partner_name}, {head.date}, {head.net} {head.currency}{agreed}  ({head.id})",
         *([superseded] if standing != head.revision else []),
         f"validation {head.validation} · acceptance {head.acceptance} · fulfilment {head.fulfilment} · trace {head.trace_id}",
         *([f"our order number {head.order_number}"] if head.order_number else []),
@@ -493,10 +503,16 @@ def _words(found: "Draft", standing: int) -> list[str]:
             ],
         ),
         *_answered_words(found),
-        *[f"despatch {one.number} of {one.date}{f', {one.carrier} {one.tracking_number}'.rstrip()}" for one in found.despatches],
+        *map(_despatch_words, found.despatches),
         *say.messages(found.messages),
         *say.issues(found.issues),
     ]
+
+
+def _despatch_words(one: "Despatch") -> str:
+    by = f"{one.carrier} {one.tracking_number}".strip()
+    gone = ", ".join(f"line {line.line_id} {line.quantity}" for line in one.lines)
+    return f"despatch {one.number} of {one.date}{f', {by}' if by else ''}: {gone}{'; the last one' if one.is_last else ''}"
 
 
 def _answered_words(found: "Draft") -> list[str]:
@@ -505,5 +521,8 @@ def _answered_words(found: "Draft") -> list[str]:
     rows = []
     for line in found.answered.lines:
         promised = [f"{one.quantity}{f' on {one.date}' if one.date else ''}" for one in line.deliveries]
-        rows.append((line.line_id, line.action.name.lower(), promised, line.unit_price, line.reason or line.reason_code or ""))
-    return [f"our answer {found.answer}:", *say.table(("LINE", "ANSWER", "DELIVERED", "PRICE", "WHY"), rows)]
+        promised += [f"{line.back_order} later"] if line.back_order is not None else []
+        instead = line.substitute.article_number if line.substitute is not None else ""
+        why = line.reason or line.reason_code or ""
+        rows.append((line.line_id, line.action.name.lower(), promised, line.unit_price, instead, why))
+    return [f"our answer {found.answer}:", *say.table(("LINE", "ANSWER", "DELIVERED", "PRICE", "INSTEAD", "WHY"), rows)]

@@ -139,8 +139,9 @@ def _why(waits: "Waiting") -> str:
 def _tell_order(found: "PurchaseOrder", waits: "Waiting | None" = None) -> None:
     def words() -> list[str]:
         to = f" to {found.partner.name}" if found.partner else ""
+        agreed = "" if found.agreed is None or found.agreed.net == found.net else f", agreed {found.agreed.net}"
         return [
-            f"{found.number} revision {found.revision}{to}, {found.date}, {found.net} {found.currency}  ({found.id})",
+            f"{found.number} revision {found.revision}{to}, {found.date}, {found.net} {found.currency}{agreed}  ({found.id})",
             f"delivery {found.delivery} · validation {found.validation} · acceptance {found.acceptance} · fulfilment {found.fulfilment}",
             *([_why(waits)] if waits else []),
             *([f"their order number {found.their_order_number}"] if found.their_order_number else []),
@@ -349,7 +350,7 @@ def remind(order: str) -> None:
 @click.option("--line", "lines", type=(str, str), multiple=True, metavar="LINE QUANTITY", help="How much of a line came; may be repeated.")
 @say.as_json
 def receive(order: str, despatch: str | None, lines: tuple[tuple[str, str], ...]) -> None:
-    """Book in what came of an order; it closes when all of it is here."""
+    """Book in what came of an order; it closes when all of it is here. A quantity below zero was sent back, or booked in wrongly."""
     from prodsys.documents import Exact
     from prodsys.purchasing import receiving
     from prodsys.purchasing.model import Goods, GoodsLine
@@ -370,7 +371,13 @@ def receive(order: str, despatch: str | None, lines: tuple[tuple[str, str], ...]
     async def story(instance: "Instance") -> Any:
         return await instance.db.write(unit)
 
-    _tell_order(guest.visit(story))
+    booked = guest.visit(story)
+    _tell_order(booked)
+    if booked.acceptance == "changed":
+        say.note(
+            f"The goods are booked in, but order {booked.number} is not agreed yet: answer {booked.answer} differs. "
+            "Next: prodsys order accept, or prodsys order dispute."
+        )
 
 
 @click.command(epilog="Examples: prodsys export PO-1042 PO-1043 --watch · prodsys export PO-1042 --dry-run")

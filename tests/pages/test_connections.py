@@ -62,7 +62,9 @@ async def test_the_wizard_says_per_field_what_is_missing_and_keeps_what_was_type
     await page.get_by_role("button", name="Test connection").click()
     await page.wait_for_selector("#found")
 
-    assert "client_id must be filled in" in await page.inner_text("#result")
+    assert "Client ID must be filled in" in await page.inner_text("#result")
+    await page.click("#result a:has-text('Client ID')")
+    assert await page.evaluate("location.hash.slice(1)") == await page.get_attribute('[name="config.client_id"]', "id")
     assert await page.input_value('[name="config.client_secret"]') != ""
 
 

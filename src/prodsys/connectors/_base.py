@@ -476,7 +476,7 @@ def read_config(config: type[msgspec.Struct], given: Mapping[str, Any], kept: An
             continue
         if name not in given or value is None or (isinstance(value, str) and not value.strip()):
             if field.required:
-                issues.append(_fault("field_missing", f"{title} is missing.", name))
+                issues.append(_fault("field_missing", f"{title} is missing.", name, title=title))
             continue
         if isinstance(value, str):
             value = value.strip()
@@ -487,7 +487,7 @@ def read_config(config: type[msgspec.Struct], given: Mapping[str, Any], kept: An
         try:
             filled[name] = msgspec.convert(value, field.type, strict=False, dec_hook=read_secret)
         except (msgspec.ValidationError, ValueError) as fault:
-            issues.append(_fault("field_invalid", f"{title} cannot be used: {str(fault).partition(' - at')[0]}.", name))
+            issues.append(_fault("field_invalid", f"{title} cannot be used: {str(fault).partition(' - at')[0]}.", name, title=title))
     if issues:
         return None, issues
     try:
@@ -506,8 +506,10 @@ def _is_secret(kind: Any) -> bool:
     return kind is Secret or any(_is_secret(part) for part in getattr(kind, "__args__", ()))
 
 
-def _fault(code: str, message: str, field: str) -> Issue:
-    return Issue(code=code, message=message, params={"field": field}, pointer=f"/config/{field}" if field else "/config", blocks=True)
+def _fault(code: str, message: str, field: str, **more: str) -> Issue:
+    return Issue(
+        code=code, message=message, params={"field": field} | more, pointer=f"/config/{field}" if field else "/config", blocks=True
+    )
 
 
 def builtins(words: Any) -> Any:

@@ -191,10 +191,10 @@ async def configure(
         raise
     except errors.Refusal as refusal:
         if visitor.is_part:
-            return part(visitor, "_connection_test.html", result=None, refusal=refusal, status=200)
+            return part(visitor, "_connection_test.html", fields=fields, result=None, refusal=refusal, status=200)
         return await _fields(visitor, found, typed, own=own, refusal=refusal)
     if visitor.is_part:
-        return part(visitor, "_connection_test.html", result=result)
+        return part(visitor, "_connection_test.html", fields=fields, result=result)
     return await _fields(visitor, found, typed, own=own, result=result)
 
 

@@ -48,7 +48,7 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     after: str | None
 
 
-_COLUMNS = (N_("Time"), N_("Kind"), N_("What"), N_("Field"), N_("From"), N_("To"), N_("By"))
+_COLUMNS = (N_("Time"), N_("Kind"), N_("What"), N_("Field"), N_("Before"), N_("After"), N_("By whom"))
 
 
 @get("/changes", include_in_schema=False, **allows(Scope.LOGS_READ, "page"))

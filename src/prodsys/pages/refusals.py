@@ -50,7 +50,7 @@ REFUSALS: dict[str, str] = {
     "invalid": N_("Not everything can be taken as it was written."),
     "order_refused": N_("The order cannot be taken as it is. Nothing of it was stored but the log."),
     "claim_unknown": N_("The code in this bundle is not known, has been used, or is older than 7 days. Ask the supplier for a new bundle."),
-    "code_unknown": N_("This code is not known, has been used, or is too old. Ask for a new one."),
+    "code_unknown": N_("This code is not known, has been used, or is too old. Whoever gave it to you can make a new one."),
     "idempotency_key_reused": N_("This was sent before with other content."),
     "bad_file": N_("The file cannot be taken as it is. Nothing of it was stored."),
     "if_match_missing": N_("Open the page again before you change this."),
@@ -154,7 +154,7 @@ REMARKS: dict[str, str] = {
     "bundle_malformed": N_("This is not a bundle. Copy it whole; it begins with prodsys1:."),
     "token_malformed": N_("This is not a token. Copy it whole; it begins with pst_."),
     "bad_address": N_("This address cannot be used."),
-    "field_missing": N_("%(field)s must be filled in."),
+    "field_missing": N_("%(title)s must be filled in."),
     # lists brought in from a file
     "file_too_large": N_("The file is too large. Split it."),
     "file_encrypted": N_("The file is locked with a password. Save it without one."),

@@ -127,6 +127,7 @@ class Spelling:
     def _text(self, text: str) -> str:
         text = self._hosts.sub(lambda url: self._known.get(url[0], "https://elsewhere.example"), text)
         text = re.sub(r"127\.0\.0\.1(:|%3A)\d+", "fjord.example", text)
+        text = text.replace('"127.0.0.1"', '"203.0.113.7"')
         text = re.sub(r"\bstate=[\w-]{43}", "state=t1esTheSignInsEndToItsBeginning0000000000000", text)
         text = re.sub(r"prodsys1:[\w-]+", "prodsys1:eyJ1cmwiOiJodHRwczovL2Zqb3JkLmV4YW1wbGUifQ", text)
         text = re.sub(r"pst_\w{8}_\w{32}_\w{6}", "pst_aShownIt_onceOnlyThisOneOpensNothingAtAll0_000000", text)

@@ -45,6 +45,7 @@ async def test_three_orders_one_with_an_unknown_article_are_seen_before_sent_men
     await page.check(f"input[name=order][value={three[2]['id']}]")
     await kari.press("Export 3 orders")
     await page.wait_for_selector("#export-bar .btn--primary")
+    await page.locator("tbody tr:has-text('A-999')").wait_for()
     result = await kari.words()
     await kari.must_be_sound()
     await kari.press("Correct the order")

@@ -57,7 +57,7 @@ async def test_a_buyer_who_cannot_write_down_that_an_order_arrived_sends_it_agai
 
     line.at = fill_it_under_way
     begun = await export(buyer, ids)
-    await in_time(30, lambda: "cannot_settle" in buyer.log.read_text(), what="the buyer cannot write down what came of it")
+    await in_time(30, lambda: "courier.cannot_settle" in buyer.log.read_text(), what="the buyer cannot write down what came of it")
     assert buyer.one(LEFT) == 30
     assert begun
 

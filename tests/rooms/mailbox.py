@@ -86,7 +86,7 @@ class _Server(Controller):
         # A few times round the loop: who has just called is let in before he can be let go.
         for _ in range(10):
             for talk in self._talks:
-                if talk.transport is not None:
+                if isinstance(talk.transport, asyncio.Transport):
                     talk.transport.abort()
             await asyncio.sleep(0)
 

@@ -1,8 +1,10 @@
 """What the program says about itself, and what it keeps to itself."""
 
+import io
 import json
 import logging
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import structlog
@@ -231,6 +233,17 @@ def test_a_stack_in_the_log_holds_no_secret(capsys: pytest.CaptureFixture[str]) 
     ours, theirs = capsys.readouterr().err.splitlines()
     assert "RuntimeError: pst_Ab3dEf7h***" in json.loads(ours)["exception"]
     assert "RuntimeError: pst_Ab3dEf7h***" in json.loads(theirs)["exception"]
+
+
+@pytest.mark.usefixtures("quiet_afterwards")
+def test_a_disk_that_has_no_room_for_the_log_stops_no_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    with io.TextIOWrapper(Path("/dev/full").open("wb", buffering=0), write_through=True) as full:
+        monkeypatch.setattr("sys.stderr", full)
+        configure("info")
+
+        with pytest.raises(OSError, match="No space"):
+            print("as anybody else would say it", file=full, flush=True)
+        log.error("courier.cannot_settle", lane="partner")
 
 
 @pytest.mark.usefixtures("quiet_afterwards")

@@ -53,7 +53,7 @@ class Desk:
 
 
 # The clock of the house writes these by itself while nobody does anything.
-_BY_ITSELF = {"tokens", "log_readers", "timetable"}
+_BY_ITSELF = {"tokens", "log_readers", "timetable", "alert_causes", "alert_marks"}
 _TABLES = [table for name, table in metadata.tables.items() if name not in _BY_ITSELF]
 _ONLY_LOG = {"log_entries"}
 

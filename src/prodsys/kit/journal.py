@@ -1,5 +1,6 @@
 """The lines the program writes about itself while it runs."""
 
+import contextlib
 import logging
 import sys
 from collections.abc import Mapping, MutableMapping
@@ -54,10 +55,20 @@ def _speak(number: int, *, json: bool) -> tuple[list[structlog.typing.Processor]
     structlog.configure(
         processors=[*shared, written],
         wrapper_class=structlog.make_filtering_bound_logger(number),
-        logger_factory=lambda *_: structlog.WriteLogger(sys.stderr),
+        logger_factory=lambda *_: _Teller(sys.stderr),
         cache_logger_on_first_use=False,
     )
     return shared, written
+
+
+class _Teller(structlog.WriteLogger):
+    """Writes lines; what a full disk or a closed pipe cannot take stays unsaid, for no work may stop over a word about it."""
+
+    def msg(self, message: str) -> None:
+        with contextlib.suppress(OSError):
+            super().msg(message)
+
+    debug = info = warning = error = critical = exception = msg
 
 
 def _add_trace(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

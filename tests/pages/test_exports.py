@@ -1,8 +1,10 @@
 """Export to partner in a browser: seen before, followed while it goes on, mended after."""
 
+import re
 from typing import Any
 
 import pytest
+from playwright.async_api import expect
 
 from tests.pages.conftest import Enter
 from tests.pages.world import connect
@@ -105,7 +107,7 @@ async def test_a_double_click_exports_once(fjord: Company, nordlys: Company, thr
     page = await kari.open(f"/exports/new?order={three[0]['id']}")
 
     await page.dblclick("button:has-text('Export 1 order')")
-    await page.wait_for_url("**/exports/ex_*")
+    await expect(page).to_have_url(re.compile("/exports/ex_"), timeout=20_000)
 
     assert len((await nordlys.call("GET", "/exports"))["items"]) == 1
 

@@ -39,7 +39,9 @@ from prodsys.kit.vault import Secret
 from prodsys.modules.store import set_on
 from prodsys.partners import store as partners
 from prodsys.purchasing import actions, carrying, exporting, receiving, reconciling, words
-from prodsys.purchasing.model import ChangedOrder, Goods, GoodsLine, NewLine, NewOrder, PurchaseOrder
+from prodsys.purchasing.model.goods import Goods, GoodsLine
+from prodsys.purchasing.model.orders import PurchaseOrder
+from prodsys.purchasing.model.writing import ChangedOrder, NewLine, NewOrder
 from prodsys.purchasing.terms import ENDED, STANDS, net
 from prodsys.sales import actions as sales
 from prodsys.sales import answers, cancelling, despatching, revisions, talking, terms
@@ -50,14 +52,7 @@ from prodsys.sales.feed import AnswerKind
 from prodsys.sales.model import Draft
 from prodsys.sales.talking import NewMessage
 from prodsys.scopes import GUIDE_SCOPES, PRODSYS_MODULE, Caller, Scope
-from prodsys.tables import (
-    deliveries,
-    lanes,
-    purchase_orders,
-    sales_changes,
-    sales_lines,
-    sales_orders,
-)
+from prodsys.tables import deliveries, lanes, purchase_orders, sales_changes, sales_lines, sales_orders
 from prodsys.tables import partners as partners_table
 from tests.chaos.loose_line import TURN, LooseLine
 from tests.rooms.doors import company_of

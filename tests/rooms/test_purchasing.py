@@ -30,10 +30,13 @@ from prodsys.kit.db import Database, Tx
 from prodsys.kit.outbound import Later, Misconfigured, Outbound, Problem, Refused
 from prodsys.modules.store import set_on
 from prodsys.partners import store as partners
-from prodsys.purchasing import actions, answers, api, carrying, choosing, exporting, importing, model, previewing, reconciling, store
+from prodsys.purchasing import actions, answers, api, carrying, choosing, exporting, importing, previewing, reconciling, store
 from prodsys.purchasing.abroad import Reach
 from prodsys.purchasing.api import news
-from prodsys.purchasing.model import ChangedOrder, Export, NewLine, NewOrder, PurchaseOrder
+from prodsys.purchasing.model import writing
+from prodsys.purchasing.model.exports import Export
+from prodsys.purchasing.model.orders import PurchaseOrder
+from prodsys.purchasing.model.writing import ChangedOrder, NewLine, NewOrder
 from prodsys.purchasing.store.lists import Filter
 from prodsys.scopes import PRODSYS_MODULE, Caller, Scope
 from prodsys.tables import deliveries, log_entries
@@ -538,7 +541,7 @@ async def test_line_ids_are_never_given_twice(desk):
 
 
 async def test_thousands_of_orders_go_on_by_themselves_behind_one_export(desk):
-    count = model.AT_ONCE + model.CHUNK + 7
+    count = exporting.AT_ONCE + exporting.CHUNK + 7
     line = NewLine(article="4711", quantity=Quantity(1))
     new = [NewOrder(number=f"N-{at}", partner=FJORD, currency="NOK", lines=[line]) for at in range(count)]
     table = _table("number,supplier,currency,article,quantity\n" + "".join(f"{one.number},{FJORD},NOK,4711,1\n" for one in new))
@@ -549,7 +552,7 @@ async def test_thousands_of_orders_go_on_by_themselves_behind_one_export(desk):
     tasks = await desk.db.write(timetable.claim, "here")
     await exporting.go_on(desk.db, export)
 
-    assert first == model.AT_ONCE
+    assert first == exporting.AT_ONCE
     assert f"export:{export}" in {one.name for one in tasks}
     assert await desk.db.read(lambda tx: len(tx.execute(select(deliveries.c.pk)).all())) == count
     assert (await desk.result(export)).counts.queued == count
@@ -827,7 +830,7 @@ def test_the_document_that_leaves_carries_the_card_and_revision_of_the_day():
         number="1", date=dt.date(2026, 11, 21), currency="NOK", buyer=Party(name="Old"), lines=[documents.OrderLine(line_id="10")]
     )
 
-    sent = model.as_document(order, 3, Party(name="New"))
+    sent = writing.as_document(order, 3, Party(name="New"))
 
     assert (sent.revision, sent.buyer.name, sent.lines) == (3, "New", order.lines)
 

@@ -34,7 +34,9 @@ from prodsys.kit.db import Database, Tx
 from prodsys.kit.outbound import Later, Problem, Refused
 from prodsys.partners import store as partners
 from prodsys.purchasing import actions, answers, api, carrying, exporting, following, receiving, store, words
-from prodsys.purchasing.model import Goods, GoodsLine, NewLine, PurchaseOrder
+from prodsys.purchasing.model.goods import Goods, GoodsLine
+from prodsys.purchasing.model.orders import PurchaseOrder
+from prodsys.purchasing.model.writing import NewLine
 from prodsys.scopes import Scope
 from tests.rooms.doors import company_of
 from tests.rooms.makers import goes_by_index, plans_of

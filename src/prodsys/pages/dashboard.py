@@ -23,7 +23,7 @@ from prodsys.pages import waiting
 from prodsys.pages.figures import figures
 from prodsys.pages.visitor import Visitor, show
 from prodsys.purchasing import following
-from prodsys.purchasing.model import FollowUpCounts
+from prodsys.purchasing.model.lists import FollowUpCounts
 from prodsys.sales import store as sales
 from prodsys.scopes import PRODSYS_MODULE, AnyToken, Caller, Scope, allows
 

@@ -32,7 +32,7 @@ from prodsys.pages.words import N_, STATES, Word, of_language
 from prodsys.partners import store as partners
 from prodsys.partners.model import Supplier, host_of
 from prodsys.purchasing import abroad, actions, choosing, exporting, previewing, store
-from prodsys.purchasing.model import Export, ExportedOrder, Previewed
+from prodsys.purchasing.model.exports import Export, ExportedOrder, Previewed
 from prodsys.purchasing.store.orders import Kept
 from prodsys.scopes import Scope, allows
 from prodsys.settings import Settings
@@ -51,7 +51,7 @@ MENDING = (
     N_("The key that sealed the supplier's token is not here: put its key file back, or enter the token again."),
     N_("The supplier's address leads to something else: check it under Admin > Integrations > ProdSys to ProdSys."),
 )
-"""What purchasing.model says about a lane that stopped, marked for the catalogues."""
+"""What purchasing.model.exports says about a lane that stopped, marked for the catalogues."""
 
 STOPPED = {
     "token_revoked": N_("They have revoked our token. Ask them for a new one and enter it; the orders leave by themselves then."),

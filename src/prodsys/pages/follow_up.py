@@ -14,7 +14,8 @@ from prodsys.pages.pressing import pressed
 from prodsys.pages.visitor import Visitor, go, show
 from prodsys.pages.words import N_
 from prodsys.purchasing import following, reminding
-from prodsys.purchasing.model import FollowUpCounts, OrderMessage
+from prodsys.purchasing.model.lists import FollowUpCounts
+from prodsys.purchasing.model.orders import OrderMessage
 from prodsys.purchasing.store.following import FollowedUp
 from prodsys.scopes import Scope, allows
 

@@ -21,8 +21,10 @@ from prodsys.kit.web import pdf
 from prodsys.pages.fields import Form, document
 from prodsys.pages.pressing import pressed
 from prodsys.pages.visitor import Visitor, go, show
-from prodsys.purchasing import abroad, actions, attaching, choosing, mailing, model, receiving, replaying, words
-from prodsys.purchasing.model import Goods, PurchaseOrder
+from prodsys.purchasing import abroad, actions, attaching, choosing, mailing, receiving, replaying, words
+from prodsys.purchasing.model import steps
+from prodsys.purchasing.model.goods import Goods
+from prodsys.purchasing.model.orders import PurchaseOrder
 from prodsys.purchasing.terms import ENDED
 from prodsys.scopes import Caller, Scope, allows
 from prodsys.settings import Settings
@@ -280,8 +282,8 @@ def _can(caller: Caller, order: PurchaseOrder, against: list[Any]) -> dict[str, 
     return {
         "write": writes,
         "export": exports and not against,
-        "change": writes and model.may(state, "change") and not is_over and not is_asked,
-        "delete": writes and order.sent_at is None and model.may(state, "delete"),
+        "change": writes and steps.may(state, "change") and not is_over and not is_asked,
+        "delete": writes and order.sent_at is None and steps.may(state, "delete"),
         "answer": writes and order.acceptance == "changed",
         "type_answer": writes and order.delivery == "sent_by_email" and order.acceptance != "cancelled",
         "cancel": writes and not is_over and not is_asked,

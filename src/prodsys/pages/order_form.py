@@ -23,8 +23,10 @@ from prodsys.pages.speech import Speech
 from prodsys.pages.visitor import Visitor, go, show
 from prodsys.pages.words import N_
 from prodsys.partners import store as partners
-from prodsys.purchasing import actions, model, store
-from prodsys.purchasing.model import ChangedOrder, NewOrder, OurArticle, PurchaseOrder
+from prodsys.purchasing import actions, store
+from prodsys.purchasing.model import steps
+from prodsys.purchasing.model.orders import PurchaseOrder
+from prodsys.purchasing.model.writing import ChangedOrder, NewOrder, OurArticle
 from prodsys.scopes import Scope, allows
 
 EMPTY_ROWS = 3
@@ -255,7 +257,7 @@ async def _form(
     if empty is None:
         empty = 0 if typed["lines"] else EMPTY_ROWS
     rows = [*typed["lines"], *(dict.fromkeys(_ROW_FIELDS, "") | {"kind": "article"} for _ in range(empty))]
-    will_be = model.next_revision(order.revision, order.delivery, order.validation, order.issues) if order else 1
+    will_be = steps.next_revision(order.revision, order.delivery, order.validation, order.issues) if order else 1
     return await show(
         visitor,
         "order_form.html",

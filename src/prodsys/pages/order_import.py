@@ -16,7 +16,7 @@ from prodsys.pages.fields import Form
 from prodsys.pages.pressing import pressed
 from prodsys.pages.visitor import Visitor, go, show
 from prodsys.purchasing import importing
-from prodsys.purchasing.model import ImportedOrders, NewOrder
+from prodsys.purchasing.model.writing import ImportedOrders, NewOrder
 from prodsys.scopes import Scope, allows
 
 SHOWN = 200

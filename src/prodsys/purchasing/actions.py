@@ -19,21 +19,12 @@ from prodsys.kit.states import etag, must_match
 from prodsys.logs.model import Entry
 from prodsys.logs.store import page as log_page
 from prodsys.logs.store import tell
-from prodsys.purchasing import model, store, terms
-from prodsys.purchasing.model import (
-    AgreedOrder,
-    ChangedOrder,
-    Happened,
-    NewLine,
-    NewOrder,
-    OrderMessage,
-    OrderPartner,
-    PurchaseDespatch,
-    PurchaseLine,
-    PurchaseOrder,
-    PurchaseSummary,
-    Totals,
-)
+from prodsys.purchasing import store, terms
+from prodsys.purchasing.model import readiness, steps, writing
+from prodsys.purchasing.model.goods import PurchaseDespatch
+from prodsys.purchasing.model.lists import PurchaseSummary, Totals
+from prodsys.purchasing.model.orders import AgreedOrder, Happened, OrderMessage, OrderPartner, PurchaseLine, PurchaseOrder, Travelled
+from prodsys.purchasing.model.writing import ChangedOrder, NewLine, NewOrder
 from prodsys.purchasing.store.exports import ItemRow
 from prodsys.purchasing.store.goods import Shipment
 from prodsys.purchasing.store.lists import Filter
@@ -67,10 +58,10 @@ def change(tx: Tx, caller: Caller, id: str, changed: ChangedOrder, if_match: str
     """
     row = kept(tx, id, lock=True)
     must_match(if_match, etag(row.id, row.version))
-    model.must(row.delivery, "change", row.number)
-    model.must_live(row.acceptance, row.fulfilment, row.number)
+    steps.must(row.delivery, "change", row.number)
+    steps.must_live(row.acceptance, row.fulfilment, row.number)
     before = store.orders.read_order(row.document)
-    revision = model.next_revision(row.newest_revision, row.delivery, row.validation, store.orders.read_issues(row.issues))
+    revision = steps.next_revision(row.newest_revision, row.delivery, row.validation, store.orders.read_issues(row.issues))
     one = _written(tx, row.number, revision, changed, taken=[line.line_id for line in before.lines])
     if revision != row.revision:
         store.revisions.keep(tx, row.pk)
@@ -120,7 +111,7 @@ def delete(tx: Tx, caller: Caller, id: str, if_match: str | None) -> None:
     must_match(if_match, etag(row.id, row.version))
     if row.sent_at is not None:
         raise errors.WrongState(f"Order {row.number} has been sent; it stays in the books.")
-    model.must(row.delivery, "delete", row.number)
+    steps.must(row.delivery, "delete", row.number)
     store.orders.forget(tx, row.pk)
     forget_uses(tx, row.id)
     message = f"{caller.name} deleted order {row.number}, which was never sent."
@@ -162,9 +153,9 @@ def write(known: Known, number: str, revision: int, content: ChangedOrder, taken
         message = f"More than one supplier is called {word}; name the one you mean by its id: {', '.join(name for _, name in found)}."
         issues.append(Issue(code="supplier_ambiguous", message=message, params={"supplier": word}, pointer="/partner", blocks=True))
     partner = found[0][0] if found else None
-    lines, faults = model.written_lines(content.lines, known.articles, known.numbers.get(partner, {}) if partner else {}, taken)
-    order = model.written(number, revision, content, lines, known.card, known.today)
-    notes = model.local_issues(order)
+    lines, faults = writing.written_lines(content.lines, known.articles, known.numbers.get(partner, {}) if partner else {}, taken)
+    order = writing.written(number, revision, content, lines, known.card, known.today)
+    notes = readiness.local_issues(order)
     currency = [issue for issue in notes if issue.code == "currency_unknown"]
     return (
         Written(
@@ -179,7 +170,7 @@ def write(known: Known, number: str, revision: int, content: ChangedOrder, taken
             *issues,
             *currency,
             *faults,
-            *model.too_large(order),
+            *readiness.too_large(order),
             *documents.control_characters(order),
             *files.missing(known.files, content.attachments),
         ],
@@ -326,7 +317,7 @@ def partner_of(row: Kept | ItemRow) -> OrderPartner | None:
     return OrderPartner(id=row.partner_id, name=row.partner_name or "") if row.partner_id else None
 
 
-def _travelled(tx: Tx, row: Kept) -> model.Travelled:
+def _travelled(tx: Tx, row: Kept) -> Travelled:
     if row.delivery == "received" and row.mailed_to:
         return "sent_by_email"
     if row.delivery != "queued":

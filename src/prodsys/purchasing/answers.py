@@ -20,7 +20,8 @@ from prodsys.purchasing import store
 from prodsys.purchasing.abroad import GONE, STOPS_HEARING, Reach, ask_soon, reachable
 from prodsys.purchasing.abroad import said as said_of
 from prodsys.purchasing.actions import kept, shown
-from prodsys.purchasing.model import PurchaseOrder, WrittenLine
+from prodsys.purchasing.model.orders import PurchaseOrder
+from prodsys.purchasing.model.writing import WrittenLine
 from prodsys.purchasing.store.answers import Heard
 from prodsys.purchasing.store.revisions import RevisionHeard
 from prodsys.purchasing.terms import ENDED, STANDS, due_date, is_all_here, is_promised_late, net

@@ -40,9 +40,7 @@ from prodsys.kit.web import (
     request_key,
     tagged,
 )
-from prodsys.kit.web import (
-    answers as refusals,
-)
+from prodsys.kit.web import answers as refusals
 from prodsys.purchasing import (
     abroad,
     actions,
@@ -53,7 +51,6 @@ from prodsys.purchasing import (
     following,
     importing,
     mailing,
-    model,
     previewing,
     receiving,
     reconciling,
@@ -62,21 +59,12 @@ from prodsys.purchasing import (
     store,
     words,
 )
-from prodsys.purchasing.model import (
-    ChangedOrder,
-    DeliveryEntry,
-    Export,
-    ExportSummary,
-    FollowUpCounts,
-    Goods,
-    ImportedOrders,
-    NewOrder,
-    OrderMessage,
-    Previewed,
-    PurchaseOrder,
-    PurchaseSummary,
-    Totals,
-)
+from prodsys.purchasing.model.deliveries import DeliveryEntry
+from prodsys.purchasing.model.exports import Export, ExportSummary, Previewed
+from prodsys.purchasing.model.goods import Goods
+from prodsys.purchasing.model.lists import FollowUpCounts, PurchaseSummary, Totals
+from prodsys.purchasing.model.orders import OrderMessage, PurchaseOrder
+from prodsys.purchasing.model.writing import ChangedOrder, ImportedOrders, NewOrder
 from prodsys.purchasing.reconciling import OrdersToTakeOver, Reconciliation
 from prodsys.purchasing.store.lists import Filter
 from prodsys.scopes import PRODSYS_MODULE, Caller, Scope, allows
@@ -100,7 +88,7 @@ LastEventId = Annotated[str | None, HeaderParameter(name="Last-Event-ID", descri
 class OrderList(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The orders meant, by id."""
 
-    orders: Annotated[list[str], Meta(min_length=1, max_length=model.MOST_ORDERS)]
+    orders: Annotated[list[str], Meta(min_length=1, max_length=exporting.MOST_ORDERS)]
 
 
 class AnswerAccepted(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -20,14 +20,17 @@ from prodsys.kit.telemetry import parse_traceparent
 from prodsys.kit.vault import VaultLocked
 from prodsys.logs.model import Entry
 from prodsys.logs.store import tell
-from prodsys.purchasing import attaching, mailing, model, store
+from prodsys.purchasing import attaching, mailing, store
 from prodsys.purchasing.abroad import GONE, STOPS, Abroad, Reach, reachable
 from prodsys.purchasing.exporting import KIND, TOPIC
-from prodsys.purchasing.model import (
-    DeliveryEntry,
-)
+from prodsys.purchasing.model.deliveries import DeliveryEntry
+from prodsys.purchasing.model.exports import receipt_status
+from prodsys.purchasing.model.refusals import in_our_words
 from prodsys.purchasing.store.deliveries import Arrived, Failed, Gone
 from prodsys.scopes import Caller
+
+MOST_LOGGED = 100
+"""Issues of one refused order that get a log line of their own; the rest stand in the order's."""
 
 
 def send_again(tx: Tx, caller: Caller, delivery: str) -> DeliveryEntry:
@@ -183,7 +186,7 @@ def settle(tx: Tx, ended: Sequence[tuple[Claimed, Outcome | Dead]]) -> None:
                 entries.append(entry)
             case Refused():
                 sent = _document(claimed.document)
-                issues = model.in_our_words(outcome, sent, order.partner_name or "The supplier")
+                issues = in_our_words(outcome, sent, order.partner_name or "The supplier")
                 failed.append(
                     Failed(order=order.pk, promise=claimed.id, sent_as=trace_id, trace_id=trace_id, issues=issues, status="refused")
                 )
@@ -210,7 +213,7 @@ def _arrived(order: Gone, claimed: Claimed, placed: Placed, sent_as: str) -> tup
         seen = _read_receipt(answer) if answer else _SeenReceipt()
     except msgspec.MsgspecError:
         seen = _SeenReceipt()
-    status = model.receipt_status(is_new=placed.new, hows={line.how for line in seen.lines})
+    status = receipt_status(is_new=placed.new, hows={line.how for line in seen.lines})
     validation = seen.validation if seen.validation in (Validation.CLEAN, Validation.ISSUES) else Validation.ISSUES.value
     trace_id = seen.trace_id if len(seen.trace_id) == 32 else sent_as
     issues = _write_issues(seen.issues).decode() if seen.issues else "[]"
@@ -246,7 +249,7 @@ def _refusal_entries(order: Gone, claimed: Claimed, refused: Refused, issues: Se
     )
     each = [
         _entry(order, one.code, f"Order {order.number}: {one.message}", trace_id, level="error" if one.blocks else "warning", issues=[one])
-        for one in issues[: model.MOST_LOGGED]
+        for one in issues[:MOST_LOGGED]
     ]
     return [first, *each]
 

@@ -8,9 +8,10 @@ import msgspec
 from prodsys.company.store import card as company_card
 from prodsys.documents import Issue
 from prodsys.kit.db import Tx
-from prodsys.purchasing import mailing, model, store
+from prodsys.purchasing import mailing, store
 from prodsys.purchasing.actions import kept, summaries
-from prodsys.purchasing.model import PurchaseSummary
+from prodsys.purchasing.model import readiness, steps
+from prodsys.purchasing.model.lists import PurchaseSummary
 from prodsys.purchasing.store.lists import Filter, NotSent
 from prodsys.purchasing.store.orders import Kept
 
@@ -42,7 +43,7 @@ def listed(tx: Tx, wanted: Filter, after: tuple[Any, ...] | None, limit: int) ->
 
 def matching(tx: Tx, wanted: Filter, most: int) -> list[str]:
     """Ids of the orders of a filter that can leave now, newest first; of the first *most* that were not sent yet."""
-    states = {state for state, verbs in model.STEPS.items() if "export" in verbs}
+    states = {state for state, verbs in steps.STEPS.items() if "export" in verbs}
     rows = store.lists.not_sent_yet(tx, wanted, states, most)
     against = _against(tx, rows)
     return [row.id for row in rows if not against[row.pk]]
@@ -61,9 +62,9 @@ def _against(tx: Tx, rows: Sequence[Kept | NotSent]) -> dict[int, list[Issue]]:
 
 
 def _against_one(row: Kept | NotSent, has_card: bool, supplier_issues: Sequence[Issue] | None) -> list[Issue]:
-    stop = model.not_to_leave(row.number, row.delivery, row.acceptance)
+    stop = readiness.not_to_leave(row.number, row.delivery, row.acceptance)
     if stop is not None:
         return [stop]
     # What the supplier said of an order he refused may be mended on either side; ours of one not sent is ours to mend.
     ours = store.orders.read_issues(row.issues) if row.delivery == "not_sent" else []
-    return [*model.against_leaving(row.number, has_card, supplier_issues), *ours]
+    return [*readiness.against_leaving(row.number, has_card, supplier_issues), *ours]

@@ -21,19 +21,20 @@ from prodsys.kit.db import ELSEWHERE, LEAVING, Database, Tx, signal
 from prodsys.kit.telemetry import new_trace
 from prodsys.logs.model import Entry
 from prodsys.logs.store import tell
-from prodsys.purchasing import mailing, model, store
+from prodsys.purchasing import mailing, store
 from prodsys.purchasing.abroad import plan_answers
 from prodsys.purchasing.actions import closed_lanes, partner_of
-from prodsys.purchasing.model import (
-    Export,
-    ExportedOrder,
-    ExportSummary,
-    Progress,
-)
+from prodsys.purchasing.model import readiness, writing
+from prodsys.purchasing.model.exports import Counts, Export, ExportedOrder, ExportSummary, ItemStatus, Progress, what_to_do
 from prodsys.purchasing.store.exports import ItemRow
 from prodsys.scopes import Caller
 from prodsys.settings import is_safe_url
 
+MOST_ORDERS = 20_000
+"""Orders one export may hold."""
+AT_ONCE = 500
+"""Up to so many orders an export is promised in the unit that asks for it; more leave in chunks."""
+CHUNK = 1_000
 KIND = "order"
 """The kind of promise an exported order is."""
 EXPORT = "export"
@@ -56,16 +57,16 @@ def export(tx: Tx, caller: Caller, orders: Sequence[str], *, answers_every: int 
     of a longer list goes on by `go_on`, chunk by chunk. Raises Invalid for an empty or too long list and for orders there are not.
     """
     ids = list(dict.fromkeys(orders))
-    if not 1 <= len(ids) <= model.MOST_ORDERS:
-        message = f"An export holds 1 to {model.MOST_ORDERS} orders."
+    if not 1 <= len(ids) <= MOST_ORDERS:
+        message = f"An export holds 1 to {MOST_ORDERS} orders."
         raise errors.Invalid(issues=[Issue(code="order_count", message=message, pointer="/orders", blocks=True)])
     keys = store.orders.keys(tx, ids)
     unknown = [unknown_order(at, order) for at, order in enumerate(orders) if order not in keys]
     if unknown:
         raise errors.Invalid(issues=unknown[:1000])
     pk, export_id = store.exports.begin(tx, [keys[order] for order in ids], caller.name)
-    _promise_some(tx, pk, export_id, caller.name, model.AT_ONCE, answers_every)
-    if len(ids) > model.AT_ONCE:
+    _promise_some(tx, pk, export_id, caller.name, AT_ONCE, answers_every)
+    if len(ids) > AT_ONCE:
         timetable.plan(tx, f"{EXPORT}:{export_id}", kind=EXPORT, subject=export_id, every=dt.timedelta(minutes=1))
     signal(tx, TOPIC)
     return export_id
@@ -87,9 +88,9 @@ def _go_on_once(tx: Tx, export_id: str, answers_every: int) -> bool:
     row = store.exports.get(tx, export_id)
     if row is None:
         return False
-    looked_at = _promise_some(tx, row.pk, row.id, row.created_by, model.CHUNK, answers_every)
+    looked_at = _promise_some(tx, row.pk, row.id, row.created_by, CHUNK, answers_every)
     signal(tx, TOPIC)
-    return looked_at == model.CHUNK
+    return looked_at == CHUNK
 
 
 def _promise_some(tx: Tx, export_pk: int, export_id: str, actor: str, most: int, answers_every: int) -> int:
@@ -100,18 +101,18 @@ def _promise_some(tx: Tx, export_pk: int, export_id: str, actor: str, most: int,
     ours = company_card(tx)
     ways = mailing.ways(tx, {one.partner for one in going if one.partner is not None})
     promises, promised, digests, entries = [], [], [], []
-    refused: list[tuple[int, str, model.ItemStatus, Sequence[Issue]]] = []
+    refused: list[tuple[int, str, ItemStatus, Sequence[Issue]]] = []
     for one in going:
         order = store.orders.read_order(one.document)
         supplier_issues = ways.issues.get(one.partner) if one.partner is not None else None
-        issues = model.ready_to_export(order, one.delivery, one.acceptance, has_card=ours is not None, supplier_issues=supplier_issues)
+        issues = readiness.ready_to_export(order, one.delivery, one.acceptance, has_card=ours is not None, supplier_issues=supplier_issues)
         if issues or ours is None or one.partner is None:
             refused.append((one.position, "", "refused", issues))
             entries.append(_not_sent(one, issues, actor))
             continue
         supplier = ways.suppliers[one.partner]
         trace = msgspec.structs.replace(new_trace(), trace_id=one.trace_id)
-        leaving = model.as_document(order, one.revision, ours.card)
+        leaving = writing.as_document(order, one.revision, ours.card)
         is_mailed = one.partner in ways.cards
         promises.append(
             Promise(
@@ -177,8 +178,8 @@ def retry(tx: Tx, caller: Caller, export_id: str, *, answers_every: int = 60) ->
     if row is None:
         raise errors.NotFound
     count = store.exports.reopen_failed(tx, row.pk)
-    _promise_some(tx, row.pk, row.id, caller.name, model.AT_ONCE, answers_every)
-    if count > model.AT_ONCE:
+    _promise_some(tx, row.pk, row.id, caller.name, AT_ONCE, answers_every)
+    if count > AT_ONCE:
         timetable.plan(tx, f"{EXPORT}:{row.id}", kind=EXPORT, subject=row.id, every=dt.timedelta(minutes=1))
     signal(tx, TOPIC)
     return count
@@ -247,7 +248,7 @@ def progress(tx: Tx, id: str, since: dt.datetime | None, told: Mapping[str, str]
         raise errors.NotFound
     counts = _counts(tx, row.pk)
     # A commit may become visible a moment after one with a later time, so the look goes back a little.
-    rows = store.exports.items_changed(tx, row.pk, (since or row.created_at) - _OVERLAP, model.MOST_ORDERS)
+    rows = store.exports.items_changed(tx, row.pk, (since or row.created_at) - _OVERLAP, MOST_ORDERS)
     news = [one for one in _items(tx, rows) if told.get(one.order) != one.status]
     return Progress(counts=counts, items=news[:NEWS], is_settled=counts.under_way == 0 and len(news) <= NEWS)
 
@@ -265,7 +266,7 @@ async def news(db: Database, id: str, since: dt.datetime | None) -> AsyncGenerat
     stop = [db.listen(topic, awake.set) for topic in (TOPIC, ELSEWHERE, LEAVING)]
     stop.append(db.listen(LEAVING, leaving.set))
     told: dict[str, str] = {}
-    counts: model.Counts | None = None
+    counts: Counts | None = None
     try:
         while True:
             awake.clear()
@@ -306,14 +307,14 @@ def counts_of(tx: Tx, exports: Sequence[str]) -> dict[str, dict[str, int]]:
     return counts
 
 
-def _counts(tx: Tx, export_pk: int) -> model.Counts:
+def _counts(tx: Tx, export_pk: int) -> Counts:
     rows = store.exports.counted(tx, export_pk)
     closed = closed_lanes(tx, [row.lane for row in rows])
     counts: dict[str, int] = {}
     for row in rows:
         status = _status(row.status, row.state, was_tried=bool(row.tried), is_closed=row.lane in closed)
         counts[status] = counts.get(status, 0) + row.count
-    return model.Counts(**counts)
+    return Counts(**counts)
 
 
 def _items(tx: Tx, rows: Sequence[ItemRow]) -> list[ExportedOrder]:
@@ -330,7 +331,7 @@ def _items(tx: Tx, rows: Sequence[ItemRow]) -> list[ExportedOrder]:
                 partner=partner_of(row),
                 status=status,
                 issues=issues,
-                what_to_do=model.what_to_do(status, issues, lane, by_mail=row.lane == MAIL_LANE),
+                what_to_do=what_to_do(status, issues, lane, by_mail=row.lane == MAIL_LANE),
                 trace_id=row.trace_id,
                 delivery=row.delivery or None,
                 their_id=row.their_id if status in _ARRIVED else None,

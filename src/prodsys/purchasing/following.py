@@ -9,7 +9,7 @@ from prodsys.logs.model import Entry
 from prodsys.logs.store import tell
 from prodsys.purchasing import store
 from prodsys.purchasing.actions import summaries
-from prodsys.purchasing.model import FollowUpCount, FollowUpCounts, PurchaseSummary
+from prodsys.purchasing.model.lists import FollowUpCount, FollowUpCounts, PurchaseSummary
 from prodsys.purchasing.store.following import FollowedUp
 
 FOLLOW_UP = "follow_up"

@@ -13,7 +13,7 @@ from prodsys.logs.model import Entry
 from prodsys.logs.store import tell
 from prodsys.purchasing import store
 from prodsys.purchasing.actions import Known, write
-from prodsys.purchasing.model import ImportedOrders, NewLine, NewOrder
+from prodsys.purchasing.model.writing import ImportedOrders, NewLine, NewOrder
 from prodsys.scopes import Caller
 
 SHEET_CODES = ("number", "supplier", "date", "currency", "article", "supplier_article_number", "unit", "requested_date")

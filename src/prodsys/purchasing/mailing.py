@@ -26,10 +26,11 @@ from prodsys.modules.store import is_on
 from prodsys.papers.words import Language, say
 from prodsys.partners import store as partners
 from prodsys.partners.model import Supplier, ready
-from prodsys.purchasing import model, store
+from prodsys.purchasing import store
 from prodsys.purchasing.actions import kept, shown
 from prodsys.purchasing.answers import recounted
-from prodsys.purchasing.model import PurchaseOrder
+from prodsys.purchasing.model import writing
+from prodsys.purchasing.model.orders import PurchaseOrder
 from prodsys.purchasing.store.deliveries import Arrived, Failed, Gone
 from prodsys.scopes import PRODSYS_MODULE, Caller
 from prodsys.settings import Settings
@@ -109,7 +110,7 @@ def on_paper(tx: Tx, id: str) -> Letter:
         raise errors.WrongState("Our own company card is empty; fill it in under Admin > Company.")
     found = {} if row.partner is None else cards(tx, partners.suppliers(tx, {row.partner}))
     return letter(
-        model.as_document(store.orders.read_order(row.document), row.revision, ours.card), found.get(row.partner or 0) or Party(name="")
+        writing.as_document(store.orders.read_order(row.document), row.revision, ours.card), found.get(row.partner or 0) or Party(name="")
     )
 
 

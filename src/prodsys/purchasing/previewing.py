@@ -14,15 +14,16 @@ from prodsys.kit.vault import VaultLocked
 from prodsys.logs.model import Entry
 from prodsys.logs.store import tell
 from prodsys.partners.model import Supplier
-from prodsys.purchasing import mailing, model, store
+from prodsys.purchasing import mailing, store
 from prodsys.purchasing.abroad import Reach, said
 from prodsys.purchasing.actions import NO_CARD, partner_of
 from prodsys.purchasing.exporting import unknown_order
-from prodsys.purchasing.model import (
-    Previewed,
-)
+from prodsys.purchasing.model import readiness, writing
+from prodsys.purchasing.model.exports import Previewed
 from prodsys.purchasing.store.orders import Kept
 from prodsys.scopes import Caller
+
+MOST_PREVIEWED = 2_000
 
 
 class _Asked(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,8 +46,8 @@ async def preview(db: Database, reach: Reach, caller: Caller, orders: Sequence[s
     A supplier who does not answer makes his orders `unknown`, with the reason. Raises Invalid for orders there are not.
     """
     ids = list(dict.fromkeys(orders))
-    if not 1 <= len(ids) <= model.MOST_PREVIEWED:
-        message = f"A preview holds 1 to {model.MOST_PREVIEWED} orders."
+    if not 1 <= len(ids) <= MOST_PREVIEWED:
+        message = f"A preview holds 1 to {MOST_PREVIEWED} orders."
         raise errors.Invalid(issues=[Issue(code="order_count", message=message, pointer="/orders", blocks=True)])
     looked = await db.read(_look, ids)
     found: dict[str, Previewed] = {}
@@ -73,8 +74,8 @@ def _look(tx: Tx, ids: Sequence[str]) -> _Looked:
         row = rows[order_id]
         order = store.orders.read_order(row.document)
         supplier_issues = ways.issues.get(row.partner) if row.partner is not None else None
-        issues = model.ready_to_export(order, row.delivery, row.acceptance, has_card=ours is not None, supplier_issues=supplier_issues)
-        document = model.as_document(order, row.revision, ours.card if ours else NO_CARD)
+        issues = readiness.ready_to_export(order, row.delivery, row.acceptance, has_card=ours is not None, supplier_issues=supplier_issues)
+        document = writing.as_document(order, row.revision, ours.card if ours else NO_CARD)
         asked.append(_Asked(row=row, issues=issues, document=documents.write(document).decode(), goes_by_mail=row.partner in ways.cards))
     return _Looked(asked=asked, suppliers=ways.suppliers)
 

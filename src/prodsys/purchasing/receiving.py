@@ -11,7 +11,8 @@ from prodsys.logs.store import tell
 from prodsys.purchasing import store
 from prodsys.purchasing.actions import kept, shown
 from prodsys.purchasing.answers import recounted
-from prodsys.purchasing.model import Goods, GoodsLine, PurchaseOrder
+from prodsys.purchasing.model.goods import Goods, GoodsLine
+from prodsys.purchasing.model.orders import PurchaseOrder
 from prodsys.purchasing.store.goods import Shipment
 from prodsys.purchasing.store.orders import Kept
 from prodsys.purchasing.terms import ENDED, expected

@@ -24,11 +24,12 @@ from prodsys.logs.model import Entry, Level
 from prodsys.logs.store import tell
 from prodsys.partners import store as partners
 from prodsys.partners.model import Supplier
-from prodsys.purchasing import model, store
+from prodsys.purchasing import store
 from prodsys.purchasing.abroad import GONE, STOPS_HEARING, Abroad, Reach, ask_soon, plan_answers, reachable, said
 from prodsys.purchasing.answers import pull_answers, recounted
 from prodsys.purchasing.exporting import KIND
-from prodsys.purchasing.model import WrittenLine
+from prodsys.purchasing.model import readiness, writing
+from prodsys.purchasing.model.writing import WrittenLine
 from prodsys.purchasing.store.answers import Heard
 from prodsys.purchasing.store.orders import Kept, Written
 from prodsys.purchasing.store.reconciling import FoundThere, SentOrder
@@ -295,7 +296,7 @@ def _promise_again(tx: Tx, supplier: Supplier, missing: Sequence[Key], there: se
         document = _what_was_sent(tx, row, revision)
         if document is None:
             continue
-        leaving, trace = model.as_document(document, revision, ours.card), new_trace()
+        leaving, trace = writing.as_document(document, revision, ours.card), new_trace()
         promises.append(
             Promise(
                 kind=KIND,
@@ -364,7 +365,7 @@ def _note_standing(tx: Tx, supplier: Supplier, standing: Sequence[OrderThere], f
         row = rows.get(one.number)
         if row is None or ours is None or row.revision != one.revision or row.delivery in ("queued", "sending", "waiting", "received"):
             continue
-        digest = documents.digest(model.as_document(store.orders.read_order(row.document), row.revision, ours.card))
+        digest = documents.digest(writing.as_document(store.orders.read_order(row.document), row.revision, ours.card))
         if digest != one.digest:
             differs.append(Different(number=row.number, revision=row.revision, ours=digest, theirs=one.digest, their_id=one.id))
             continue
@@ -460,7 +461,7 @@ def _write_down(tx: Tx, supplier: Supplier, pairs: Sequence[tuple[OrderThere, He
     chosen: dict[str, list[tuple[OrderThere, Held, Order]]] = {}
     for there, held in pairs:
         order = held.order
-        if order is None or model.too_large(order):
+        if order is None or readiness.too_large(order):
             continue
         if documents.plain(order.number) == there.number and order.revision == there.revision:
             chosen.setdefault(there.number, []).append((there, held, order))

@@ -10,7 +10,7 @@ from prodsys.logs.store import page as log_page
 from prodsys.logs.store import tell
 from prodsys.purchasing import words
 from prodsys.purchasing.actions import kept
-from prodsys.purchasing.model import OrderMessage
+from prodsys.purchasing.model.orders import OrderMessage
 from prodsys.purchasing.store.orders import Kept
 from prodsys.purchasing.terms import ENDED
 from prodsys.scopes import Caller

@@ -7,8 +7,9 @@ from prodsys.kit.db import Tx
 from prodsys.logs.model import Entry
 from prodsys.logs.store import one as log_entry
 from prodsys.logs.store import tell
-from prodsys.purchasing import exporting, model, store
+from prodsys.purchasing import exporting, store
 from prodsys.purchasing.actions import kept
+from prodsys.purchasing.model import steps, writing
 from prodsys.purchasing.store.orders import Kept
 from prodsys.purchasing.terms import ENDED
 from prodsys.scopes import Caller
@@ -22,7 +23,7 @@ def replay(tx: Tx, caller: Caller, id: str, *, answers_every: int = 60) -> str:
     Raises NotFound, and WrongState for an order that was never sent, is on its way, has ended, or would say something else by now.
     """
     row = kept(tx, id, lock=True)
-    model.must(row.delivery, "export" if row.delivery != "received" else "change", row.number)
+    steps.must(row.delivery, "export" if row.delivery != "received" else "change", row.number)
     if row.sent_at is None:
         raise errors.WrongState(f"Order {row.number} has not been sent yet; export it.")
     if row.delivery == "not_sent":
@@ -71,7 +72,7 @@ def _must_say_the_same(tx: Tx, row: Kept) -> None:
     ours = company_card(tx)
     if ours is None:
         return
-    leaving = model.as_document(store.orders.read_order(row.document), row.revision, ours.card)
+    leaving = writing.as_document(store.orders.read_order(row.document), row.revision, ours.card)
     if documents.digest(leaving) != store.orders.sent_digest(tx, row.pk):
         raise errors.WrongState(
             f"Order {row.number} would say something else by now, because our company card has changed; the supplier has it as it was. "

@@ -8,7 +8,7 @@ from prodsys.documents import PurchaseRequest, Quantity, TradeLine, UnitPrice
 from prodsys.exchange.engine import Outcome, Placed, Refused
 from prodsys.kit.db import Tx, savepoint
 from prodsys.purchasing import actions
-from prodsys.purchasing.model import NewLine, NewOrder
+from prodsys.purchasing.model.writing import NewLine, NewOrder
 from prodsys.scopes import Caller, Scope
 
 

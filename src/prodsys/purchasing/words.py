@@ -28,7 +28,7 @@ from prodsys.partners.model import Supplier
 from prodsys.purchasing import store
 from prodsys.purchasing.abroad import GONE, STOPS, Abroad, Reach, ask_soon, reachable
 from prodsys.purchasing.actions import kept, shown
-from prodsys.purchasing.model import OrderMessage, PurchaseOrder
+from prodsys.purchasing.model.orders import OrderMessage, PurchaseOrder
 from prodsys.purchasing.store.orders import Kept
 from prodsys.purchasing.store.words import WordEnded
 from prodsys.purchasing.terms import net

@@ -14,7 +14,9 @@ from prodsys.terminal.partners import meant
 if TYPE_CHECKING:
     from prodsys.exchange.outbox import Waiting
     from prodsys.kit.db import Tx
-    from prodsys.purchasing.model import ChangedOrder, Export, ExportedOrder, Previewed, PurchaseOrder
+    from prodsys.purchasing.model.exports import Export, ExportedOrder, Previewed
+    from prodsys.purchasing.model.orders import PurchaseOrder
+    from prodsys.purchasing.model.writing import ChangedOrder
     from prodsys.upkeep.opening import Instance
 
 LOOK_SECONDS = 0.5
@@ -243,7 +245,7 @@ def change(
 def _mended(seen: "PurchaseOrder", line_id: str, mended: "Mapping[str, Any]") -> "ChangedOrder":
     """What an order says, with one line mended, or left out when nothing is said of it. Raises NotFound."""
     from prodsys import errors
-    from prodsys.purchasing.model import ChangedOrder, NewLine
+    from prodsys.purchasing.model.writing import ChangedOrder, NewLine
 
     if line_id not in {line.line_id for line in seen.lines}:
         raise errors.NotFound(f"Order {seen.number} has no line {line_id}; it has {', '.join(line.line_id for line in seen.lines)}.")
@@ -353,7 +355,7 @@ def receive(order: str, despatch: str | None, lines: tuple[tuple[str, str], ...]
     """Book in what came of an order; it closes when all of it is here. A quantity below zero was sent back, or booked in wrongly."""
     from prodsys.documents import Exact
     from prodsys.purchasing import receiving
-    from prodsys.purchasing.model import Goods, GoodsLine
+    from prodsys.purchasing.model.goods import Goods, GoodsLine
     from prodsys.scopes import CONSOLE
 
     try:
@@ -491,7 +493,7 @@ def _together(tx: "Tx", made: "Export | None", watched: "Sequence[ExportedOrder]
     import msgspec
 
     from prodsys.purchasing import exporting
-    from prodsys.purchasing.model import Counts
+    from prodsys.purchasing.model.exports import Counts
 
     items = [*(made.items if made else []), *watched]
     counts = Counts(**{str(word): count for word, count in collections.Counter(one.status for one in items).items()})

@@ -10,7 +10,7 @@ from sqlalchemy import bindparam, case, literal, literal_column, select, tuple_,
 from prodsys.documents import Issue
 from prodsys.kit.clock import now
 from prodsys.kit.db import Instant, Tx, hot, in_texts
-from prodsys.purchasing.model import ItemStatus
+from prodsys.purchasing.model.exports import ItemStatus
 from prodsys.purchasing.store.orders import with_partner, write_issues
 from prodsys.tables import deliveries, export_orders, partners, purchase_orders
 

@@ -13,7 +13,7 @@ from prodsys.kit.clock import now
 from prodsys.kit.db import Instant, Tx, hot, in_texts
 from prodsys.kit.ids import new_id
 from prodsys.kit.telemetry import new_trace_id
-from prodsys.purchasing.model import ItemStatus
+from prodsys.purchasing.model.exports import ItemStatus
 from prodsys.purchasing.store.orders import write_issues
 from prodsys.tables import deliveries, export_orders, exports, partners, purchase_orders
 

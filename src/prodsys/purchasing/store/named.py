@@ -5,7 +5,7 @@ from collections.abc import Collection
 from sqlalchemy import select
 
 from prodsys.kit.db import Tx, hot, in_texts
-from prodsys.purchasing.model import OurArticle
+from prodsys.purchasing.model.writing import OurArticle
 from prodsys.tables import articles, contacts, partners
 
 _ARTICLE = (articles.c.pk, articles.c.number, articles.c.name, articles.c.unit)

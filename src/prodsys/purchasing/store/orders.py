@@ -14,7 +14,7 @@ from prodsys.documents import Issue, Order
 from prodsys.kit.clock import now
 from prodsys.kit.db import Tx, hot, in_ints, in_texts, insert_new, insert_or_ignore
 from prodsys.kit.ids import new_id
-from prodsys.purchasing.model import WrittenLine
+from prodsys.purchasing.model.writing import WrittenLine
 from prodsys.tables import articles, counters, export_orders, partners, purchase_lines, purchase_orders, purchase_revisions
 
 FIRST_NUMBER = 100_001

@@ -1,0 +1,1 @@
+"""The words and rules of purchase orders, one file for each thing they are about."""

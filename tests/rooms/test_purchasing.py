@@ -32,7 +32,7 @@ from prodsys.modules.store import set_on
 from prodsys.partners import store as partners
 from prodsys.purchasing import actions, answers, api, carrying, choosing, exporting, importing, previewing, reconciling, store
 from prodsys.purchasing.abroad import Reach
-from prodsys.purchasing.api import news
+from prodsys.purchasing.api.exports import news
 from prodsys.purchasing.model import writing
 from prodsys.purchasing.model.exports import Export
 from prodsys.purchasing.model.orders import PurchaseOrder

@@ -18,7 +18,7 @@ from prodsys.kit.web import encode_cursor
 from prodsys.pages.downloads import Rows, taken_away
 from prodsys.pages.fields import Form, document
 from prodsys.pages.pressing import pressed
-from prodsys.pages.review import STEPS, Seen, look
+from prodsys.pages.review_seen import STEPS, Seen, look
 from prodsys.pages.speech import Speech
 from prodsys.pages.visitor import Visitor, go, show
 from prodsys.pages.words import N_, of_language

@@ -19,6 +19,18 @@ hypothesis.settings.register_profile("house", deadline=None)
 hypothesis.settings.load_profile("house")
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Hand a file to one process, which sets up once what its tests share, and the one Tryton too; a storm is long enough by itself."""
+    for found in items:
+        if "tryton" in found.nodeid:
+            found.add_marker(pytest.mark.xdist_group("tryton"))
+            # The first of them installs it.
+            found.add_marker(pytest.mark.timeout(400))
+        elif found.path.parent.name != "chaos":
+            found.add_marker(pytest.mark.xdist_group(found.path.name))
+
+
 @pytest.fixture(scope="session")
 def anyio_backend() -> str:
     """Async tests and fixtures of a session share one asyncio loop."""

@@ -114,6 +114,9 @@ class Simulator:
         self.latency = 0.0
         self.certificate: ssl.SSLContext | None = None
 
+    def prepare(self) -> None:
+        """Whatever must stand before anything is asked of it."""
+
     def config(self) -> dict[str, Any]:
         """The form as an admin fills it in."""
         raise NotImplementedError
@@ -231,6 +234,7 @@ class Simulator:
 @contextlib.asynccontextmanager
 async def serving(simulator: Simulator) -> AsyncIterator[Simulator]:
     """Let a simulator answer on loopback."""
+    simulator.prepare()
     meetings: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
 
     def on_connection(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -47,9 +47,11 @@ class TrytonBehindIt(Simulator):
     token_path = "/common.db.login"
     patience = 5.0
 
-    def __init__(self) -> None:
-        super().__init__()
+    erp: tryton_erp.Erp
+
+    def prepare(self) -> None:
         self.erp = tryton_erp.running()
+        self.erp.forget_guesses()
         number = next(_turn)
         oslo = Address(street="Storgata", house_number="1", postcode="0155", city="Oslo", country="NO")
         self.examples = {  # type: ignore[misc]  # of this instance, as its numbers are

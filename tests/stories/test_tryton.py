@@ -64,6 +64,11 @@ async def test_articles_and_customers_come_from_tryton_and_an_approved_order_lea
     assert [line["quantity"] for line in there[0]["lines."]] == [1200, 4]
     assert (went["created"], went["skipped"], went["refused"]) == (0, 1, 0), "looked for before it was sent again, and found"
 
+    only = {"condition": f"source.reference == '{number}'"}
+    back = await run(fjord, await a_flow(fjord, connection, "orders", "in", settings=only))
+    assert (back["created"], back["updated"], back["refused"]) == (0, 0, 0)
+    assert back["reason"] == "1 of orders left out: we sent them to Tryton ourselves."
+
 
 async def test_a_purchase_order_made_in_tryton_is_placed_with_its_supplier(
     fjord: Company, nordlys: Company, connected: str, tryton: TrytonBehindIt

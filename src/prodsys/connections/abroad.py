@@ -328,6 +328,9 @@ class Abroad:
         return number_of(one.document) if not isinstance(one.document, ContactCard) else one.document.number or one.document.email
 
     def _note_found(self, tx: Tx, fresh: Sequence[tuple[str, str, str]], lost: Sequence[str]) -> None:
+        if self._kind in ONCE:
+            # Found by our own number, it is ours, however it came there.
+            links.ask(tx, self._connection, self._kind, {ours: ours for ours, _, _ in fresh})
         links.link(tx, self._connection, self._kind, fresh)
         links.lost(tx, self._connection, self._kind, lost)
 

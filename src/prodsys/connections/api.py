@@ -468,7 +468,10 @@ async def remove_flow(id: FromPath[str], caller: NamedDependency[Caller], db: Na
     **_WRITE,
 )
 async def run_flow(id: FromPath[str], caller: NamedDependency[Caller], db: NamedDependency[Database]) -> Flow:
-    """Run a flow now; its newest run tells how it goes. Asking while it runs lets it run once more."""
+    """Run a flow now; its newest run tells how it goes. Asking while it runs lets it run once more.
+
+    A flow that goes at once, by event, sends what has not left: what was agreed before there was a flow, was refused, or waits.
+    """
     return await db.write(steering.run_now, caller, id)
 
 

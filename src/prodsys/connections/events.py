@@ -11,13 +11,14 @@ import msgspec
 from prodsys import documents, errors
 from prodsys.connections import books, shaping, store
 from prodsys.connections.abroad import Abroad, Going
+from prodsys.connections.books import Leaving
 from prodsys.connections.preparing import manner_of, write_json
 from prodsys.connections.reaching import Systems
 from prodsys.connections.store.connections import Kept
 from prodsys.connections.store.flows import KeptFlow
 from prodsys.connectors._base import KINDS, whole
 from prodsys.documents import Issue, read_exact
-from prodsys.exchange import engine, outbox
+from prodsys.exchange import engine, links, outbox
 from prodsys.exchange.engine import Outcome, Placed, Refused
 from prodsys.exchange.outbox import Claimed, Dead, LaneTurn, Promise
 from prodsys.kit.db import Database, Tx
@@ -28,6 +29,8 @@ from prodsys.logs.store import tell
 from prodsys.modules.model import ERP_MODULE
 from prodsys.modules.store import is_on
 
+TOLD_AT_ONCE = frozenset({"orders"})
+"""Kinds of which our books tell in the very transaction (an approved sales order), so that no clock is needed."""
 FLOW = "flow"
 """The kind of task that runs a flow by the clock, and of promise that carries an event."""
 LANES = "connection:"
@@ -98,6 +101,8 @@ class Parcel(msgspec.Struct, frozen=True, kw_only=True):
     ours: str
     number: str
     document: Any
+    run: str = ""
+    """The run that found it had not left, where one did; it counts there."""
 
 
 _read_parcel = msgspec.json.Decoder(Parcel).decode
@@ -119,16 +124,53 @@ def happened(tx: Tx, kind: str, ours: str, document: Callable[[], Any], trace: T
     content = documents.write(said)
     named = store.connections.names(tx, [flow.connection for flow in wanted])
     digest = hashlib.sha256(content).hexdigest()[:16]
-    for flow in wanted:
-        parcel = {"flow": flow.id, "ours": ours, "number": books.number_of(said), "document": msgspec.Raw(content)}
-        outbox.promise(
-            tx,
-            Promise(
-                kind=FLOW, lane=lane_of(named[flow.connection][0]), chain=f"{flow.id}:{ours}", dedup=f"flow:{flow.id}:{ours}:{digest}",
-                subject=ours, document=write_json(parcel).decode(), trace=trace or current_trace.get() or new_trace(),
-            ),
-        )  # fmt: skip
+    trace = trace or current_trace.get() or new_trace()
+    outbox.promise(tx, *(_promise(flow, lane_of(named[flow.connection][0]), ours, said, content, digest, trace) for flow in wanted))
     return len(wanted)
+
+
+def is_told_at_once(flow: KeptFlow) -> bool:
+    """Whether our books promise what this flow carries the moment it happens."""
+    return flow.trigger == "event" and flow.kind in TOLD_AT_ONCE
+
+
+def promise_the_rest(tx: Tx, flow: KeptFlow, connection: Kept, leaving: Sequence[Leaving], run: str, room: int) -> Counter[str]:
+    """Promise what has not left for a system, at most as many as there is room for: neither what is there nor what is on its way.
+
+    Through the same chain as what leaves by itself, so that the two can never meet there. What was refused or given up leaves once more.
+    """
+    known = links.of_ours(tx, connection.pk, flow.kind, [one.ours for one in leaving])
+    under_way = outbox.under_way(tx, [_chain(flow, one.ours) for one in leaving])
+    counted: Counter[str] = Counter()
+    promises: list[Promise] = []
+    for one in leaving:
+        link = known.get(one.ours)
+        if not shaping.is_wanted(flow.settings, whole(one.document), one.document, {}) or (link is not None and link.state == "linked"):
+            counted["skipped"] += 1
+        elif _chain(flow, one.ours) in under_way:
+            counted["waits"] += 1
+        elif link is not None and link.state == "unknown":
+            counted["unknown"] += 1
+        elif len(promises) < room:
+            trace = current_trace.get() or new_trace()
+            content = documents.write(one.document)
+            promises.append(_promise(flow, lane_of(connection.id), one.ours, one.document, content, run, trace, run=run))
+    if promises:
+        outbox.promise(tx, *promises)
+    counted["leaves"] = len(promises)
+    return counted
+
+
+def _promise(flow: KeptFlow, lane: str, ours: str, said: Any, content: bytes, once: str, trace: Trace, run: str = "") -> Promise:
+    parcel = {"flow": flow.id, "ours": ours, "number": books.number_of(said), "document": msgspec.Raw(content), "run": run}
+    return Promise(
+        kind=FLOW, lane=lane, chain=_chain(flow, ours), dedup=f"flow:{flow.id}:{ours}:{once}", subject=ours,
+        document=write_json(parcel).decode(), trace=trace,
+    )  # fmt: skip
+
+
+def _chain(flow: KeptFlow, ours: str) -> str:
+    return f"{flow.id}:{ours}"
 
 
 def lane_of(connection: str) -> str:
@@ -166,10 +208,20 @@ def _tell_event(tx: Tx, flow_id: str, ended: Sequence[tuple[Claimed, Outcome | D
     except errors.NotFound:
         return
     connection = store.connections.by_key(tx, flow.connection)
-    counted: Counter[str] = Counter(read=len(ended))
-    entries, records = [], []
+    of_runs: dict[str, list[tuple[Claimed, Parcel, Outcome | Dead]]] = {}
     for claimed, outcome in ended:
         parcel = _read_parcel(claimed.document)
+        of_runs.setdefault(parcel.run, []).append((claimed, parcel, outcome))
+    for run, listed in of_runs.items():
+        _tell_run(tx, flow, connection, run, listed)
+
+
+def _tell_run(tx: Tx, flow: KeptFlow, connection: Kept, run: str, ended: Sequence[tuple[Claimed, Parcel, Outcome | Dead]]) -> None:
+    kept = store.runs.key(tx, run) if run else None
+    # A run by hand has counted what it read.
+    counted: Counter[str] = Counter(read=len(ended) if kept is None else 0)
+    entries, records = [], []
+    for claimed, parcel, outcome in ended:
         told = msgspec.json.decode(outcome.answer) if isinstance(outcome, Placed | Refused) and outcome.answer else {}
         if isinstance(outcome, Placed):
             did, issues, reason = told.get("did", "created"), [], "."
@@ -192,9 +244,9 @@ def _tell_event(tx: Tx, flow_id: str, ended: Sequence[tuple[Claimed, Outcome | D
                 trace_id=claimed.traceparent[3:35], issues=issues, request=told.get("sent") or None, response=told.get("said") or None,
             )
         )  # fmt: skip
-    run = store.runs.event_run(tx, flow.pk, trace_id=ended[0][0].traceparent[3:35])
-    store.runs.count(tx, run, counted)
-    store.runs.put_records(tx, run, records)
+    kept = kept or store.runs.event_run(tx, flow.pk, trace_id=ended[0][0].traceparent[3:35])
+    store.runs.count(tx, kept, counted)
+    store.runs.put_records(tx, kept, records)
     tell(tx, *entries)
 
 

@@ -11,9 +11,9 @@ from typing import Any
 import msgspec
 
 from prodsys import documents, errors
-from prodsys.connections import abroad, books, shaping, store
+from prodsys.connections import abroad, books, events, shaping, store
 from prodsys.connections.abroad import Abroad, Going
-from prodsys.connections.books import Book, Coming
+from prodsys.connections.books import Book, Coming, Leaving, Read
 from prodsys.connections.model import FlowSettings
 from prodsys.connections.preparing import Prepared, manner_of, prepared, write_json
 from prodsys.connections.reaching import Systems
@@ -21,7 +21,7 @@ from prodsys.connections.store.connections import Kept
 from prodsys.connections.store.flows import KeptFlow
 from prodsys.connectors._base import KINDS, Connector, Record, Records, whole
 from prodsys.documents import Issue, read_exact
-from prodsys.exchange import engine, links
+from prodsys.exchange import engine, links, outbox
 from prodsys.exchange.engine import Outcome, Placed, Refused
 from prodsys.exchange.links import Cursor
 from prodsys.exchange.mapping import Adjustments
@@ -76,6 +76,12 @@ class Tally:
     def __init__(self, run: int, trace: Trace) -> None:
         self.run = run
         self.trace = trace
+        self.said = ""
+        """What a reader of the run should know although it went well."""
+        self.left_out = 0
+        """How many the flow's filters left out."""
+        self.returned = 0
+        """How many were left out because we had sent them there ourselves."""
         self.counts: Counter[str] = Counter()
         self.told: Counter[str] = Counter()
 
@@ -130,7 +136,7 @@ class Flows:
         state, code, reason = "failed", "internal", "Something went wrong on our side; the log of the process says more."
         try:
             await self._carry(ends, tally)
-            state, code, reason = "done", "", ""
+            state, code, reason = "done", "", tally.said or _returned(ends, tally)
         except Stopped as stopped:
             state, code, reason = stopped.state, stopped.code, stopped.reason
         except errors.StorageUnavailable as full:
@@ -246,7 +252,7 @@ class Flows:
         """Bring a few records in; False when some of them have to be read again."""
         prepared = [self._prepared(ends, record) for record in records]
         wanted = [one for one in prepared if one is not None]
-        tally.counts["skipped"] += len(prepared) - len(wanted)
+        tally.left_out += len(prepared) - len(wanted)
         room = ends.flow.settings.amount - tally.effect if ends.flow.settings.amount else len(wanted)
         if target is None:
             counted = await self._db.write(self._take_in, ends, tally, wanted, max(room, 0), len(records))
@@ -269,6 +275,9 @@ class Flows:
         target = self._abroad(ends)
         if book.read is None or target is None:
             raise Stopped("failed", "not_offered", f"Our own books do not hold {ends.flow.kind.replace('_', ' ')}.")
+        if events.is_told_at_once(ends.flow):
+            await self._send_the_rest(ends, tally, book.read)
+            return
         position = (await self._db.read(links.cursor, ends.flow.pk)).position
         while True:
             stretch = await self._db.read(book.read, position, CHUNK)
@@ -278,7 +287,7 @@ class Flows:
                     wanted.append(Going(ours=one.ours, document=self._shaped(ends, one.document)))
                 else:
                     left_out += 1
-            tally.counts["skipped"] += left_out
+            tally.left_out += left_out
             room = max(ends.flow.settings.amount - tally.effect, 0) if ends.flow.settings.amount else len(wanted)
             outcomes = await self._placed(target, wanted, room)
             ended = [(_as_prepared(one), outcome) for one, outcome in zip(wanted, outcomes, strict=False)]
@@ -289,6 +298,36 @@ class Flows:
             position = stretch.position
             if stretch.is_last or 0 < ends.flow.settings.amount <= tally.effect:
                 return
+
+    async def _send_the_rest(self, ends: Ends, tally: Tally, read: Read) -> None:
+        """What leaves by itself when it happens is only promised here: what has not left, and is not on its way."""
+        position, is_all_there = (await self._db.read(links.cursor, ends.flow.pk)).position, True
+        found: Counter[str] = Counter()
+        is_last = False
+        while not is_last:
+            stretch = await self._db.read(read, position, CHUNK)
+            room = max(ends.flow.settings.amount - found["leaves"], 0) if ends.flow.settings.amount else CHUNK
+            counted = await self._db.write(self._promise_the_rest, ends, tally, stretch.leaving, room)
+            found += counted
+            position, is_last = stretch.position, stretch.is_last or 0 < ends.flow.settings.amount <= found["leaves"]
+            is_all_there = is_all_there and counted["skipped"] == len(stretch.leaving)
+            if is_all_there:
+                # Behind the first that is not there, the next run looks again.
+                await self._db.write(links.move, ends.flow.pk, Cursor(position=position))
+        what, there = ends.flow.kind.replace("_", " "), ends.connection.name
+        lane = (await self._db.read(outbox.lane_states, [events.lane_of(ends.connection.id)])).get(events.lane_of(ends.connection.id))
+        going, waiting = found["leaves"], found["waits"]
+        said = [f"{going} of {what} not there yet: promised to {there}; what comes of it is counted here."] if going else []
+        said += [f"{waiting} of {what} promised before wait to leave by themselves."] if waiting else []
+        said += [f"{there} takes nothing now: {lane.reason}"] if (going or waiting) and lane is not None and lane.state != "open" else []
+        said += [] if going or waiting or found["unknown"] else [f"All {what} that are agreed are in {there} already."]
+        tally.said = " ".join(said)
+
+    def _promise_the_rest(self, tx: Tx, ends: Ends, tally: Tally, leaving: Sequence[Leaving], room: int) -> Counter[str]:
+        counted = events.promise_the_rest(tx, ends.flow, ends.connection, leaving, store.runs.id_of(tx, tally.run), room)
+        done = {"read": len(leaving), "skipped": counted["skipped"], "unknown": counted["unknown"]}
+        store.runs.count(tx, tally.run, done)
+        return counted
 
     async def _placed(self, target: Abroad, going: Sequence[Going], room: int) -> list[Outcome]:
         """Place as many as there is room for: those that need nothing done take none."""
@@ -318,6 +357,11 @@ class Flows:
         flow, connection = ends.flow, ends.connection
         counted: Counter[str] = Counter(read=read)
         known = links.of_theirs(tx, connection.pk, flow.kind, [one.id for one in listed])
+        # What we made there ourselves is no news to us, in whatever words it comes back.
+        returned = {one.id for one in listed if flow.kind in abroad.ONCE and one.id in known and known[one.id].was_made_there}
+        listed = [one for one in listed if one.id not in returned]
+        counted["skipped"] += len(returned)
+        tally.returned += len(returned)
         fresh = [one for one in listed if one.id not in known or known[one.id].digest != one.digest]
         counted["unchanged"] += len(listed) - len(fresh)
         fresh = fresh[:room] if flow.settings.amount else fresh
@@ -415,7 +459,7 @@ class Flows:
                 message=f"{what.capitalize()} {one.number}, {way}: {did}{reason}",
                 level="error" if issues else "info",
                 direction="in" if is_in else "out",
-                subject=flow.id,
+                subject=_about(ends, outcome) or flow.id,
                 number=one.number,
                 actor="flow",
                 issues=list(issues),
@@ -425,8 +469,8 @@ class Flows:
         ]
 
     def _end(self, tx: Tx, ends: Ends, tally: Tally, owner: str, state: str, code: str, reason: str, actor: str) -> None:
-        left = tally.counts["skipped"]
-        store.runs.count(tx, tally.run, {"skipped": left} if left else {})
+        store.runs.count(tx, tally.run, {"skipped": tally.left_out})
+        tally.counts["skipped"] += tally.left_out
         store.runs.end(tx, ends.flow.pk, tally.run, owner, state=state, code=code, reason=reason)
         counts = ", ".join(f"{many} {name}" for name in store.runs.COUNTS if (many := tally.counts[name]))
         if state == "done" and tally.effect:
@@ -473,6 +517,17 @@ class _OurBooks:
             return [books.refusal("not_offered", "Our own books do not take this.") for _ in listed]
         coming = [Coming(document=one.document, ours=self._known[one.id].ours if one.id in self._known else None) for one in listed]
         return self._book.place(self._tx, self._manner, coming)
+
+
+def _returned(ends: Ends, tally: Tally) -> str:
+    what = ends.flow.kind.replace("_", " ")
+    return f"{tally.returned} of {what} left out: we sent them to {ends.connection.name} ourselves." if tally.returned else ""
+
+
+def _about(ends: Ends, outcome: Outcome) -> str:
+    """Our record a document became, where its number is not what names it here."""
+    is_contact = ends.flow.kind == "contacts" and ends.target is None
+    return outcome.id if is_contact and isinstance(outcome, Placed) else ""
 
 
 def _as_prepared(one: Going) -> Prepared:

@@ -255,7 +255,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     refused: int
     unknown: int
     code: str
-    reason: Annotated[str, Meta(description="Why it waits or failed, a sentence.")]
+    reason: Annotated[str, Meta(description="Why it waits or failed, or what still comes of it, in words.")]
     trace_id: str
 
 

@@ -16,18 +16,18 @@ from prodsys.connections.reaching import connector_of, read_form
 from prodsys.connections.standing import allowed, flow_issues, note
 from prodsys.connections.store.connections import Kept
 from prodsys.connections.store.flows import KeptFlow
-from prodsys.exchange import links, mapping, timetable
+from prodsys.exchange import links, mapping, outbox, timetable
 from prodsys.kit.db import Database, Tx
 from prodsys.kit.states import etag, must_match
 from prodsys.logs.model import Entry
 from prodsys.logs.store import tell
+from prodsys.modules.model import ERP_MODULE
+from prodsys.modules.store import is_on
 from prodsys.scopes import Caller
 
 HAND_ONLY = dt.timedelta(days=3650)
 EVENT_EVERY = dt.timedelta(seconds=10)
 """How often our own books are looked at for a flow by event of what they cannot tell in the same transaction."""
-TOLD_AT_ONCE = frozenset({"orders"})
-"""Kinds of which our books tell in the very transaction (an approved sales order), so that no clock is needed."""
 
 _TRIES, _A_MOMENT = 45, 2.0
 
@@ -154,11 +154,21 @@ def run_soon(tx: Tx, flow: KeptFlow, kept: Kept, by: str) -> None:
 
 
 def run_now(tx: Tx, caller: Caller, id: str) -> Flow:
-    """Let a flow run now. Raises NotFound, WrongState where it or its connection is switched off."""
+    """Let a flow run now; what waits because its system could not be reached is tried again too.
+
+    Raises NotFound, WrongState with what has to be switched on first.
+    """
     flow, kept = flow_allowed(tx, caller, id)
-    if not kept.is_active or not flow.is_on:
-        raise errors.WrongState(f"The connection {kept.name} or its flow is not active.")
+    other = store.connections.by_key(tx, flow.other) if flow.other is not None else None
+    if not is_on(tx, ERP_MODULE):
+        raise errors.WrongState("The module ERP connections is switched off, so no flow runs; switch it on under Admin > Extensions.")
+    if not flow.is_on:
+        raise errors.WrongState("This flow is switched off; switch it on, then let it run.")
+    for one in (kept, other):
+        if one is not None and not one.is_active:
+            raise errors.WrongState(f"The connection {one.name} is not active, so its flows do not run; activate it first.")
     run_soon(tx, flow, kept, caller.name)
+    outbox.probe_soon(tx, events.lane_of(kept.id))
     tell(tx, Entry(code="flow.asked_for", message=f"{caller.name} let the flow run now.", subject=id, actor=caller.name))
     return flow_shown(tx, flow)
 
@@ -186,6 +196,12 @@ def records_of(tx: Tx, caller: Caller, id: str, *, after: int, limit: int) -> li
     return store.runs.records_of(tx, run_allowed(tx, caller, id)[0], after=after, limit=limit)
 
 
+def told_before(tx: Tx, caller: Caller, id: str) -> int:
+    """How many records a run refused in the same words as a run before it, which names them. Raises NotFound."""
+    key, found = run_allowed(tx, caller, id)
+    return max(found.refused + found.unknown - store.runs.how_many_records(tx, key), 0)
+
+
 async def retry(db: Database, runner: Flows, caller: Caller, id: str, given: dict[str, str]) -> model.RunRecord:
     """Take a record over once more, with what a person has filled in. Raises NotFound, WrongState, Invalid while it still cannot be."""
 
@@ -208,11 +224,6 @@ async def retry(db: Database, runner: Flows, caller: Caller, id: str, given: dic
 def is_going(tx: Tx, flow: Flow) -> bool:
     """Whether a run of a flow is under way, or about to begin."""
     return flow.is_running or timetable.is_at_hand(tx, task_of(flow.id))
-
-
-def runs_by_hand(flow: Flow) -> bool:
-    """Whether somebody can let a flow run: what our books tell at once needs nobody to."""
-    return not (flow.trigger == "event" and flow.kind in TOLD_AT_ONCE)
 
 
 def tasks(db: Database, runner: Flows) -> dict[str, Any]:
@@ -255,10 +266,12 @@ def _end(kept: Kept) -> model.End:
 
 def plan(tx: Tx, flow: KeptFlow, kept: Kept) -> None:
     """Put a flow on the timetable as its trigger says; what runs by hand only is there, and not due."""
-    if not (flow.is_on and kept.is_active) or (flow.trigger == "event" and flow.kind in TOLD_AT_ONCE):
+    if not (flow.is_on and kept.is_active):
         timetable.drop(tx, task_of(flow.id))
         return
     # Planned anew, because a task that is there keeps the moment of its next run.
     timetable.drop(tx, task_of(flow.id))
-    every = {"hand": HAND_ONLY, "event": EVENT_EVERY}.get(flow.trigger, dt.timedelta(seconds=max(flow.every_seconds, 10)))
-    timetable.plan(tx, task_of(flow.id), kind=events.FLOW, subject=flow.id, every=every, at_once=flow.trigger != "hand")
+    # What our books tell at once needs no clock; run by hand, such a flow sends what has not left.
+    by_hand = flow.trigger == "hand" or events.is_told_at_once(flow)
+    every = HAND_ONLY if by_hand else EVENT_EVERY if flow.trigger == "event" else dt.timedelta(seconds=max(flow.every_seconds, 10))
+    timetable.plan(tx, task_of(flow.id), kind=events.FLOW, subject=flow.id, every=every, at_once=not by_hand)

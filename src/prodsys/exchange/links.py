@@ -22,6 +22,7 @@ class Link(msgspec.Struct, frozen=True, kw_only=True):
 
     `asked`: we have begun to make it there and do not know yet how that ended, also when we died meanwhile: look before repeating.
     `unknown`: it cannot be looked up there, so a person has to. `theirs` is None in both.
+    `reference`: by what it is found again there; empty for what was never sent there from here.
     """
 
     ours: str
@@ -29,6 +30,11 @@ class Link(msgspec.Struct, frozen=True, kw_only=True):
     state: State
     reference: str
     digest: str
+
+    @property
+    def was_made_there(self) -> bool:
+        """Whether we sent it there, not they to us."""
+        return bool(self.reference)
 
 
 class Cursor(msgspec.Struct, frozen=True, kw_only=True):

@@ -232,6 +232,7 @@ _take_back = hot(
     .where(in_texts(deliveries.c.id, "ids"), deliveries.c.state == "ready")
     .values(state="done", last_error="withdrawn", settled_at=bindparam("at", type_=deliveries.c.settled_at.type))
 )
+_under_way = hot(select(deliveries.c.chain).where(in_texts(deliveries.c.chain, "chains"), deliveries.c.state.in_(["ready", "leased"])))
 _waiting = hot(
     select(deliveries.c.dedup, deliveries.c.document).where(
         in_texts(deliveries.c.dedup, "dedups"), deliveries.c.state.in_(["ready", "leased"])
@@ -500,6 +501,11 @@ def withdraw_these(tx: Tx, ids: Sequence[str]) -> dict[str, int]:
 def waiting(tx: Tx, dedups: Sequence[str]) -> dict[str, str]:
     """The documents of those of these promises that have not left yet, by what makes each the only one of its kind."""
     return {row.dedup: row.document or "" for row in _waiting.all(tx, {"dedups": dedups})} if dedups else {}
+
+
+def under_way(tx: Tx, chains: Sequence[str]) -> set[str]:
+    """Those of these chains in which something waits or is being carried."""
+    return {row.chain for row in _under_way.all(tx, {"chains": list(chains)})}
 
 
 def withdraw_lane(tx: Tx, lane: str) -> int:

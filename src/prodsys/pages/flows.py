@@ -203,7 +203,6 @@ def _seen(tx: Tx, visitor: Visitor, id: str, before: int | None) -> dict[str, An
         "closed": arrivals.closed(tx, visitor.caller).get(connection.id) if kept.direction == "out" else None,
         "now": now(),
         "is_going": steering.is_going(tx, found),
-        "runs_by_hand": steering.runs_by_hand(found),
         "runs": [one for _, one in runs[:_RUNS]],
         "next": encode_cursor("runs-page", runs[_RUNS - 1][0]) if len(runs) > _RUNS else None,
         "names": users.names_of(tx, [one.actor for _, one in runs]),

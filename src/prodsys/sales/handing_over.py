@@ -61,7 +61,7 @@ def hand_over(tx: Tx, order_id: str) -> int:
 
 
 def book() -> Book:
-    """Our sales orders as flows read them: the agreed ones, in the order in which they arrived."""
+    """Our sales orders as flows read them: the agreed ones, in the order of our numbers."""
     return Book(read=_stretch, one=_one)
 
 
@@ -131,9 +131,14 @@ def _customer(tx: Tx, contact: str | None, order: Order) -> ContactCard:
 
 
 def _stretch(tx: Tx, position: str, limit: int) -> Stretch:
-    rows = store.orders.agreed_after(tx, int(position or 0), limit)
+    # Where the next reading begins, once something was left out, and behind what this one has come to.
+    first, _, after = position.partition("|")
+    rows = store.orders.agreed_from(tx, first, after, limit)
     leaving = [Leaving(ours=row.order_number, document=sales_order(tx, row)) for row in rows]
-    return Stretch(leaving=leaving, position=str(rows[-1].pk) if rows else position or "0", is_last=len(rows) < limit)
+    left_out = (first if after else "") or store.orders.first_undecided(tx, first, after)
+    is_last, after = len(rows) < limit, rows[-1].order_number if rows else after
+    onwards = f"{left_out}|" if is_last and left_out else f"{left_out}|{after}" if after else position
+    return Stretch(leaving=leaving, position=onwards, is_last=is_last)
 
 
 def _one(tx: Tx, number: str) -> SalesOrder | None:

@@ -83,6 +83,16 @@ def run(tx: Tx, id: str) -> tuple[int, Run]:
     return row.pk, _run(row)
 
 
+def id_of(tx: Tx, pk: int) -> str:
+    """What names a run outside the database."""
+    return str(tx.execute(select(flow_runs.c.id).where(flow_runs.c.pk == pk)).scalar_one())
+
+
+def key(tx: Tx, id: str) -> int | None:
+    """What names a run inside the database; None when it has been forgotten."""
+    return tx.execute(select(flow_runs.c.pk).where(flow_runs.c.id == id)).scalar()
+
+
 def runs_of(tx: Tx, flow: int, *, before: int | None, limit: int) -> list[tuple[int, Run]]:
     """The runs of a flow, newest first."""
     query = _runs().where(flow_runs.c.flow == flow).order_by(flow_runs.c.pk.desc()).limit(limit)
@@ -114,6 +124,11 @@ def records_of(tx: Tx, run: int, *, after: int, limit: int) -> list[tuple[int, R
     p = run_records.c
     rows = tx.execute(select(run_records).where(p.run == run, p.pk > after).order_by(p.pk).limit(limit))
     return [(row.pk, _record(row)) for row in rows]
+
+
+def how_many_records(tx: Tx, run: int) -> int:
+    """How many records a run names that it did not take over; those refused in the same words before are counted only."""
+    return int(tx.execute(select(func.count()).where(run_records.c.run == run)).scalar_one())
 
 
 def record(tx: Tx, id: str) -> tuple[Any, str]:

@@ -1,11 +1,12 @@
 """One order whole, with its lines and the other revisions of it."""
 
+from collections.abc import Collection
 from typing import Any
 
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import and_, bindparam, func, not_, select, tuple_, update
 
 from prodsys.documents import Acceptance, Issue, Order, Receipt, reader
-from prodsys.kit.db import Tx, hot, insert_new
+from prodsys.kit.db import Tx, hot, in_texts, insert_new
 from prodsys.sales.model import ExaminedLine
 from prodsys.sales.store.arriving import line_row
 from prodsys.tables import articles, contacts, counters, partners, sales_lines, sales_orders
@@ -21,7 +22,13 @@ _whole = (
     .join(partners, partners.c.pk == sales_orders.c.partner)
     .join(contacts, contacts.c.pk == sales_orders.c.contact, isouter=True)
 )
-_IS_AGREED = (sales_orders.c.order_number.is_not(None), sales_orders.c.acceptance.in_(["approved", "agreed"]))
+_s = sales_orders.c
+_ENDED = (Acceptance.REJECTED.value, Acceptance.CANCELLED.value)
+# What the buyer has not been told can still be taken back.
+_stands = and_(_s.acceptance.in_(["approved", "agreed"]), _s.told_answer == _s.answer, _s.told_order_number == _s.order_number)
+_IS_AGREED = (_s.order_number.is_not(None), _stands)
+_in_turn = (func.length(_s.order_number), _s.order_number)
+"""Our numbers in the order in which they were given: SO-999999 before SO-1000000."""
 
 
 def draft(tx: Tx, order_id: str, *, lock: bool = False) -> Any | None:
@@ -97,14 +104,34 @@ def document(tx: Tx, order: int) -> Order:
     return found
 
 
-def agreed_after(tx: Tx, after: int, limit: int) -> list[Any]:
-    """Orders both companies stand by, with everything `draft` says of them, from behind a key."""
-    return list(tx.execute(_whole.where(*_IS_AGREED, sales_orders.c.pk > after).order_by(sales_orders.c.pk).limit(limit)))
+def agreed_from(tx: Tx, first: str, after: str, limit: int) -> list[Any]:
+    """Orders both companies stand by, with everything `draft` says of them, in the order of our numbers: from one on, or from behind one.
+
+    Not in the order in which they arrived: what came first may be agreed last.
+    """
+    return list(tx.execute(_whole.where(*_IS_AGREED, _from(first, after)).order_by(*_in_turn).limit(limit)))
+
+
+def first_undecided(tx: Tx, first: str, after: str) -> str:
+    """The lowest of our numbers whose order both companies may come to stand by again, or whose answer can still be taken back."""
+    undecided = (_s.order_number.is_not(None), _s.acceptance.not_in(_ENDED), not_(_stands), _from(first, after))
+    return str(tx.execute(select(_s.order_number).where(*undecided).order_by(*_in_turn).limit(1)).scalar() or "")
+
+
+def _from(first: str, after: str) -> Any:
+    bound = (func.length(after or first), after or first)
+    return tuple_(*_in_turn) > tuple_(*bound) if after else tuple_(*_in_turn) >= tuple_(*bound)
 
 
 def by_order_number(tx: Tx, number: str) -> Any | None:
     """The newest order both companies stand by under one of our order numbers."""
     return tx.execute(_whole.where(*_IS_AGREED, sales_orders.c.order_number == number).order_by(sales_orders.c.pk.desc()).limit(1)).first()
+
+
+def ids_of(tx: Tx, order_numbers: Collection[str]) -> dict[str, str]:
+    """Public ids by order numbers of ours; a number nobody has is left out."""
+    query = select(sales_orders.c.order_number, sales_orders.c.id).where(in_texts(sales_orders.c.order_number, "numbers"))
+    return {row.order_number: row.id for row in tx.execute(query, {"numbers": list(order_numbers)})} if order_numbers else {}
 
 
 def next_number(tx: Tx, series: str) -> int:

@@ -10,8 +10,9 @@ import jinja2
 from jinja2.runtime import Context
 from litestar import Response
 
-from prodsys.pages import charts, fields, places, sentences, still, words
-from prodsys.pages.speech import LANGUAGES
+from prodsys.pages import charts, fields, places, sentences, words
+from prodsys.pages.speech import LANGUAGES, catalogue
+from prodsys.pages.wording import Worded
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; connect-src 'self'; "
@@ -32,10 +33,10 @@ HEADERS = {
 _WORTH_PACKING = 1_000
 
 
-@lru_cache(1)
-def environment() -> jinja2.Environment:
-    """The templates. Everything written into a page is escaped; a name a template misspells is a fault, not an empty place."""
-    made = jinja2.Environment(
+@lru_cache(len(LANGUAGES))
+def environment(language: str) -> jinja2.Environment:
+    """The templates in a language. What is written into a page is escaped; a name a template misspells is a fault, not an empty place."""
+    made = Worded(
         loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
@@ -44,7 +45,7 @@ def environment() -> jinja2.Environment:
         auto_reload=False,
         extensions=["jinja2.ext.i18n", "jinja2.ext.do"],
     )
-    made.install_gettext_callables(_gettext, _ngettext, newstyle=True, pgettext=_pgettext, npgettext=_npgettext)  # type: ignore[attr-defined]
+    made.speak(catalogue(language))
     made.filters.update(
         {
             name: _spoken(name)
@@ -55,7 +56,6 @@ def environment() -> jinja2.Environment:
         {"at": fields.anchor, "so_long": _spoken("for_so_long"), "country": _spoken("country"), "listed": _spoken("listed")}
     )
     made.globals.update(
-        static=still.address_of,
         spark=charts.spark,
         bars=charts.bars,
         countries=places.countries,
@@ -63,14 +63,15 @@ def environment() -> jinja2.Environment:
         sentences=sentences.SENTENCES,
         tones=sentences.TONES,
         languages=LANGUAGES,
-        **words.FOR_TEMPLATES,
+        **words.for_templates(language),
     )
     return made
 
 
 def written(template: str, facts: dict[str, Any]) -> str:
-    """A page or a part of one as HTML. `speech` must be among the facts."""
-    return environment().get_template(template).render(facts)
+    """A page or a part of one as HTML, in the language of the `speech` among the facts; English without one."""
+    language = facts["speech"].language if "speech" in facts else "en"
+    return environment(language).get_template(template).render(facts)
 
 
 def answer(html: str, *, accepts_packed: bool, status: int = 200, headers: dict[str, str] | None = None) -> Response[bytes]:
@@ -82,30 +83,6 @@ def answer(html: str, *, accepts_packed: bool, status: int = 200, headers: dict[
         content = gzip.compress(content, 3, mtime=0)
         sent["Content-Encoding"] = "gzip"
     return Response(content, status_code=status, media_type="text/html; charset=utf-8", headers=sent)
-
-
-@jinja2.pass_context
-def _gettext(context: Context, message: str) -> str:
-    text: str = context["speech"].catalogue.gettext(message)
-    return text
-
-
-@jinja2.pass_context
-def _ngettext(context: Context, one: str, many: str, count: int) -> str:
-    text: str = context["speech"].catalogue.ngettext(one, many, count)
-    return text
-
-
-@jinja2.pass_context
-def _pgettext(context: Context, where: str, message: str) -> str:
-    text: str = context["speech"].catalogue.pgettext(where, message)
-    return text
-
-
-@jinja2.pass_context
-def _npgettext(context: Context, where: str, one: str, many: str, count: int) -> str:
-    text: str = context["speech"].catalogue.npgettext(where, one, many, count)
-    return text
 
 
 def _spoken(name: str) -> Callable[..., str]:

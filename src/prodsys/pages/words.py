@@ -1,6 +1,7 @@
 """What the product's code words are called on a page: a word, an icon and a colour for every state."""
 
 from collections.abc import Callable
+from functools import lru_cache, partial
 from typing import Any
 
 import jinja2
@@ -10,8 +11,8 @@ from markupsafe import Markup
 
 from prodsys import errors
 from prodsys.documents import Issue
-from prodsys.pages import refusals
-from prodsys.pages.speech import Speech
+from prodsys.pages import refusals, still
+from prodsys.pages.speech import Speech, catalogue
 
 
 def N_(message: str) -> str:  # noqa: N802  gettext's own name for a text that is translated later
@@ -158,17 +159,23 @@ def word_of(field: str, state: Any) -> Word:
     return STATES[field].get(text) or _word("idle", "open", text.replace("_", " "))
 
 
-@jinja2.pass_context
-def _state(context: Context, field: str, state: Any, note: str = "") -> Markup:
+@lru_cache(1024)  # a list says the same few states in all its rows
+def _state(language: str, field: str, state: Any, note: str = "") -> Markup:
     """In tables and text: icon, word, colour."""
     word = word_of(field, state)
-    text = context["speech"].say(word.text)
-    return _shown("state", word.kind, word.icon, f"{text} {note}".rstrip())
+    text = catalogue(language).gettext(word.text)
+    return Markup('<span class="state is-{}"><svg class="icon" aria-hidden="true"><use href="{}#{}"/></svg><span>{}</span></span>').format(
+        word.kind, still.address_of("icons.svg"), word.icon, f"{text} {note}".rstrip()
+    )
 
 
-@jinja2.pass_context
-def _word_only(context: Context, field: str, state: Any) -> str:
-    text: str = context["speech"].say(word_of(field, state).text)
+def _word_only(language: str, field: str, state: Any) -> str:
+    text: str = catalogue(language).gettext(word_of(field, state).text)
+    return text
+
+
+def _unit_of(language: str, unit: str) -> str:
+    text: str = catalogue(language).gettext(UNITS[unit]) if unit in UNITS else unit
     return text
 
 
@@ -188,22 +195,8 @@ def _shortly(context: Context, issue: Issue) -> str:
 
 
 @jinja2.pass_context
-def _unit_of(context: Context, unit: str) -> str:
-    text: str = context["speech"].say(UNITS[unit]) if unit in UNITS else unit
-    return text
-
-
-@jinja2.pass_context
 def _refused(context: Context, refusal: errors.Refusal) -> str:
     return refusals.told(context["speech"], refusal)
-
-
-def _shown(shape: str, kind: str, icon: str, text: str) -> Markup:
-    from prodsys.pages import still
-
-    return Markup('<span class="{} is-{}"><svg class="icon" aria-hidden="true"><use href="{}#{}"/></svg><span>{}</span></span>').format(
-        shape, kind, still.address_of("icons.svg"), icon, text
-    )
 
 
 def of_language(speech: Speech, field: str, state: Any) -> str:
@@ -211,14 +204,15 @@ def of_language(speech: Speech, field: str, state: Any) -> str:
     return speech.say(word_of(field, state).text)
 
 
-FOR_TEMPLATES: dict[str, Callable[..., Any]] = {
-    "state": _state,
-    "word": _word_only,
-    "said": _said,
-    "said_there": _said_there,
-    "shortly": _shortly,
-    "unit_of": _unit_of,
-    "refused": _refused,
-    "word_of": word_of,
-}
-"""Names templates use: `state("acceptance", draft.acceptance)`, `said(issue)`."""
+def for_templates(language: str) -> dict[str, Callable[..., Any]]:
+    """Names templates use: `state("acceptance", draft.acceptance)`, `said(issue)`."""
+    return {
+        "state": partial(_state, language),
+        "word": partial(_word_only, language),
+        "unit_of": partial(_unit_of, language),
+        "word_of": word_of,
+        "said": _said,
+        "said_there": _said_there,
+        "shortly": _shortly,
+        "refused": _refused,
+    }

@@ -82,6 +82,7 @@ async def test_customers_articles_and_stock_come_as_they_are_kept_there(office):
     assert (nordlys.name, nordlys.email, nordlys.phone) == ("Nordlys AS", "innkjop@nordlys.example", "+47 22 00 00 00")
     assert (nordlys.address.street, nordlys.address.house_number) == ("Storgata", "1")
     assert (nordlys.address.postcode, nordlys.address.city, nordlys.address.country) == ("0155", "Oslo", "NO")
+    assert (customers["S-1"].is_customer, customers["S-1"].is_supplier) == (False, True), "products are bought of it"
     bolt = articles["A-100"]
     assert (bolt.name, bolt.price, bolt.currency, bolt.unit, bolt.gtin) == ("Bolt M8", Decimal("1.30"), "NOK", "H87", GTIN)
     assert articles["T-1"].kind == "virtual"
@@ -94,7 +95,7 @@ async def test_only_what_has_changed_is_read_again(office):
     party = office.erp.make("party.party", name="Fersk AS", code=f"F-{before.timestamp()}")
 
     changed = await office.all_of("contacts", since=before)
-    assert [one.name for one in changed.values()] == ["Fersk AS"]
+    assert [(one.name, one.is_customer, one.is_supplier) for one in changed.values()] == [("Fersk AS", False, False)]
 
     later = now()
     office.erp.make("party.address", party=party, street="Nygata 3", city="Oslo")

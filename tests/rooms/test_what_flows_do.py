@@ -19,6 +19,7 @@ from prodsys.connectors import CONNECTORS, known
 from prodsys.connectors._base import KINDS, Connector, Known, Limit, Record, capabilities
 from prodsys.connectors._words import where
 from prodsys.contacts import store as contacts
+from prodsys.contacts.store import Rewritten
 from prodsys.documents import Address, ContactCard, DeliveryPlace, Exact, Person, SalesOrder, Stock, TradeLine
 from prodsys.exchange.engine import Outcome, Placed, Refused, place_abroad
 from prodsys.exchange.mapping import Adjustments
@@ -300,6 +301,44 @@ async def test_our_own_company_is_left_out_of_our_contacts_and_a_supplier_is_one
     contact = await db.read(contacts.by_id, supplier.id)
     assert contact is not None
     assert (contact.is_supplier, contact.is_customer) == (True, False)
+
+
+@pytest.mark.parametrize(
+    ("said", "becomes"), [((False, False), (True, False)), ((False, True), (False, True)), ((True, True), (True, True))], ids=str
+)  # fmt: skip
+async def test_a_role_comes_as_it_is_said_and_what_somebody_gives_or_takes_away_here_stays(db: Database, said, becomes):
+    place = our_books({})["contacts"].place
+    assert place is not None
+    erp = await db.write(store.connections.put, {"name": "Books", "description": "", "connector": "tryton", "created_by": "test"})
+    manner = Manner(connection=erp.pk, actor="flow")
+
+    def card(**more: Any) -> ContactCard:
+        return ContactCard(**{"name": "Stål AS", "is_customer": said[0], "is_supplier": said[1]} | more)
+
+    async def roles(id: str) -> tuple[bool, bool]:
+        contact = await db.read(contacts.by_id, id)
+        assert contact is not None
+        return contact.is_customer, contact.is_supplier
+
+    [made] = await db.write(place, manner, [Coming(document=card())])
+    assert isinstance(made, Placed)
+    assert await roles(made.id) == becomes
+
+    contact = await db.read(contacts.by_id, made.id)
+    assert contact is not None
+    await db.write(contacts.rewrite, [Rewritten(pk=contact.pk, card=contact.card, is_customer=False, is_supplier=False)])
+    await db.write(place, manner, [Coming(document=card(phone="22 00 00 00"), ours=made.id)])
+    assert await roles(made.id) == (False, False)
+
+    await db.write(place, manner, [Coming(document=card(is_customer=True, is_supplier=True), ours=made.id)])
+    assert await roles(made.id) == (not said[0], not said[1]), "what they did not say before"
+
+
+@pytest.mark.parametrize(("role", "roles"), [("as_told", (True, False)), ("supplier", (False, True)), ("both", (True, True))])
+def test_a_flow_may_say_which_role_everybody_gets(role, roles):
+    made = shaped(ORDER.customer, FlowSettings(role=role), NOTHING)
+
+    assert (made.is_customer, made.is_supplier) == roles
 
 
 async def test_a_company_becomes_a_company_debtor_with_its_contact_person_and_everybody_else_a_private_one(desk):

@@ -146,6 +146,7 @@ def _place_contacts(tx: Tx, manner: Manner, coming: Sequence[Coming]) -> list[Ou
     fresh: dict[str, int] = {}
     our_card = contacts.our_card(tx)
     us = None if our_card is None else spelling.keys_of(our_card)
+    said_before = store.shelf.shelved(tx, manner.connection, "contacts", [contact.id for contact in linked.values()])
     for at, (one, card, key) in enumerate(zip(coming, cards, keys, strict=True)):
         contact = linked.get(one.ours or "")
         if contact is not None and contact.merged_into:
@@ -168,20 +169,41 @@ def _place_contacts(tx: Tx, manner: Manner, coming: Sequence[Coming]) -> list[Ou
             outcomes.append(refusal("contact_twice", f"{card.name} comes twice with the same e-mail address."))
         elif contact is None:
             fresh[key.email] = at
-            new.append((at, New(card=card, keys=key, is_customer=document.is_customer, is_supplier=document.is_supplier)))
+            # Whom they say nothing of comes as a customer.
+            is_customer = document.is_customer or not document.is_supplier
+            new.append((at, New(card=card, keys=key, is_customer=is_customer, is_supplier=document.is_supplier)))
             outcomes.append(Placed(id="", new=True))
         else:
             if manner.update:
                 given = completed(contact.card, _without(card, contact.card, manner.kept))
-                is_supplier, is_customer = contact.is_supplier or document.is_supplier, contact.is_customer or document.is_customer
-                if (given, is_supplier, is_customer) != (contact.card, contact.is_supplier, contact.is_customer):
-                    rewritten[contact.pk] = Rewritten(pk=contact.pk, card=given, is_supplier=is_supplier, is_customer=is_customer)
+                rewritten |= _rewritten(contact, given, document, said_before.get(contact.id))
             outcomes.append(Placed(id=contact.id, new=False))
     for (at, _), made in zip(new, contacts.create(tx, *(one for _, one in new), actor=manner.actor), strict=True):
         outcomes[at] = Placed(id=made, new=True)
     contacts.rewrite(tx, list(rewritten.values()))
     _keep_whole(tx, manner, "contacts", coming, outcomes)
     return outcomes
+
+
+class _Roles(msgspec.Struct, frozen=True, kw_only=True):
+    """What a card that was kept says of its role, with the defaults of the card."""
+
+    is_customer: bool = True
+    is_supplier: bool = False
+
+
+_NO_ROLE = _Roles(is_customer=False)
+_read_roles = msgspec.json.Decoder(_Roles).decode
+
+
+def _rewritten(contact: Stored, given: Party, said: ContactCard, before: store.shelf.Shelved | None) -> dict[int, Rewritten]:
+    """What of a contact changes. A role is given when they begin to say it; what somebody has given or taken away here since stays so."""
+    was = _read_roles(before.document) if before is not None else _NO_ROLE
+    is_supplier = contact.is_supplier or (said.is_supplier and not was.is_supplier)
+    is_customer = contact.is_customer or (said.is_customer and not was.is_customer)
+    if (given, is_supplier, is_customer) == (contact.card, contact.is_supplier, contact.is_customer):
+        return {}
+    return {contact.pk: Rewritten(pk=contact.pk, card=given, is_supplier=is_supplier, is_customer=is_customer)}
 
 
 def _without(card: Party, now_kept: Party, kept: frozenset[str]) -> Party:

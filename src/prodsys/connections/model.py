@@ -193,6 +193,10 @@ class FlowSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         Meta(description="Which quantity is handed on; `free`: what is available without sales reservations."),
     ] = "free"
     manage_stock: Annotated[bool | None, Meta(description="Whether the target keeps count of the article; null: not said.")] = None
+    role: Annotated[
+        Literal["as_told", "customer", "supplier", "both"],
+        Meta(description="What contacts that come in are: what their system says, and customers where it says nothing; or always this."),
+    ] = "as_told"
 
 
 class NewFlow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -10,7 +10,7 @@ import msgspec
 
 from prodsys.connections.model import BY_COUNTRY, LISTS, FlowSettings, ListEntry
 from prodsys.connectors._base import KINDS, Limit, builtins, whole
-from prodsys.documents import ArticleCard, Exact, Issue, SalesOrder, Stock, canonical, read_exact
+from prodsys.documents import ArticleCard, ContactCard, Exact, Issue, SalesOrder, Stock, canonical, read_exact
 from prodsys.exchange import mapping
 
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f]")
@@ -57,6 +57,11 @@ def shaped(document: Any, settings: FlowSettings, look: mapping.Look) -> Any:
             branch=document.branch or settings.branch,
             warehouse=document.warehouse or settings.warehouse,
             lines=lines,
+        )
+    if isinstance(document, ContactCard) and settings.role != "as_told":
+        both = settings.role == "both"
+        return msgspec.structs.replace(
+            document, is_customer=both or settings.role == "customer", is_supplier=both or settings.role == "supplier"
         )
     if isinstance(document, ArticleCard) and not document.currency and settings.currency:
         return msgspec.structs.replace(document, currency=settings.currency)

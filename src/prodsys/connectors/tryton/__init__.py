@@ -21,6 +21,13 @@ from prodsys.kit.clock import now
 from prodsys.kit.outbound import Later, Problem, Refused
 
 PAGE = 200
+MOST_ROLES = 1_000
+_ROLES_IN: Sequence[tuple[str, str, list[Any]]] = (
+    ("sale.sale", "customer", []), ("account.invoice", "customer", [["type", "=", "out"]]),
+    ("purchase.product_supplier", "supplier", []), ("purchase.purchase", "supplier", []),
+    ("account.invoice", "supplier", [["type", "=", "in"]]),
+)  # fmt: skip
+"""Where it shows that a party is a customer or a supplier."""
 _ASKED: Mapping[str, tuple[str, ...]] = {
     "contacts": parties.ASKED, "articles": products.ASKED, "stock": products.STOCK_ASKED, "orders": trades.SALE_ASKED,
     "order_status": trades.STATUS_ASKED, "purchase_orders": trades.PURCHASE_ASKED, "invoices": invoices.ASKED,
@@ -55,6 +62,7 @@ class Tryton(Door):
         "Tryton takes user and password; its application keys do not open this interface.",
         "A sale there has no discount beside its price: discounts are taken off the unit price.",
         "A party is not told apart into company and person, and counts as a company here.",
+        "A party is a customer by its sales, a supplier by its products and purchases, or what the flow says; else it comes as a customer.",
         "Countries are known as far as they have been imported into Tryton; an address there without one stays without.",
         "Images of products are not carried.",
     )
@@ -97,6 +105,12 @@ class Tryton(Door):
             if not isinstance(answer, Answer):
                 yield answer
                 return
+            roles = await self._roles([row["id"] for row in answer.body]) if kind == "contacts" else {}
+            if not isinstance(roles, Mapping):
+                yield roles
+                return
+            for row in answer.body if kind == "contacts" else ():
+                row |= {f"is_{role}": role in roles.get(row["id"], ()) for role in ("customer", "supplier")}
             is_last = len(answer.body) < PAGE
             last = answer.body[-1]["id"] if answer.body else 0
             yield Records(records=[self.record(kind, row) for row in answer.body], read_at=self.clock_of(answer), is_last=is_last)
@@ -193,6 +207,23 @@ class Tryton(Door):
             for row in answer.body:
                 row["available"] = left.get(row["id"])
         return answer
+
+    async def _roles(self, parties: Sequence[int]) -> Mapping[int, set[str]] | Trouble:
+        """Who has bought or sold anything there; a party says nothing of it itself. What this user may not see tells nothing."""
+        found: dict[int, set[str]] = {}
+        for model, role, only in _ROLES_IN:
+            left = list(parties)
+            while left:
+                answer = await self._asked(f"{model}.search_read", [["party", "in", left], *only], 0, MOST_ROLES, None, ["party"])
+                if isinstance(answer, Later):
+                    return answer
+                if not isinstance(answer, Answer):
+                    break
+                named = {row["party"] for row in answer.body}
+                for party in named:
+                    found.setdefault(party, set()).add(role)
+                left = [party for party in left if party not in named] if len(answer.body) == MOST_ROLES else []
+        return found
 
     async def _a_party(self, words: Mapping[str, Any], theirs: Mapping[str, Any] | None) -> dict[str, Any] | Trouble:
         """A party as create or write takes it: rows that are the same ones are changed, others added, none taken away."""

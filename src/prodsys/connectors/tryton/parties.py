@@ -22,14 +22,17 @@ _PARTY = spelled(ContactCard, number="code", name="name", is_active="active", pa
 
 
 def read_party(theirs: Theirs) -> ContactCard:
-    """A party in our words. Tryton does not tell a person from a company; ways to reach somebody by name are its contact persons."""
+    """A party in our words; without a role where it has bought and sold nothing, a customer where that was not looked up.
+
+    Tryton does not tell a person from a company; ways to reach somebody by name are its contact persons.
+    """
     places, identifiers = theirs.get("addresses") or [], theirs.get("identifiers") or []
     invoiced = sorted(places, key=lambda place: not place.get("invoice"))
     delivered = [place for place in places if place.get("delivery") and place is not invoiced[0]]
     ways = [way for way in theirs.get("contact_mechanisms") or [] if way.get("value")]
     names = dict.fromkeys(text(way["name"], 200) for way in ways if way.get("name"))
     return ContactCard(
-        **_PARTY.read(theirs),
+        **_PARTY.read(theirs), is_customer=theirs.get("is_customer", True), is_supplier=theirs.get("is_supplier", False),
         organisation_number=text(next((one["code"] for one in identifiers if one.get("type") in _ORGANISATION.values()), ""), 80),
         vat_number=text(next((one["code"] for one in identifiers if str(one.get("type")).endswith("_vat")), ""), 80),
         email=_way(ways, "email", "", 120), phone=_way(ways, "phone", "", 80) or _way(ways, "mobile", "", 80),

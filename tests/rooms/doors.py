@@ -146,16 +146,13 @@ async def company_of(
         "claim_attempts": new_claim_attempts(),
         "sign_in_attempts": new_sign_in_attempts(),
     } | dict(more or {})
-    app = web.web_app(
-        [Router("/api/v1", route_handlers=[*routes, *DOORS])],
-        openapi=web.openapi_config("Test", "1"),
-        dependencies={name: _provided(thing) for name, thing in things.items()},
-        guards=[guard],
-        log_access=False,
-    )
+    kind = (*map(id, routes), *sorted(things))
+    house = _EMPTY[kind].pop() if _EMPTY.get(kind) else _House(routes, things)
+    house.guard, house.things = guard, things
     try:
-        yield Company(app, db, guard, switchboard, vault, sessions, browsers)
+        yield Company(house.app, db, guard, switchboard, vault, sessions, browsers)
     finally:
+        _EMPTY.setdefault(kind, []).append(house)
         guard.close()
         browsers.close()
         switchboard.close()
@@ -173,8 +170,30 @@ def our_card(tx: Tx, name: str = "Fjord Lager AS") -> None:
     tx.execute(insert(company).values(epoch="e1", name=name, card=f'{{"name":"{name}"}}', changed_at=now()))
 
 
-def _provided(thing: Any) -> Provide:
-    return Provide(lambda: thing, sync_to_thread=False, use_cache=True)
+class _House:
+    """Doors that stay where they are when a company moves out: to make them takes longer than most tests."""
+
+    def __init__(self, routes: Sequence[Any], things: Mapping[str, Any]) -> None:
+        self.guard: Guard
+        self.things = things
+        self.app = web.web_app(
+            [Router("/api/v1", route_handlers=[*routes, *DOORS])],
+            openapi=web.openapi_config("Test", "1"),
+            dependencies={name: self._known(name) for name in things},
+            guards=[self._let_in],
+            log_access=False,
+        )
+        # An id names them only while they are there.
+        self._routes = routes
+
+    def _known(self, name: str) -> Provide:
+        return Provide(lambda: self.things[name], sync_to_thread=False)
+
+    async def _let_in(self, connection: Any, route: Any) -> None:
+        await self.guard(connection, route)
+
+
+_EMPTY: dict[tuple[object, ...], list[_House]] = {}
 
 
 def _open(tx: Tx, person: int, name: str, scopes: frozenset[Scope]) -> Opened:

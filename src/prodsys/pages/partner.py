@@ -26,8 +26,8 @@ from prodsys.pages.pressing import pressed
 from prodsys.pages.visitor import Visitor, go, show
 from prodsys.partners import actions, connecting, reaching, store, trials
 from prodsys.partners.model import Partner, Rules
-from prodsys.purchasing import abroad, reconciling
-from prodsys.purchasing.reconciling import OrdersToTakeOver
+from prodsys.purchasing import abroad, reconciling, recovering
+from prodsys.purchasing.recovering import OrdersToTakeOver
 from prodsys.scopes import Scope, allows
 from prodsys.settings import Settings
 from prodsys.tokens import store as tokens
@@ -149,7 +149,7 @@ async def take_over(
 ) -> Response[Any]:
     """Write down again the orders that were lost here, as he holds them."""
     try:
-        await reconciling.take_over(db, abroad.reach_by(outbound, vault, settings), visitor.caller, id, OrdersToTakeOver())
+        await recovering.take_over(db, abroad.reach_by(outbound, vault, settings), visitor.caller, id, OrdersToTakeOver())
     except errors.NotFound:
         raise
     except errors.Refusal as refusal:

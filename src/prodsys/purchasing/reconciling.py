@@ -1,8 +1,7 @@
-"""Compare our orders with a supplier's books after either side was restored, and mend what is missing on either."""
+"""Compare our orders with a supplier's books after either side was restored, and send again what is missing there."""
 
-import asyncio
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Annotated, TypeVar
 
 import msgspec
@@ -10,13 +9,13 @@ from msgspec import Meta
 
 from prodsys import documents, errors
 from prodsys.company.store import card as company_card
-from prodsys.connectors.prodsys.words import Compared, Held, OrderThere
-from prodsys.documents import Acceptance, Delivery, Fulfilment, Order, Validation
+from prodsys.connectors.prodsys.words import Compared, OrderThere
+from prodsys.documents import Acceptance, Delivery, Fulfilment, Order
 from prodsys.exchange import outbox
 from prodsys.exchange.outbox import Promise
 from prodsys.kit import outbound
 from prodsys.kit.clock import now
-from prodsys.kit.db import Database, Tx, signal
+from prodsys.kit.db import Database, Tx
 from prodsys.kit.outbound import Later
 from prodsys.kit.telemetry import new_trace
 from prodsys.kit.vault import VaultLocked
@@ -25,22 +24,19 @@ from prodsys.logs.store import tell
 from prodsys.partners import store as partners
 from prodsys.partners.model import Supplier
 from prodsys.purchasing import store
-from prodsys.purchasing.abroad import GONE, STOPS_HEARING, Abroad, Reach, ask_soon, plan_answers, reachable, said
-from prodsys.purchasing.answers import pull_answers, recounted
+from prodsys.purchasing.abroad import GONE, STOPS_HEARING, Abroad, Reach, plan_answers, reachable, said
+from prodsys.purchasing.answers import pull_answers
 from prodsys.purchasing.exporting import KIND
-from prodsys.purchasing.model import readiness, writing
-from prodsys.purchasing.model.writing import WrittenLine
-from prodsys.purchasing.store.answers import Heard
-from prodsys.purchasing.store.orders import Kept, Written
+from prodsys.purchasing.model import writing
+from prodsys.purchasing.store.orders import Kept
 from prodsys.purchasing.store.reconciling import FoundThere, SentOrder
-from prodsys.purchasing.terms import ENDED, STANDS
+from prodsys.purchasing.terms import ENDED
 from prodsys.scopes import Caller
 
 PERIOD = dt.timedelta(days=90)
 PAGE = 2_000
 """Orders compared in one call."""
-AT_ONCE = 10
-"""Lost orders that are fetched at the same time, and written down in one unit."""
+
 MOST_NAMED = 1_000
 """Orders of one kind named in what comparing came to; all of them are logged."""
 
@@ -64,12 +60,6 @@ class LostHere(msgspec.Struct, frozen=True, kw_only=True):
     number: str
     revision: int
     their_id: str
-
-
-class OrdersToTakeOver(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Which of the orders that are lost here are to be written down again, by the supplier's ids; none named: all of them."""
-
-    orders: Annotated[list[Annotated[str, Meta(min_length=1, max_length=100)]], Meta(max_length=MOST_NAMED)] = []
 
 
 class Found(msgspec.Struct, frozen=True, kw_only=True):
@@ -138,11 +128,11 @@ def shown(tx: Tx, partner: str) -> Reconciliation:
     row = store.reconciling.get(tx, supplier.pk)
     if row is None:
         return Reconciliation(is_due=False, why="", asked_at=None, ended_at=None, found=None, fault="")
-    found = None if row.found is None else _read_found(row.found)
+    found = None if row.found is None else read_found(row.found)
     return Reconciliation(is_due=row.is_due, why=row.why, asked_at=row.asked_at, ended_at=row.ended_at, found=found, fault=row.fault)
 
 
-_read_found = msgspec.json.Decoder(Found).decode
+read_found = msgspec.json.Decoder(Found).decode
 
 
 async def hear(db: Database, reach: Reach, partner: str) -> str:
@@ -180,8 +170,8 @@ async def reconcile(db: Database, abroad: Abroad, supplier: Supplier) -> str:
 
     What is missing there is promised again under its own number and revision, so that it can be there only once. What ended, or of which
     goods have moved, is not: it is logged for a person to decide. So is what is missing here: a supplier's word alone writes no order of
-    ours (`take_over`). What went by e-mail was never there. At the end the supplier's feed is read from its beginning. Returns why it could
-    not be done, or an empty text.
+    ours (see `recovering`). What went by e-mail was never there. At the end the supplier's feed is read from its beginning. Returns why
+    it could not be done, or an empty text.
     """
     since, after, found = now() - PERIOD, "", Found()
     while True:
@@ -215,7 +205,7 @@ async def _give_up(db: Database, supplier: Supplier, trouble: Later | outbound.M
             tx, Entry(code="reconcile.failed", message=message, level="error", partner=supplier.pk, subject=supplier.id, actor="timetable")
         )
         store.reconciling.end(tx, supplier.pk, None, why, is_due=False)
-        _read_from_the_beginning(tx, supplier)
+        read_from_the_beginning(tx, supplier)
 
     await db.write(go_on)
     return ""
@@ -261,10 +251,10 @@ def _mend(tx: Tx, supplier: Supplier, page: _Page, answer: Compared, found: Foun
     return msgspec.structs.replace(
         found,
         compared=found.compared + len(page.orders),
-        promised_again=_more(found.promised_again, again),
-        kept_back=_more(found.kept_back, back),
-        differs=_more(found.differs, differs),
-        answers_lost=_more(found.answers_lost, _forget_lost_answers(tx, supplier, answer.behind)),
+        promised_again=more(found.promised_again, again),
+        kept_back=more(found.kept_back, back),
+        differs=more(found.differs, differs),
+        answers_lost=more(found.answers_lost, _forget_lost_answers(tx, supplier, answer.behind)),
     )
 
 
@@ -291,7 +281,7 @@ def _promise_again(tx: Tx, supplier: Supplier, missing: Sequence[Key], there: se
                 f"{supplier.name} no longer has order {number} revision {revision}. Here it is {row.acceptance} and {row.fulfilment} "
                 "of it has moved, so it is not sent again by itself, lest it come twice. Ask them, and copy the order if it is wanted anew."
             )
-            entries.append(_entry(supplier, row, "reconcile.kept_back", message, level="error"))
+            entries.append(entry_about(supplier, row, "reconcile.kept_back", message, level="error"))
             continue
         document = _what_was_sent(tx, row, revision)
         if document is None:
@@ -316,7 +306,7 @@ def _promise_again(tx: Tx, supplier: Supplier, missing: Sequence[Key], there: se
         before = f" They had answered {row.acceptance}{_as_their(row)}, and will answer anew." if row.answer else ""
         message = f"{supplier.name} no longer has order {number} revision {revision}; it is sent again as it was.{before}"
         entries.append(
-            _entry(supplier, row, "reconcile.promised_again", message, level="warning", trace_id=trace.trace_id, response=row.answered)
+            entry_about(supplier, row, "reconcile.promised_again", message, level="warning", trace_id=trace.trace_id, response=row.answered)
         )
     if promises:
         store.answers.lose(tx, reset)
@@ -348,7 +338,7 @@ def _forget_lost_answers(tx: Tx, supplier: Supplier, behind: Sequence[OrderThere
             f"{supplier.name} no longer knows answer {row.answer} to order {row.number} ({row.acceptance}{_as_their(row)}); "
             "the order is open until they answer anew."
         )
-        tell(tx, _entry(supplier, row, "reconcile.answer_lost", message, level="warning", response=row.answered))
+        tell(tx, entry_about(supplier, row, "reconcile.answer_lost", message, level="warning", response=row.answered))
     return [row.number for row in lost]
 
 
@@ -375,10 +365,10 @@ def _note_standing(tx: Tx, supplier: Supplier, standing: Sequence[OrderThere], f
         there.append(received)
         numbers.append(row.number)
         message = f"{supplier.name} has order {row.number} revision {row.revision} already; it is not sent again."
-        tell(tx, _entry(supplier, row, "reconcile.found_there", message))
+        tell(tx, entry_about(supplier, row, "reconcile.found_there", message))
     store.reconciling.found_there(tx, there)
     tell(tx, *(_differs(supplier, one) for one in differs))
-    return msgspec.structs.replace(found, differs=_more(found.differs, differs), found_there=_more(found.found_there, numbers))
+    return msgspec.structs.replace(found, differs=more(found.differs, differs), found_there=more(found.found_there, numbers))
 
 
 def _note_lost_here(tx: Tx, supplier: Supplier, lost: Sequence[OrderThere], found: Found) -> Found:
@@ -404,176 +394,12 @@ def _note_lost_here(tx: Tx, supplier: Supplier, lost: Sequence[OrderThere], foun
         )
     named = [LostHere(number=one.number, revision=one.revision, their_id=one.id) for one in lost]
     store.orders.go_on_behind(tx, {one.number for one in lost})
-    return msgspec.structs.replace(found, lost_here=_more(found.lost_here, named))
-
-
-async def take_over(db: Database, reach: Reach, caller: Caller, partner: str, wanted: OrdersToTakeOver) -> Reconciliation:
-    """Write orders that are lost here down again from the supplier's books, because a person says that they are ours.
-
-    Raises NotFound, WrongState for one that comparing has not found, PartnerNotReady, PartnerUnreachable.
-    """
-    supplier, trouble = await db.read(reachable, partner, STOPS_HEARING)
-    if supplier is None:
-        raise errors.NotFound
-    if trouble is not None:
-        raise errors.PartnerNotReady(trouble.detail)
-    standing = await db.read(shown, partner)
-    known = {} if standing.found is None else {one.their_id: one for one in standing.found.lost_here}
-    if strange := [one for one in wanted.orders if one not in known]:
-        raise errors.WrongState(f"Comparing has not found {strange[0]} to be missing here; compare again.")
-    chosen = [one for one in known.values() if not wanted.orders or one.their_id in wanted.orders]
-    try:
-        abroad = reach(supplier)
-    except VaultLocked as locked:
-        raise errors.PartnerNotReady(str(locked)) from None
-    for start in range(0, len(chosen), AT_ONCE):
-        some = chosen[start : start + AT_ONCE]
-        answers = await asyncio.gather(*(abroad.held(one.their_id) for one in some))
-        fetched = [(one, answer) for one, answer in zip(some, answers, strict=True) if isinstance(answer, Held)]
-        await db.write(_take_over, caller, supplier, fetched)
-        if faults := [answer for answer in answers if not isinstance(answer, Held)]:
-            raise errors.PartnerUnreachable(f"{supplier.name}: {said(faults[0])}")
-    return await db.read(shown, partner)
-
-
-def _take_over(tx: Tx, caller: Caller, supplier: Supplier, fetched: Sequence[tuple[LostHere, Held]]) -> None:
-    row = store.reconciling.get(tx, supplier.pk)
-    if row is None or row.found is None:
-        return  # compared anew meanwhile
-    there = [(OrderThere(id=one.their_id, number=one.number, revision=one.revision, digest=_digest(held)), held) for one, held in fetched]
-    written = _write_down(tx, supplier, there, caller)
-    found = _read_found(row.found)
-    done = {one.their_id for one, held in fetched if held.order is not None}
-    left = [one for one in found.lost_here if one.their_id not in done]
-    after = msgspec.structs.replace(found, lost_here=left, recovered=_more(found.recovered, written))
-    store.reconciling.end(tx, supplier.pk, msgspec.json.encode(after).decode(), row.fault, is_due=row.is_due)
-    # What was said of them meanwhile was strange to us.
-    _read_from_the_beginning(tx, supplier)
-    ask_soon(tx, supplier.id)
-
-
-def _digest(held: Held) -> str:
-    return "" if held.order is None else documents.digest(held.order)
-
-
-def _write_down(tx: Tx, supplier: Supplier, pairs: Sequence[tuple[OrderThere, Held]], caller: Caller) -> list[str]:
-    """Write down orders that we lost, as the supplier holds them: delivered, with his answers; the numbers of those written."""
-    chosen: dict[str, list[tuple[OrderThere, Held, Order]]] = {}
-    for there, held in pairs:
-        order = held.order
-        if order is None or readiness.too_large(order):
-            continue
-        if documents.plain(order.number) == there.number and order.revision == there.revision:
-            chosen.setdefault(there.number, []).append((there, held, order))
-    taken = store.orders.by_number(tx, sorted(chosen))
-    strangers = {number for number, row in taken.items() if row.partner != supplier.pk}
-    ours = store.named.articles_named(
-        tx,
-        {
-            line.buyer_article_number
-            for some in chosen.values()
-            for _, _, order in some
-            for line in order.lines
-            if line.buyer_article_number
-        },
-    )
-
-    def lines_of(order: Order) -> list[WrittenLine]:
-        return [
-            WrittenLine(line=line, article=ours[line.buyer_article_number].pk if line.buyer_article_number in ours else None)
-            for line in order.lines
-        ]
-
-    newest = {number: max(some, key=lambda one: one[0].revision) for number, some in chosen.items() if number not in strangers}
-    new = [
-        Written(partner=supplier.pk, order=order, lines=lines_of(order), issues=[], validation=Validation.CLEAN, due_date=None)
-        for number, (_, _, order) in newest.items()
-        if number not in taken
-    ]
-    store.orders.write_down(tx, new, f"recovered from {supplier.name}")
-    rows = store.orders.by_number(tx, sorted(newest))
-    present = []
-    for number, (there, held, order) in newest.items():
-        row = rows[number]
-        if number in taken and there.revision > row.revision:
-            store.revisions.keep(tx, row.pk)
-            store.orders.turn_to(tx, row.pk, lines_of(order), order)
-        if number not in taken or there.revision > row.revision:
-            present.append((row, there, held))
-    store.reconciling.found_there(
-        tx,
-        [
-            FoundThere(
-                order=row.pk,
-                revision=there.revision,
-                their_id=there.id,
-                digest=there.digest,
-                trace_id=held.their.trace_id or row.trace_id,
-                received_at=held.received_at or now(),
-            )
-            for row, there, held in present
-        ],
-    )
-    _keep_earlier(tx, rows, chosen, {(row.number, there.revision) for row, there, _ in present})
-    heard = store.answers.heard_of(tx, supplier.pk, {row.number for row, _, _ in present})
-    states = [_as_held(heard[row.number], held) for row, _, held in present]
-    store.goods.keep_despatches(tx, [(row.pk, one) for row, _, held in present for one in held.despatches])
-    store.answers.hear(tx, recounted(tx, states))
-    for row, there, _ in present:
-        which = f"Order {row.number} revision {there.revision}"
-        message = f"{which} was missing here; {caller.name} had it written down again as {supplier.name} holds it."
-        tell(tx, _entry(supplier, row, "reconcile.recovered", message, level="warning", actor=caller.name))
-    signal(tx, "orders")
-    return [row.number for row, _, _ in present]
-
-
-def _keep_earlier(
-    tx: Tx, rows: Mapping[str, Kept], chosen: Mapping[str, Sequence[tuple[OrderThere, Held, Order]]], present: set[Key]
-) -> None:
-    store.revisions.keep_earlier(
-        tx,
-        [
-            {
-                "order": rows[number].pk,
-                "revision": there.revision,
-                "document": documents.write(order).decode(),
-                "acceptance": _acceptance(held),
-                "their_id": there.id,
-                "answer": held.their.answer,
-                "answered": None if held.answered is None else documents.write(held.answered).decode(),
-                "answered_at": None if held.answered is None else held.answered.at,
-                "sent_digest": there.digest,
-            }
-            for number, some in chosen.items()
-            if number in rows
-            for there, held, order in some
-            if (number, there.revision) not in present
-        ],
-    )
-
-
-def _as_held(order: Heard, held: Held) -> Heard:
-    acceptance = _acceptance(held)
-    return msgspec.structs.replace(
-        order,
-        acceptance=acceptance,
-        fulfilment=held.their.fulfilment if held.their.fulfilment in set(Fulfilment) else order.fulfilment,
-        their_order_number=held.their.order_number or "",
-        reason=held.their.reason or "",
-        answer=held.their.answer,
-        answered=None if held.answered is None else documents.write(held.answered).decode(),
-        answered_at=None if held.answered is None else held.answered.at,
-        agreed_revision=order.revision if acceptance in STANDS else order.agreed_revision,
-    )
-
-
-def _acceptance(held: Held) -> str:
-    return held.their.acceptance if held.their.acceptance in set(Acceptance) else Acceptance.OPEN.value
+    return msgspec.structs.replace(found, lost_here=more(found.lost_here, named))
 
 
 def _end(tx: Tx, supplier: Supplier, found: Found) -> None:
     store.reconciling.end(tx, supplier.pk, msgspec.json.encode(found).decode(), "", is_due=False)
-    _read_from_the_beginning(tx, supplier)
+    read_from_the_beginning(tx, supplier)
     parts = [
         (len(found.promised_again), "sent again"),
         (len(found.kept_back), "missing there and left to a person"),
@@ -588,7 +414,8 @@ def _end(tx: Tx, supplier: Supplier, found: Found) -> None:
     tell(tx, Entry(code="reconcile.done", message=message, level=level, partner=supplier.pk, subject=supplier.id, actor="timetable"))
 
 
-def _read_from_the_beginning(tx: Tx, supplier: Supplier) -> None:
+def read_from_the_beginning(tx: Tx, supplier: Supplier) -> None:
+    """Hear all of a supplier's feed again: what was said before may have been lost."""
     store.answers.forget_positions(tx, supplier.pk)
     partners.keep_cursor(tx, supplier.pk, "", "")
 
@@ -601,7 +428,7 @@ def _differs(supplier: Supplier, one: Different) -> Entry:
     return Entry(code="reconcile.differs", message=message, level="error", partner=supplier.pk, number=one.number, actor="timetable")
 
 
-def _entry(
+def entry_about(
     supplier: Supplier,
     row: Kept,
     code: str,
@@ -612,6 +439,7 @@ def _entry(
     response: str | None = None,
     actor: str = "timetable",
 ) -> Entry:
+    """A log entry about an order that was compared."""
     return Entry(
         code=code,
         message=message,
@@ -625,5 +453,6 @@ def _entry(
     )
 
 
-def _more(before: list[T], fresh: Sequence[T]) -> list[T]:
+def more(before: list[T], fresh: Sequence[T]) -> list[T]:
+    """Those of one kind, as far as they are named."""
     return [*before, *fresh][:MOST_NAMED]

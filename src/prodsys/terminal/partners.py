@@ -183,13 +183,13 @@ def reconcile(partner: str) -> None:
 @say.as_json
 def take_over(partner: str, orders: tuple[str, ...]) -> None:
     """Write orders that `partner reconcile` found to be lost here down again, as the supplier holds them; all of them unless named."""
-    from prodsys.purchasing import reconciling
+    from prodsys.purchasing import recovering
     from prodsys.scopes import CONSOLE
 
     async def story(instance: "Instance") -> Any:
         wanted = await instance.db.read(meant, partner)
-        chosen = reconciling.OrdersToTakeOver(orders=list(orders))
-        return await reconciling.take_over(instance.db, _reach(instance), CONSOLE, wanted, chosen)
+        chosen = recovering.OrdersToTakeOver(orders=list(orders))
+        return await recovering.take_over(instance.db, _reach(instance), CONSOLE, wanted, chosen)
 
     _tell_reconciliation(guest.visit(story))
 

@@ -12,8 +12,9 @@ from prodsys.kit.outbound import Outbound
 from prodsys.kit.vault import Vault
 from prodsys.kit.web import Answered, IdempotencyKey, answered, once, request_key
 from prodsys.kit.web import answers as refusals
-from prodsys.purchasing import abroad, reconciling
-from prodsys.purchasing.reconciling import OrdersToTakeOver, Reconciliation
+from prodsys.purchasing import abroad, reconciling, recovering
+from prodsys.purchasing.reconciling import Reconciliation
+from prodsys.purchasing.recovering import OrdersToTakeOver
 from prodsys.scopes import Caller, Scope, allows
 from prodsys.settings import Settings
 
@@ -62,7 +63,7 @@ async def take_over_lost_orders(
 
     Without naming any, all of them. Safe to repeat.
     """
-    return await reconciling.take_over(db, abroad.reach_by(outbound, vault, settings), caller, id, data)
+    return await recovering.take_over(db, abroad.reach_by(outbound, vault, settings), caller, id, data)
 
 
 @get("/partners/{id:str}/reconciliation", operation_id="get_reconciliation", **allows(Scope.PURCHASE_ORDERS_READ))

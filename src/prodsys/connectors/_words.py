@@ -110,13 +110,6 @@ def on(value: Any) -> dt.date:
     return day(value) or dt.date(1970, 1, 1)
 
 
-def address(line: Any, *, postcode: Any, city: Any, country: Any, more: Any = "") -> Address:
-    """An address whose street and house number stand in one line of theirs, taken apart as its country writes them."""
-    code = text(country)[:2].upper()
-    street, number = streets.split(text(line), code)
-    return Address(street=street, house_number=number, street2=text(more), postcode=text(postcode, 80), city=text(city, 120), country=code)
-
-
 def street(ours: Address) -> str | None:
     """Street and house number in one line, as it is written in that country; None where there is neither."""
     return streets.join(ours.street, ours.house_number, ours.country) or None

@@ -2,7 +2,6 @@
 
 import base64
 import datetime as dt
-from collections.abc import Mapping
 from typing import Annotated
 from urllib.parse import quote
 
@@ -10,7 +9,7 @@ import msgspec
 from msgspec import Meta
 
 from prodsys.connectors._base import Grant, Reach, Secret, Trouble, at
-from prodsys.connectors._rest import Answer, Auth, Request, RestConnector
+from prodsys.connectors._rest import Answer, Granted, RestConnector
 from prodsys.kit.clock import now
 from prodsys.kit.outbound import Misconfigured, Refused
 
@@ -28,32 +27,19 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     company: Annotated[str, Meta(title="Company", description="Its name in Tryton; may be left out where the user has only one.")] = ""
 
 
-class Session(Auth):
+class Session(Granted):
     """A session that is begun with user and password and goes on until it is not used for a month, or somebody ends it there."""
 
+    scheme = "Session"
+    renew_before = dt.timedelta()
     fields = ("user", "password")
 
     def __init__(self, config: Config, reach: Reach) -> None:
-        self._config, self._reach = config, reach
+        super().__init__(reach)
+        self._config = config
         self._door = RestConnector(config, reach)
-        self._used: Grant | None = None
 
-    async def headers(self, request: Request) -> Mapping[str, str] | Trouble:
-        grant = await self._reach.grants.read()
-        if grant is None or grant.expires_at < now():
-            renewed = await self._reach.grants.renew(grant, self._log_in)
-            if not isinstance(renewed, Grant):
-                return renewed
-            grant = renewed
-        self._used = grant
-        return {"authorization": f"Session {grant.access_token.reveal()}"}
-
-    async def turned_away(self) -> bool:
-        used = self._used
-        renewed = await self._reach.grants.renew(used, self._log_in)
-        return isinstance(renewed, Grant) and renewed != used
-
-    async def _log_in(self, current: Grant | None) -> Grant | Trouble:
+    async def ask(self, current: Grant | None) -> Grant | Trouble:
         user, password = self._config.user, self._config.password.reveal()
         body = {"id": 0, "method": "common.db.login", "params": [user, {"password": password}, "en"]}
         answer = await self._door.ask("POST", f"/{quote(self._config.database, safe='')}/", body=body, is_write=False)

@@ -1,19 +1,13 @@
-"""How connectors speak HTTP and JSON: proving who we are, keeping the pace, reading page by page, and what each answer means.
+"""A system with an HTTP and JSON interface: keeping the pace, reading page by page, writing, and finding again.
 
 A connector overrides what is odd about its system: `base_url`, `auth`, `paging`, `trouble_in` (errors inside 200, 5xx that mean 4xx) and
 `problem_in` (errors in their words). Everything that may have happened although no good answer came is `Later(sent=True)`.
 """
 
 import asyncio
-import base64
 import datetime as dt
-import hashlib
-import re
-import secrets
-from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from decimal import Decimal
-from typing import Any, ClassVar, Literal
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any, ClassVar
 from urllib.parse import parse_qsl, quote, urlencode, urljoin, urlsplit
 
 import msgspec
@@ -28,7 +22,6 @@ from prodsys.connectors._base import (
     Record,
     Records,
     Resource,
-    Secret,
     Tested,
     Trouble,
     Written,
@@ -37,306 +30,19 @@ from prodsys.connectors._base import (
     text,
     title_of,
 )
-from prodsys.documents import Issue
+from prodsys.connectors._rest.answers import NOT_JSON, Answer, Request, not_answered, read_body, read_problem
+from prodsys.connectors._rest.paging import InOneGo, Page, Paging
+from prodsys.connectors._rest.proof import Auth, OAuth
 from prodsys.kit import outbound
-from prodsys.kit.clock import now
-from prodsys.kit.outbound import Answered, Call, Forbidden, Later, Misconfigured, Problem, Refused, Unreachable
+from prodsys.kit.outbound import Answered, Call, Later, Misconfigured, Problem, Refused
 
-RENEW_BEFORE = dt.timedelta(seconds=60)
-"""A token is renewed when it has less than this left, or less than half of a shorter life."""
 LONGEST_WAIT = 60.0
 """Seconds a call waits for its turn; when it would be longer the caller is told to come back."""
 MOST_PAGES = 100_000
 RETRIES = 2
 """How often a page that may be read again is asked for again before the flow is told."""
 
-_read_json = msgspec.json.Decoder(float_hook=Decimal).decode
 _write_json = msgspec.json.Encoder(decimal_format="number").encode
-
-
-class Answer(msgspec.Struct, frozen=True, kw_only=True):
-    """What they answered, read as JSON (numbers are int or Decimal); `said` are its bytes."""
-
-    status: int
-    body: Any
-    headers: Mapping[str, str]
-    said: bytes
-
-
-class Page(msgspec.Struct, frozen=True, kw_only=True):
-    """What a page of a list holds, and where the next one is: a query beside the first's, or an address; both None at the end."""
-
-    rows: Sequence[Any]
-    query: Mapping[str, str] | None = None
-    url: str | None = None
-    read_at: dt.datetime | None = None
-
-
-class Paging(ABC):
-    """How a list is cut into pages."""
-
-    @abstractmethod
-    def first(self) -> Mapping[str, str]:
-        """The query of the first page."""
-
-    @abstractmethod
-    def page(self, answer: Answer, asked: Mapping[str, str]) -> Page:
-        """Read a page; raises ValueError when it is none."""
-
-
-class InOneGo(Paging):
-    """The whole list in one answer; `rows` is where it stands in it (empty: the answer is the list)."""
-
-    def __init__(self, rows: str = "") -> None:
-        self.rows = rows
-
-    def first(self) -> Mapping[str, str]:
-        return {}
-
-    def page(self, answer: Answer, asked: Mapping[str, str]) -> Page:
-        return Page(rows=_rows(answer, self.rows))
-
-
-class Numbered(Paging):
-    """Pages by number (OData `$page`, `pageNumber`) or by offset (`start`). A short page is the last, unless `pages` says how many
-    there are; `clock` is where they tell their time.
-    """
-
-    def __init__(
-        self,
-        number: str,
-        size: str,
-        *,
-        of: int,
-        rows: str = "",
-        first: int = 1,
-        by_offset: bool = False,
-        pages: str = "",
-        clock: str = "",
-    ) -> None:
-        self.number, self.size, self.of, self.rows, self.begin = number, size, of, rows, first
-        self.by_offset, self.pages, self.clock = by_offset, pages, clock
-
-    def first(self) -> Mapping[str, str]:
-        return {self.number: str(self.begin), self.size: str(self.of)}
-
-    def page(self, answer: Answer, asked: Mapping[str, str]) -> Page:
-        rows = _rows(answer, self.rows)
-        here = int(asked.get(self.number, self.begin))
-        # Some lower the size in silence, so what they say of the number of pages counts for more than a short page.
-        pages = at(answer.body, self.pages) if self.pages else None
-        is_last = here - self.begin + 1 >= int(pages) if pages is not None else len(rows) < self.of
-        read_at = moment(at(answer.body, self.clock)) if self.clock else None
-        if is_last or not rows:
-            return Page(rows=rows, read_at=read_at)
-        return Page(rows=rows, read_at=read_at, query={self.number: str(here + (len(rows) if self.by_offset else 1))})
-
-
-class Linked(Paging):
-    """Each page names the next one's address (`next`, `nextPage`, `@odata.nextLink`), whole or relative; it must be the same host's."""
-
-    def __init__(self, link: str, *, rows: str = "", query: Mapping[str, str] | None = None) -> None:
-        self.link, self.rows, self.query = link, rows, dict(query or {})
-
-    def first(self) -> Mapping[str, str]:
-        return self.query
-
-    def page(self, answer: Answer, asked: Mapping[str, str]) -> Page:
-        link = at(answer.body, self.link) if "@" not in self.link else (answer.body or {}).get(self.link)
-        return Page(rows=_rows(answer, self.rows), url=str(link) if link else None)
-
-
-def _rows(answer: Answer, where: str) -> Sequence[Any]:
-    rows = at(answer.body, where) if where else answer.body
-    if not isinstance(rows, list):
-        raise ValueError("There is no list where one was expected")
-    return rows
-
-
-class Request(msgspec.Struct, frozen=True, kw_only=True):
-    """What is about to be sent; `uri` is path and query, as a signature covers it."""
-
-    method: str
-    url: str
-    uri: str
-    content: bytes
-    is_write: bool = False
-
-
-class Auth:
-    """How we prove who we are; this one does not. `fields` are those of the form that are at fault when we are not believed."""
-
-    fields: tuple[str, ...] = ()
-
-    async def headers(self, request: Request) -> Mapping[str, str] | Trouble:
-        """The headers that prove it, for one call."""
-        return {}
-
-    async def turned_away(self) -> bool:
-        """A 401 came; whether it is worth trying once more."""
-        return False
-
-    def doubts(self, request: Request, answer: Answered) -> Misconfigured | Later | None:
-        """Why an answer cannot be believed; None when it can, or when answers prove nothing."""
-        return None
-
-
-class Basic(Auth):
-    """A user name and a password (RFC 7617)."""
-
-    def __init__(self, user: str, password: Secret, *, fields: tuple[str, ...] = ("user", "password")) -> None:
-        self._user, self._password, self.fields = user, password, fields
-
-    async def headers(self, request: Request) -> Mapping[str, str] | Trouble:
-        return {"authorization": basic(self._user, self._password)}
-
-
-class ApiKey(Auth):
-    """A key in a header."""
-
-    def __init__(self, key: Secret, header: str = "authorization", prefix: str = "", *, fields: tuple[str, ...] = ("api_key",)) -> None:
-        self._key, self._header, self._prefix, self.fields = key, header, prefix, fields
-
-    async def headers(self, request: Request) -> Mapping[str, str] | Trouble:
-        return {self._header: f"{self._prefix}{self._key.reveal()}"}
-
-
-class Signed(Auth):
-    """Each request is signed anew; `sign(request, moment)` gives its headers, `is_genuine` says whether an answer's signature holds."""
-
-    def __init__(
-        self,
-        sign: Callable[[Request, dt.datetime], Mapping[str, str]],
-        is_genuine: Callable[[Request, Answered], bool] | None = None,
-        *,
-        fields: tuple[str, ...],
-    ) -> None:
-        self._sign, self._is_genuine, self.fields = sign, is_genuine, fields
-
-    async def headers(self, request: Request) -> Mapping[str, str] | Trouble:
-        return self._sign(request, now())
-
-    def doubts(self, request: Request, answer: Answered) -> Misconfigured | Later | None:
-        if self._is_genuine is None or answer.status >= 300 or self._is_genuine(request, answer):
-            return None
-        return Misconfigured(reason="signature_invalid", detail="The other side's answer is not signed with the secret we share.")
-
-
-class OAuth(Auth):
-    """A bearer token, renewed by one of us at a time and kept before it is used (`Reach.grants`).
-
-    `credentials` says where id and secret travel: in the body, or as HTTP Basic. With `sign_in`, the address where a person signs in, the
-    first grant comes from him, `more` is asked for there, and refresh tokens may be good once only; without, the token is asked for by id
-    and secret alone.
-    """
-
-    def __init__(
-        self,
-        reach: Reach,
-        token_url: str,
-        client_id: str,
-        client_secret: Secret,
-        *,
-        scope: str = "",
-        more: Mapping[str, str] | None = None,
-        credentials: Literal["body", "basic"] = "body",
-        sign_in: str = "",
-        fields: tuple[str, ...] = ("client_id", "client_secret"),
-    ) -> None:
-        self._reach, self._token_url, self._client_id, self._client_secret = reach, token_url, client_id, client_secret
-        self._scope, self._more, self._credentials, self._sign_in = scope, dict(more or {}), credentials, sign_in
-        self._redirect_uri = f"{reach.public_url}/api/v1/connections/authorized"
-        self.fields = fields
-        self._used: Grant | None = None
-
-    async def headers(self, request: Request) -> Mapping[str, str] | Trouble:
-        grant = await self._reach.grants.read()
-        if grant is None or grant.expires_at - now() < RENEW_BEFORE:
-            renewed = await self._reach.grants.renew(grant, self._ask)
-            if not isinstance(renewed, Grant):
-                return renewed
-            grant = renewed
-        self._used = grant
-        return {"authorization": f"Bearer {grant.access_token.reveal()}"}
-
-    async def turned_away(self) -> bool:
-        used = self._used
-        renewed = await self._reach.grants.renew(used, self._ask)
-        return isinstance(renewed, Grant) and renewed != used
-
-    def sign_in_url(self, state: str) -> str:
-        """Where a person signs in, and comes back to us with a code."""
-        asked = {"response_type": "code", "client_id": self._client_id, "redirect_uri": self._redirect_uri, "scope": self._scope,
-                 "state": state}  # fmt: skip
-        return f"{self._sign_in}?{urlencode({name: said for name, said in (asked | self._more).items() if said})}"
-
-    async def exchanged(self, code: str) -> Grant | Trouble:
-        """The first grant, for the code a person's sign-in ended with."""
-        return await self._grant({"grant_type": "authorization_code", "code": code, "redirect_uri": self._redirect_uri})
-
-    async def _ask(self, current: Grant | None) -> Grant | Trouble:
-        if not self._sign_in:
-            scope = {"scope": self._scope} if self._scope else {}
-            return await self._grant({"grant_type": "client_credentials"} | scope | self._more)
-        if current is None or current.refresh_token is None:
-            return Misconfigured(reason="not_authorized", detail="Nobody has signed in at the other system for this connection yet.")
-        return await self._grant({"grant_type": "refresh_token", "refresh_token": current.refresh_token.reveal()}, current)
-
-    async def _grant(self, form: dict[str, str], current: Grant | None = None) -> Grant | Trouble:
-        headers = {"content-type": "application/x-www-form-urlencoded", "accept": "application/json"}
-        if self._credentials == "basic":
-            headers["authorization"] = basic(self._client_id, self._client_secret)
-        else:
-            form = form | {"client_id": self._client_id, "client_secret": self._client_secret.reveal()}
-        call = Call(method="POST", url=self._token_url, headers=headers, content=urlencode(form).encode(), trust="admin",
-                    timeout=self._reach.timeout)  # fmt: skip
-        outcome = await self._reach.out.send(call)
-        if not isinstance(outcome, Answered):
-            return _not_answered(outcome)
-        if outcome.status in (408, 425, 429) or outcome.status >= 500:
-            return Later(
-                reason=f"status_{outcome.status}",
-                detail=f"The sign-in answered {outcome.status}.",
-                retry_after=outbound.retry_after(outcome),
-            )
-        told = _lenient(outcome.content)
-        token = told.get("access_token") if isinstance(told, dict) else None
-        if outcome.status >= 300 or not isinstance(token, str) or not token:
-            why = outbound.plain(str(told.get("error", "")), 100) if isinstance(told, dict) else ""
-            more = outbound.plain(str(told.get("error_description", "")), 300) if isinstance(told, dict) else ""
-            detail = f"The sign-in did not give us a token: {' - '.join(part for part in (why, more) if part) or outcome.status}."
-            return Misconfigured(reason=why if re.fullmatch(r"[a-z_]{1,60}", why) else "not_authorized", detail=detail)
-        try:
-            seconds = float(told.get("expires_in") or 3600)
-        except (TypeError, ValueError):
-            seconds = 3600.0
-        # A token that lives shorter than our margin must still be used once.
-        life = dt.timedelta(seconds=max(seconds, 0.0)) + (RENEW_BEFORE / 2 if seconds < RENEW_BEFORE.total_seconds() else dt.timedelta())
-        refresh = told.get("refresh_token")
-        kept = Secret(refresh) if isinstance(refresh, str) and refresh else (current.refresh_token if current else None)
-        return Grant(access_token=Secret(token), expires_at=now() + life, refresh_token=kept)
-
-
-class GrantsHere:
-    """A grant kept in memory: for a test of a connection that is not saved yet."""
-
-    def __init__(self, grant: Grant | None = None) -> None:
-        self.grant = grant
-        self._turn = asyncio.Lock()
-
-    async def read(self) -> Grant | None:
-        """The grant as it is kept now."""
-        return self.grant
-
-    async def renew(self, stale: Grant | None, ask: Callable[[Grant | None], Any]) -> Grant | Trouble:
-        """See `Grants.renew`."""
-        async with self._turn:
-            if self.grant is not None and self.grant != stale:
-                return self.grant
-            brought: Grant | Trouble = await ask(self.grant)
-            if isinstance(brought, Grant):
-                self.grant = brought
-            return brought
 
 
 class RestConnector(Connector):
@@ -442,13 +148,13 @@ class RestConnector(Connector):
         )
         outcome = await self.reach.out.send(call)
         if not isinstance(outcome, Answered):
-            return _not_answered(outcome)
+            return not_answered(outcome)
         return self._judge(request, outcome)
 
     def _judge(self, request: Request, answer: Answered) -> Answer | Trouble:
         status, is_write = answer.status, request.is_write
-        body = _lenient(answer.content)
-        is_json = body is not _NOT_JSON
+        body = read_body(answer.content)
+        is_json = body is not NOT_JSON
         if trouble := self.trouble_in(answer, body if is_json else None):
             return self._slowed(trouble)
         if status == 401:
@@ -477,7 +183,7 @@ class RestConnector(Connector):
         return Refused(problem=self._problem(status, body))
 
     def _problem(self, status: int, body: Any) -> Problem:
-        if body is _NOT_JSON or body is None:
+        if body is NOT_JSON or body is None:
             return Problem(status=status, title=f"The other system answered {status}.")
         return self.problem_in(status, body)
 
@@ -742,111 +448,10 @@ class RestConnector(Connector):
         return answer
 
 
-def basic(user: str, password: Secret) -> str:
-    """The value of an Authorization header (RFC 7617)."""
-    return "Basic " + base64.b64encode(f"{user}:{password.reveal()}".encode()).decode("ascii")
-
-
-def new_state() -> str:
-    """An unguessable text that ties a sign-in's end to its beginning."""
-    return secrets.token_urlsafe(32)
-
-
-def state_digest(state: str) -> str:
-    """What is kept of a state."""
-    return hashlib.sha256(state.encode()).hexdigest()
-
-
 def same(theirs: Any, value: str, by: str) -> bool:
     """Whether a member of theirs is the value that was looked for; e-mail addresses are compared without case."""
     said = str(theirs) if theirs is not None else ""
     return said.strip().casefold() == value.strip().casefold() if by == "email" else said.strip() == value.strip()
-
-
-def read_problem(status: int, body: Any) -> Problem:
-    """The usual members of a refusal: title, detail, message, error, errors (by field, or a list)."""
-    if not isinstance(body, dict):
-        return Problem(status=status, title=outbound.plain(str(body), 500))
-
-    def said(*names: str) -> str:
-        for name in names:
-            for spelled in (name, name[:1].upper() + name[1:]):
-                value = body.get(spelled)
-                if isinstance(value, str | int) and str(value).strip():
-                    return outbound.plain(str(value), 1000)
-        return ""
-
-    issues: list[Issue] = []
-    errors = body.get("errors") or body.get("Errors") or body.get("details")
-    if isinstance(errors, dict):
-        for field, messages in list(errors.items())[:100]:
-            issues += [_issue(str(field), str(message)) for message in (messages if isinstance(messages, list) else [messages])]
-    elif isinstance(errors, list):
-        for one in errors[:100]:
-            if isinstance(one, dict):
-                field = str(one.get("field") or one.get("Field") or at(one, "parameters.property") or "")
-                issues.append(_issue(field, str(one.get("message") or one.get("Message") or one), str(one.get("code") or "")))
-            else:
-                issues.append(_issue("", str(one)))
-    title = said("title", "message", "error", "developermessage", "exceptionMessage") or f"The other system answered {status}."
-    return Problem(
-        status=status,
-        code=said("code", "errorCode", "error")[:100],
-        title=title,
-        detail=said("detail", "error_description"),
-        issues=tuple(issues),
-    )
-
-
-def _issue(field: str, message: str, code: str = "") -> Issue:
-    params = {"field": outbound.plain(field, 100)} if field else {}
-    return Issue(code=outbound.plain(code, 100) or "refused_there", message=outbound.plain(message, 500), params=params, blocks=True)
-
-
-_NOT_JSON: Any = object()
-
-
-def _lenient(content: bytes) -> Any:
-    if not content.strip():
-        return None
-    try:
-        return _read_json(content)
-    except (msgspec.MsgspecError, RecursionError, UnicodeError, ValueError, ArithmeticError):
-        return _NOT_JSON
-
-
-def _not_answered(outcome: Unreachable | Forbidden) -> Trouble:
-    if isinstance(outcome, Unreachable):
-        return Later(reason=outcome.reason_code, detail=outcome.detail, retry_after=outcome.retry_after, sent=outcome.sent)
-    if outcome.sent and outcome.reason != "redirected":
-        return Later(reason=outcome.reason, detail=outcome.detail, sent=True)
-    return Misconfigured(reason=outcome.reason, detail=outcome.detail)
-
-
-def odata_equal(member: str) -> Lookup:
-    """Look a record up by an OData filter; quotes in the value are doubled, so that it stays a value."""
-
-    def query(value: str) -> Mapping[str, str]:
-        quoted = value.replace("'", "''")
-        return {"$filter": f"{member} eq '{quoted}'"}
-
-    return Lookup(query, member)
-
-
-def odata_by(**members: str) -> Mapping[str, Lookup]:
-    """How records are looked up by OData: our word for each, and the member of theirs it equals."""
-    return {by: odata_equal(member) for by, member in members.items()}
-
-
-def odata_since(member: str) -> Callable[[dt.datetime], Mapping[str, str]]:
-    """What has changed since a moment, as an OData filter."""
-    return lambda moment: {"$filter": f"{member} ge {moment.astimezone(dt.UTC):%Y-%m-%dT%H:%M:%SZ}"}
-
-
-def odata_filters(parts: Sequence[Mapping[str, str]]) -> Mapping[str, str]:
-    """Several OData filters as one."""
-    filters = [part["$filter"] for part in parts if "$filter" in part]
-    return {"$filter": " and ".join(filters)} if filters else {}
 
 
 def parsed_query(uri: str) -> dict[str, str]:

@@ -333,7 +333,7 @@ def import_rows(tx: Tx, rows: Rows, *, actor: str, role: Role | None = None) -> 
     """Make or complete contacts from a list that was read: all rows, or, with every fault of every row named, none.
 
     A row is a contact we have if an identifier, or name and address, says so; its empty cells leave the contact as it is. `role` holds
-    for rows without one. Raises BadFile.
+    for rows without one. A row of our own company is left out, and said. Raises BadFile.
     """
     listed, faults = rows.listed, list(rows.faults)
     store.lock_creation(tx)
@@ -343,6 +343,8 @@ def import_rows(tx: Tx, rows: Rows, *, actor: str, role: Role | None = None) -> 
     rewritten: list[Rewritten] = []
     first_row: dict[int, int] = {}
     unchanged = 0
+    ourselves = _our_rows(tx, listed)
+    listed = [one for one in listed if one.row not in ourselves]
     for one in listed:
         hits = places.of(one.keys)
         if len(hits) > 1:
@@ -379,13 +381,30 @@ def import_rows(tx: Tx, rows: Rows, *, actor: str, role: Role | None = None) -> 
         created=len(new),
         changed=len(rewritten),
         unchanged=unchanged,
-        issues=rows.issues,
+        refused=len(ourselves),
+        issues=[*ourselves.values(), *(issue for issue in rows.issues if row_of(issue) not in ourselves)],
     )
-    message = f"{actor} imported {result.rows} contacts: {result.created} new, {result.changed} changed."
+    left_out = ", our own company was left out" if ourselves else ""
+    message = f"{actor} imported {result.rows} contacts: {result.created} new, {result.changed} changed{left_out}."
     tell(tx, Entry(code="contacts.imported", message=message, actor=actor))
     if new or rewritten:
         note_change(tx, actor, "contact", "import", message)
     return result
+
+
+def _our_rows(tx: Tx, listed: Sequence[lists.Listed]) -> dict[int, Issue]:
+    """The rows that are our own company, which is nobody's contact here."""
+    card = store.our_card(tx)
+    if card is None:
+        return {}
+    us = spelling.keys_of(card)
+    found = {}
+    for one in listed:
+        if recognising.shares_identifier(one.keys, us):
+            message = f"{one.card.name} is our own company; it is left out of our contacts."
+            fault = row_fault(one.row, "", "contact_is_us", message, name=one.card.name)
+            found[one.row] = msgspec.structs.replace(fault, blocks=False)
+    return found
 
 
 def tag(contact: Stored) -> str:

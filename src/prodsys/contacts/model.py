@@ -144,7 +144,10 @@ class ImportedContacts(msgspec.Struct, frozen=True, kw_only=True):
     created: int
     changed: int
     unchanged: int
-    issues: Annotated[list[Issue], Meta(description="Numbers that cannot be right; their rows were taken.")] = []
+    refused: Annotated[int, Meta(description="Rows of our own company, which were left out; the others are counted in `rows`.")] = 0
+    issues: Annotated[
+        list[Issue], Meta(description="Rows that were left out; and numbers that cannot be right, whose rows were taken.")
+    ] = []
 
 
 class Keys(msgspec.Struct, frozen=True, kw_only=True):

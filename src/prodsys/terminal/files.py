@@ -136,7 +136,7 @@ def merge(contact: str, into: str, fill_gaps: bool) -> None:
 
 
 def _tell_imported(what: str, came: Any) -> None:
-    left_out = f", {came.refused} rows left out" if getattr(came, "refused", 0) else ""
+    left_out = f", {came.refused} {'row' if came.refused == 1 else 'rows'} left out" if getattr(came, "refused", 0) else ""
     say.answer(
         came,
         lambda: [f"{came.created} new {what}, {came.changed} changed, {came.unchanged} as before{left_out}.", *say.issues(came.issues)],

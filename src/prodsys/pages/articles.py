@@ -9,7 +9,7 @@ from litestar.params import FromPath
 
 from prodsys import errors
 from prodsys.articles import actions, model, store
-from prodsys.articles.api import ArticleForm
+from prodsys.articles.api.keeping import ArticleForm
 from prodsys.articles.model import Draft, Known
 from prodsys.connections.model import SystemTab
 from prodsys.documents import Issue

@@ -11,7 +11,7 @@ from litestar.params import FromPath
 from prodsys import errors
 from prodsys.articles import actions, store
 from prodsys.articles.actions import LearnedMapping
-from prodsys.articles.api import AgreedPriceForm, agree_on
+from prodsys.articles.api.prices import AgreedPriceForm, agree_on
 from prodsys.kit.db import Database, Tx
 from prodsys.kit.web import encode_cursor
 from prodsys.pages.articles import file_of

@@ -293,7 +293,11 @@ async def test_every_article_the_supplier_does_not_know_is_told_in_the_buyers_wo
         "Line 10: Fjord Lager AS has no article A-100; correct the supplier article number of article 4711 and export again.",
         "Line 20: Fjord Lager AS has no article A-200; correct the supplier article number of article 4712 and export again.",
     ]
-    assert len(await desk.log("article_unknown")) == 2
+    [told] = await desk.log("order.refused")
+    assert told.message == " ".join(
+        [f"Fjord Lager AS refused order {order.number}: 2 things to mend.", *(issue.message for issue in found.issues)]
+    )
+    assert await desk.log("article_unknown") == [], "one refusal is one entry"
     assert (await desk.result(export)).items[0].what_to_do == "Mend the 2 points listed, then retry."
 
 

@@ -70,7 +70,9 @@ async def test_an_unknown_article_is_refused_with_every_bad_line_and_logged_on_b
     assert [issue["code"] for issue in item["issues"]] == ["article_unknown", "article_inactive"]
     assert (await fjord.call("GET", "/sales/drafts"))["items"] == []
     assert [entry["code"] for entry in await fjord.logged(trace_id=item["trace_id"])] == ["order.refused"]
-    assert "A-999" in str(await nordlys.logged(level="error"))
+    [told] = await nordlys.logged(level="error")
+    assert (told["code"], "A-999" in told["message"], "A-900" in told["message"]) == ("order.refused", True, True)
+    assert [issue["code"] for issue in told["issues"]] == ["article_unknown", "article_inactive"]
 
 
 async def test_the_refused_order_is_mended_and_only_it_is_sent_again(fjord: Company, nordlys: Company, connected: str) -> None:

@@ -288,7 +288,10 @@ def test_our_own_card_is_shown_and_changed(fjord: Shell):
 
 
 def test_contacts_are_taken_in_and_two_that_are_one_company_are_merged(fjord: Shell, tmp_path: Path):
-    table = "name,organisation_number,city,email\nHavn Verft AS,914778271,Bergen,post@havn.example\nHavn Verft A/S,,Bergen,\nFjord Lager,999 999 999,Oslo,\n"
+    table = (
+        "name,organisation_number,city,email\nHavn Verft AS,914778271,Bergen,post@havn.example\n"
+        "Havn Verft A/S,,Bergen,\nFjord Lager,999 999 999,Oslo,\n"
+    )
     told = fjord.done("contacts", "import", a_file(tmp_path, "contacts.csv", table), "--role", "customer").out
     assert "2 new contacts, 0 changed, 0 as before, 1 row left out." in told
     assert "Fjord Lager is our own company; it is left out of our contacts.  (contact_is_us at /rows/4)" in told

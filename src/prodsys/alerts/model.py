@@ -299,7 +299,8 @@ def cause_key(seen: Seen) -> str:
 
 def sentence_of(seen: Seen) -> str:
     """The entry's sentence, with the first reasons when it only counts them; foreign text made harmless."""
-    reasons = [issue.message for issue in seen.issues[:MOST_REASONS]] if seen.code == "order.refused" else []
+    only_counts = seen.code == "order.refused" and not any(issue.message in seen.message for issue in seen.issues)
+    reasons = [issue.message for issue in seen.issues[:MOST_REASONS]] if only_counts else []
     more = len(seen.issues) - len(reasons)
     told = " ".join([seen.message, *reasons, *([f"And {more} more."] if reasons and more else [])])
     return plain(told, 1_000)

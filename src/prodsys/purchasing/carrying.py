@@ -29,8 +29,8 @@ from prodsys.purchasing.model.refusals import in_our_words
 from prodsys.purchasing.store.deliveries import Arrived, Failed, Gone
 from prodsys.scopes import Caller
 
-MOST_LOGGED = 100
-"""Issues of one refused order that get a log line of their own; the rest stand in the order's."""
+MOST_SAID = 3
+"""Reasons of a refused order that stand in the log's sentence; all of them stand beside it."""
 
 
 def send_again(tx: Tx, caller: Caller, delivery: str) -> DeliveryEntry:
@@ -190,7 +190,7 @@ def settle(tx: Tx, ended: Sequence[tuple[Claimed, Outcome | Dead]]) -> None:
                 failed.append(
                     Failed(order=order.pk, promise=claimed.id, sent_as=trace_id, trace_id=trace_id, issues=issues, status="refused")
                 )
-                entries += _refusal_entries(order, claimed, outcome, issues, trace_id)
+                entries.append(_refusal_entry(order, claimed, outcome, issues, trace_id))
             case Dead(reason=reason):
                 what = "Check the supplier's address and token, then send it again."
                 issue = Issue(code="delivery_dead", message=f"{reason} {what}", blocks=True)
@@ -235,23 +235,21 @@ def _arrived(order: Gone, claimed: Claimed, placed: Placed, sent_as: str) -> tup
     return one, entry
 
 
-def _refusal_entries(order: Gone, claimed: Claimed, refused: Refused, issues: Sequence[Issue], trace_id: str) -> list[Entry]:
-    to_mend = sum(issue.blocks for issue in issues) or len(issues)
-    first = _entry(
+def _refusal_entry(order: Gone, claimed: Claimed, refused: Refused, issues: Sequence[Issue], trace_id: str) -> Entry:
+    """One entry for one refusal, with its first reasons in the sentence."""
+    to_mend = [issue for issue in issues if issue.blocks] or list(issues)
+    counted = f"{len(to_mend)} thing{'s' if len(to_mend) != 1 else ''} to mend."
+    more = [f"And {len(to_mend) - MOST_SAID} more."] if len(to_mend) > MOST_SAID else []
+    return _entry(
         order,
         "order.refused",
-        f"{order.partner_name} refused order {order.number}: {to_mend} thing{'s' if to_mend != 1 else ''} to mend.",
+        " ".join([f"{order.partner_name} refused order {order.number}: {counted}", *(one.message for one in to_mend[:MOST_SAID]), *more]),
         trace_id,
         level="error",
         issues=issues,
         request=claimed.document,
         response=refused.answer.decode("utf-8", "replace"),
     )
-    each = [
-        _entry(order, one.code, f"Order {order.number}: {one.message}", trace_id, level="error" if one.blocks else "warning", issues=[one])
-        for one in issues[:MOST_LOGGED]
-    ]
-    return [first, *each]
 
 
 def _entry(

@@ -15,5 +15,5 @@ def counts(tx: Tx, caller: Caller) -> dict[str, int]:
     if caller.may(Scope.SALES_ORDERS_READ):
         found["drafts"] = sales.waiting.count(tx, MOST + 1)
     if caller.may(Scope.PURCHASE_ORDERS_READ):
-        found["follow-up"] = following.counts(tx).overdue.count
+        found["follow-up"] = following.count(tx, "overdue").count
     return found

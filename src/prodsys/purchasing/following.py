@@ -35,20 +35,21 @@ def shape(what: FollowedUp) -> tuple[type, ...]:
     return {"overdue": (str, int), "not_answered": (int, int)}.get(what, (int,))
 
 
+def count(tx: Tx, what: FollowedUp) -> FollowUpCount:
+    """How many orders one of the lists holds, counted up to a thousand."""
+    at = now()
+    found = store.following.count(tx, what, today=at.date(), before=at - PATIENCE)
+    return FollowUpCount(count=min(found, store.lists.MOST_COUNTED), is_more=found > store.lists.MOST_COUNTED)
+
+
 def counts(tx: Tx) -> FollowUpCounts:
     """How many orders there are to follow up, each list counted up to a thousand."""
-    at = now()
-
-    def count(what: FollowedUp) -> FollowUpCount:
-        found = store.following.count(tx, what, today=at.date(), before=at - PATIENCE)
-        return FollowUpCount(count=min(found, store.lists.MOST_COUNTED), is_more=found > store.lists.MOST_COUNTED)
-
     return FollowUpCounts(
-        not_answered=count("not_answered"),
-        changed_waiting_for_me=count("changed_waiting_for_me"),
-        promised_late=count("promised_late"),
-        overdue=count("overdue"),
-        partly_received=count("partly_received"),
+        not_answered=count(tx, "not_answered"),
+        changed_waiting_for_me=count(tx, "changed_waiting_for_me"),
+        promised_late=count(tx, "promised_late"),
+        overdue=count(tx, "overdue"),
+        partly_received=count(tx, "partly_received"),
     )
 
 

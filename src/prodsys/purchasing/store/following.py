@@ -2,9 +2,9 @@
 
 import datetime as dt
 from collections.abc import Collection
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
-from sqlalchemy import BigInteger, Select, and_, case, func, literal_column, select, type_coerce, update
+from sqlalchemy import BigInteger, Select, and_, bindparam, case, func, literal_column, select, type_coerce, update
 
 from prodsys.kit.clock import instant, micros
 from prodsys.kit.db import Tx, hot, in_ints
@@ -23,7 +23,7 @@ _UNANSWERED = (
 _DUE = (purchase_orders.c.due_date.is_not(None), purchase_orders.c.delivery == literal_column("'received'"))
 
 
-def _followed_up(asked: Select[Any], what: FollowedUp, today: dt.date, before: dt.datetime) -> Select[Any]:
+def _followed_up(asked: Select[Any], what: FollowedUp, today: Any, before: Any) -> Select[Any]:
     match what:
         case "not_answered":
             return asked.where(*_UNANSWERED, purchase_orders.c.sent_at <= before)
@@ -85,10 +85,17 @@ def _day(number: int) -> dt.date:
     return dt.date(1970, 1, 1) + dt.timedelta(days=number)
 
 
+def _count(what: FollowedUp) -> Any:
+    those = _followed_up(select(purchase_orders.c.pk), what, bindparam("today"), bindparam("before"))
+    return hot(select(func.count()).select_from(those.limit(literal_column(str(MOST_COUNTED + 1))).subquery()))
+
+
+_counts = {what: _count(what) for what in get_args(FollowedUp)}
+
+
 def count(tx: Tx, what: FollowedUp, *, today: dt.date, before: dt.datetime) -> int:
     """How many such orders there are, counted up to one more than 1,000."""
-    some = _followed_up(select(purchase_orders.c.pk), what, today, before).limit(MOST_COUNTED + 1).subquery()
-    return int(tx.execute(select(func.count()).select_from(some)).scalar_one())
+    return int(_counts[what].all(tx, {"today": today, "before": before})[0][0])
 
 
 def to_tell(tx: Tx, what: Literal["not_answered", "overdue"], most: int, *, today: dt.date, before: dt.datetime) -> list[Any]:

@@ -1,12 +1,13 @@
 """What each view of the orders holds, and which index finds it soonest."""
 
 import datetime as dt
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import msgspec
 from sqlalchemy import ColumnElement, Select, false, func, or_, select, text
 
-from prodsys.kit.db import Tx
+from prodsys.kit.db import Tx, in_ints
 from prodsys.tables import ANY_ACCEPTANCE, ANY_PARTNER, ANY_VALIDATION, TO_SHIP, WAITING, articles, partners, sales_lines, sales_orders
 
 WAITING_WORDS = ("open", "disputed", "cancel_requested")
@@ -66,40 +67,62 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True):
     me: str = ""
 
 
+def in_view(tab: Tab, me: Any) -> tuple[Any, ...]:
+    """What is true of every order in a view of what waits; `me`: who asks."""
+    match tab:
+        case "attention":
+            return (is_waiting, _has_something)
+        case "clean" | "price":
+            return (is_waiting, sales_orders.c.verdict == tab)
+        case "mine":
+            return (is_waiting, text("sales_orders.taken_by <> ''"), sales_orders.c.taken_by == me)
+        case _:
+            return (is_waiting,)
+
+
 def of_tab(tx: Tx, query: Select[Any], wish: Wish) -> Select[Any]:
     """What a view of the inbox holds."""
     match wish.tab:
         case "answered":
             return query.where(sales_orders.c.answered_at.is_not(None), sales_orders.c.acceptance.not_in(WAITING_WORDS))
-        case "attention":
-            return query.where(is_waiting, _has_something)
         case "clean" | "price":
             return query.where(*of_verdict(tx, wish.tab, wish.partner))
-        case "mine":
-            return query.where(is_waiting, text("sales_orders.taken_by <> ''"), sales_orders.c.taken_by == wish.me)
         case _:
-            return query.where(is_waiting)
+            return query.where(*in_view(wish.tab, wish.me))
 
 
 def has_words(tx: Tx, wish: Wish) -> ColumnElement[bool]:
     """Orders whose number begins with the words, whose buyer is called so, or in which an article has this number."""
     words = wish.words.casefold()
-    newest = of_tab(tx, select(sales_orders.c.pk), wish).order_by(sales_orders.c.pk.desc()).limit(_SOUGHT).subquery()
+    named = [pk for pk, name in tx.execute(select(partners.c.pk, partners.c.name).limit(5_000)) if words in name.casefold()]
+    # People type numbers as they read them, and most are in capitals.
+    numbered = {pk for start in {wish.words, wish.words.upper()} for pk in tx.execute(_numbered(start)).scalars()}
+    found = numbered | set(tx.execute(_of_article(tx, wish)).scalars())
+    # A way that leads nowhere is left out: with it, SQLite would walk the whole view for the other.
+    ways = [in_ints(sales_orders.c.pk, "found").params(found=sorted(found)[-_SOUGHT:])] if found else []
+    return or_(false(), *ways, *_of_partners(tx, wish, named[:200]))
+
+
+def _of_article(tx: Tx, wish: Wish) -> Select[Any]:
+    # Answered orders by their answer: in the order of their keys SQLite would look at every order there is.
+    newest_first = [sales_orders.c.answered_at.desc(), sales_orders.c.pk.desc()] if wish.tab == "answered" else [sales_orders.c.pk.desc()]
+    newest = of_tab(tx, select(sales_orders.c.pk), wish).order_by(*newest_first).limit(_SOUGHT).subquery()
     ours = select(articles.c.pk).where(articles.c.number == wish.words)
-    of_article = (
+    return (
         select(sales_lines.c.order)
         .join(newest, newest.c.pk == sales_lines.c.order)
         .where(or_(sales_lines.c.article_number == wish.words, sales_lines.c.article.in_(ours)))
     )
-    named = [pk for pk, name in tx.execute(select(partners.c.pk, partners.c.name).limit(5_000)) if words in name.casefold()]
-    # People type numbers as they read them, and most are in capitals.
-    numbered = {pk for start in {wish.words, wish.words.upper()} for pk in tx.execute(_numbered(start)).scalars()}
-    found = numbered | set(tx.execute(of_article).scalars())
-    ways = [
-        column.in_(keys) for column, keys in ((sales_orders.c.pk, sorted(found)[-_SOUGHT:]), (sales_orders.c.partner, named[:200])) if keys
-    ]
-    # A way that leads nowhere is left out: with it, SQLite would walk the whole view for the other.
-    return or_(false(), *ways)
+
+
+def _of_partners(tx: Tx, wish: Wish, keys: Sequence[int]) -> list[ColumnElement[bool]]:
+    """The orders of these partners: walked while they are few, and the view when they are many."""
+    if not keys:
+        return []
+    theirs = in_ints(sales_orders.c.partner, "named").params(named=keys)
+    if are_few(tx, by_partner if wish.tab == "answered" else is_waiting, theirs):
+        return [theirs]
+    return [in_ints(sales_orders.c.partner + 0, "named").params(named=keys)]
 
 
 def _numbered(start: str) -> Select[Any]:

@@ -3,19 +3,24 @@
 import datetime as dt
 from typing import Any
 
-from sqlalchemy import BigInteger, case, exists, func, select, type_coerce
+from sqlalchemy import BigInteger, bindparam, case, exists, func, select, type_coerce
 
-from prodsys.kit.db import Tx
+from prodsys.kit.db import Tx, hot
 from prodsys.sales.store.views import is_waiting
 from prodsys.tables import log_entries, partners, sales_orders
 
 
+def _count(*more: Any) -> Any:
+    those = select(sales_orders.c.pk).where(is_waiting, *more).order_by(sales_orders.c.pk).limit(bindparam("most"))
+    return hot(select(func.count()).select_from(those.subquery()))
+
+
+_all, _clean = _count(), _count(sales_orders.c.validation == "clean")
+
+
 def count(tx: Tx, most: int, *, only_clean: bool = False) -> int:
     """How many orders wait for our word, counted so far and no further; `only_clean`: of those there is nothing to say against."""
-    those = select(sales_orders.c.pk).where(is_waiting)
-    if only_clean:
-        those = those.where(sales_orders.c.validation == "clean")
-    return tx.execute(select(func.count()).select_from(those.limit(most).subquery())).scalar_one()
+    return int((_clean if only_clean else _all).all(tx, {"most": most})[0][0])
 
 
 def days(tx: Tx, since: dt.datetime) -> tuple[list[tuple[dt.date, int, int]], list[tuple[dt.date, float]]]:

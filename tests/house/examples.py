@@ -23,8 +23,8 @@ from prodsys.kit.clock import now
 from prodsys.kit.web import write_openapi
 from prodsys.scopes import CONSOLE
 from prodsys.upkeep import upgrade
-from prodsys.users import actions as users
-from prodsys.users import store as people
+from prodsys.users import inviting, signing_in
+from prodsys.users.store import people
 from prodsys.webhooks import model as webhooks
 from tests.house.examples_of_connections import connections
 from tests.rooms.mailbox import mail_server
@@ -262,7 +262,7 @@ async def _people(r: Recorder, fjord: Company, ola: dict[str, Any]) -> None:
     kari = (await r.read(fjord, "POST", "/users/invitations", body=invited))["user"]
     await r.ask(fjord, "POST", "/users/{id}/link", id=kari["id"])
     await r.ask(fjord, "POST", "/passwords/forgotten", token=None, body={"email": "nobody@fjord.example"})
-    code = await fjord.db.write(users.new_link, CONSOLE, kari["id"])
+    code = await fjord.db.write(inviting.new_link, CONSOLE, kari["id"])
     await r.ask(fjord, "POST", "/passwords", token=None, body={"code": code.code, "password": "a long and easy sentence"})
     await r.ask(fjord, "DELETE", "/groups/{id}", id=desk["id"])
 
@@ -272,7 +272,7 @@ async def _own_account(r: Recorder, fjord: Company, person: dict[str, Any], toke
     await r.ask(fjord, "PATCH", "/me", token=token, body={"language": "nb", "theme": "dark"})
     known = await fjord.db.read(people.by_email, str(person["email"]))
     assert known is not None
-    browser = await fjord.db.write(users.open_session, known, address="203.0.113.7", user_agent="Firefox/131.0 Linux")
+    browser = await fjord.db.write(signing_in.open_session, known, address="203.0.113.7", user_agent="Firefox/131.0 Linux")
     await r.ask(fjord, "GET", "/sessions", token=token)
     await r.ask(fjord, "DELETE", "/sessions/{id}", token=token, id=browser.id)
     changed = {"current": person["password"], "password": str(person["password"]) + "!"}

@@ -10,6 +10,7 @@ import pytest
 from playwright.async_api import Browser, async_playwright
 
 from prodsys.users import actions as users
+from prodsys.users import grouping, inviting
 from tests.pages.person import Person
 from tests.passwords import hashed
 from tests.stories.company import FJORD, NORDLYS, Company, running
@@ -81,8 +82,8 @@ def take_in(tx: Any, email: str, role: str) -> None:
     """Unit: a person with a role and the password of the tests."""
     from prodsys.scopes import CONSOLE
 
-    if users.wants_first_admin(tx):
-        users.begin(tx, email="first@example.example", name="First", password=hashed(PASSWORD))
+    if inviting.wants_first_admin(tx):
+        inviting.begin(tx, email="first@example.example", name="First", password=hashed(PASSWORD))
     users.create(
         tx,
         CONSOLE,
@@ -90,7 +91,7 @@ def take_in(tx: Any, email: str, role: str) -> None:
         name=f"{role.capitalize()} Hansen",
         password=_HASHED,
         scopes=frozenset(),
-        groups=users.groups_by_role(tx, [role]),  # type: ignore[list-item]
+        groups=grouping.groups_by_role(tx, [role]),  # type: ignore[list-item]
     )
 
 

@@ -5,14 +5,14 @@ import pytest
 from playwright.async_api import Browser
 
 from prodsys.scopes import CONSOLE
-from prodsys.users import actions as users
+from prodsys.users import inviting
 from tests.pages.conftest import PASSWORD, Enter
 from tests.pages.person import Person
 from tests.stories.company import Company
 
 
 async def test_a_new_instance_leads_to_its_first_admin_by_the_code_it_printed(fjord: Company, browser: Browser) -> None:
-    code = await fjord.db.write(users.first_admin_code)
+    code = await fjord.db.write(inviting.first_admin_code)
     assert code is not None
     person = await Person.at(browser, fjord.url)
 
@@ -26,12 +26,12 @@ async def test_a_new_instance_leads_to_its_first_admin_by_the_code_it_printed(fj
     await person.press("Begin")
 
     assert await page.inner_text(".side__foot .nav__link") == "Ola Fjord"
-    assert await fjord.db.write(users.first_admin_code) is None
+    assert await fjord.db.write(inviting.first_admin_code) is None
     await person.leave()
 
 
 async def test_a_wrong_code_makes_nobody_an_admin(fjord: Company, browser: Browser) -> None:
-    await fjord.db.write(users.first_admin_code)
+    await fjord.db.write(inviting.first_admin_code)
     person = await Person.at(browser, fjord.url)
     page = await person.open("/first-admin")
 
@@ -40,7 +40,7 @@ async def test_a_wrong_code_makes_nobody_an_admin(fjord: Company, browser: Brows
     await person.press("Begin")
 
     assert "not known, has been used, or is too old" in await person.words()
-    assert await fjord.db.read(users.wants_first_admin)
+    assert await fjord.db.read(inviting.wants_first_admin)
     await person.leave()
 
 
@@ -106,7 +106,7 @@ async def test_a_form_from_elsewhere_does_nothing(fjord: Company, enter: Enter) 
 async def test_an_invitation_lets_a_person_choose_the_password_once(fjord: Company, browser: Browser, enter: Enter) -> None:
     await enter(fjord)
     code = await fjord.db.write(
-        users.invite, CONSOLE, email="kari@fjord.example", name="Kari Nordmann", scopes=frozenset(), groups=[], language="nb"
+        inviting.invite, CONSOLE, email="kari@fjord.example", name="Kari Nordmann", scopes=frozenset(), groups=[], language="nb"
     )
     person = await Person.at(browser, fjord.url)
     page = await person.open(f"/invitation?code={code.code}")

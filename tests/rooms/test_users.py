@@ -20,7 +20,7 @@ from prodsys.tokens import actions as tokens
 from prodsys.tokens import api as token_doors
 from prodsys.tokens.model import digest
 from prodsys.tokens.store import known
-from prodsys.users import actions, api, model, passwords, signing_in, store
+from prodsys.users import actions, api, grouping, inviting, model, passwords, signing_in, store
 from prodsys.users.browsers import Browsers
 from prodsys.users.letters import Letters
 from tests import passwords as cheap
@@ -140,11 +140,11 @@ async def test_nobody_sets_the_password_of_somebody_who_may_do_more(company, kar
 
 
 async def test_a_password_changed_while_it_is_checked_does_not_let_in(company, kari):
-    person = await company.db.read(store.by_email, EMAIL)
-    await company.db.write(store.set_password, person.pk, "changed meanwhile")
+    person = await company.db.read(store.people.by_email, EMAIL)
+    await company.db.write(store.people.set_password, person.pk, "changed meanwhile")
 
     with pytest.raises(errors.SignInFailed):
-        await company.db.write(actions.sign_in, person, "", company.sessions)
+        await company.db.write(signing_in.sign_in, person, "", company.sessions)
 
 
 async def test_guessing_slows_the_guesser_and_nobody_else(company, kari):
@@ -221,13 +221,13 @@ async def a_person(company, email, *, password="!", scopes=frozenset(), groups=(
 
 
 async def a_group(company, name="Desk", **more):
-    return await company.db.write(actions.create_group, CONSOLE, name=name, **more)
+    return await company.db.write(grouping.create_group, CONSOLE, name=name, **more)
 
 
 async def test_a_new_instance_begins_with_a_group_for_each_role_and_its_first_person_is_an_admin(db, hashed):
-    first = await db.write(actions.begin, email=EMAIL, name="Kari", password=hashed)
+    first = await db.write(inviting.begin, email=EMAIL, name="Kari", password=hashed)
 
-    groups = [group for _, group in await db.read(store.groups, limit=10)]
+    groups = [group for _, group in await db.read(store.groups.listed, limit=10)]
 
     assert {group.role for group in groups} == set(ROLES)
     assert first.carries == sorted(Scope)
@@ -369,7 +369,7 @@ async def test_nobody_changes_somebody_who_may_do_more(company, kari):
 
 
 async def test_the_last_admin_cannot_be_closed_demoted_or_taken_out(company, admin, hashed):
-    first = await company.db.write(actions.begin, email=EMAIL, name="Kari", password=hashed)
+    first = await company.db.write(inviting.begin, email=EMAIL, name="Kari", password=hashed)
     await a_person(company, "invited@fjord.example", groups=[first.groups[0].id])
     group = first.groups[0].id
     etag = (await admin.get(f"/groups/{group}")).headers["etag"]
@@ -389,7 +389,7 @@ async def test_the_last_admin_cannot_be_closed_demoted_or_taken_out(company, adm
 
 
 async def test_two_admins_who_take_away_each_other_leave_one(company, hashed):
-    first = await company.db.write(actions.begin, email=EMAIL, name="Kari", password=hashed)
+    first = await company.db.write(inviting.begin, email=EMAIL, name="Kari", password=hashed)
     other = await a_person(company, "ola@fjord.example", password=hashed, groups=[first.groups[0].id])
 
     ended = await asyncio.gather(
@@ -452,7 +452,7 @@ FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:131.0) Gecko/20100101 Firefox/131.
 
 
 async def in_a_browser(company, address="198.51.100.1", **more):
-    person = await company.db.read(store.by_email, EMAIL)
+    person = await company.db.read(store.people.by_email, EMAIL)
     return await company.browsers.open(person, address=address, user_agent=FIREFOX, **more)
 
 
@@ -570,7 +570,7 @@ async def test_people_see_and_end_their_other_browsers_and_nobody_elses(company,
     foreign = await ola.delete(f"/sessions/{other.id}")
     own = await program.delete(f"/sessions/{other.id}")
     listed = [session["id"] for session in (await program.get("/sessions")).json()["items"]]
-    ended = await company.db.write(actions.end_other_sessions, me.person, me.session)
+    ended = await company.db.write(signing_in.end_other_sessions, me.person, me.session)
 
     assert (foreign.status_code, own.status_code) == (404, 204)
     assert listed == [third.id, one.id]
@@ -590,7 +590,7 @@ async def test_signing_out_ends_the_session_and_a_repeat_changes_nothing(company
 
 async def test_sessions_and_codes_whose_time_is_over_are_forgotten(company, kari):
     await in_a_browser(company)
-    await company.db.write(actions.new_link, CONSOLE, kari.id)
+    await company.db.write(inviting.new_link, CONSOLE, kari.id)
 
     with time_machine.travel(now() + dt.timedelta(hours=13), tick=False):
         await company.db.write(actions.tidy)
@@ -651,8 +651,8 @@ async def test_one_address_that_guesses_many_accounts_waits():
 
 async def test_a_closed_and_an_invited_account_are_answered_like_an_unknown_one(company, kari):
     await a_person(company, "invited@fjord.example")
-    person = await company.db.read(store.by_email, EMAIL)
-    await company.db.write(store.set_members, person.pk, {"is_active": False})
+    person = await company.db.read(store.people.by_email, EMAIL)
+    await company.db.write(store.people.set_members, person.pk, {"is_active": False})
 
     answers = [await sign_in(company, email=email) for email in (EMAIL, "invited@fjord.example", "nobody@fjord.example")]
 
@@ -749,23 +749,23 @@ async def test_an_address_that_asks_for_link_after_link_waits(mailing):
 
 
 async def test_a_code_is_kept_as_a_digest_and_ends_with_its_time(company, kari):
-    code = await company.db.write(actions.new_link, CONSOLE, kari.id)
+    code = await company.db.write(inviting.new_link, CONSOLE, kari.id)
     kept = await company.db.read(lambda tx: str(tx.execute(select(one_time_codes)).all()))
 
     with time_machine.travel(now() + dt.timedelta(hours=1, seconds=1), tick=False), pytest.raises(errors.CodeUnknown):
-        await company.db.read(actions.holder_of, code.code)
+        await company.db.read(inviting.holder_of, code.code)
 
     assert code.code not in kept
-    assert (await company.db.read(actions.holder_of, code.code)).email == EMAIL
+    assert (await company.db.read(inviting.holder_of, code.code)).email == EMAIL
 
 
 async def test_any_new_password_voids_every_link_made_before(company, kari):
-    codes = [await company.db.write(actions.new_link, CONSOLE, kari.id) for _ in range(2)]
+    codes = [await company.db.write(inviting.new_link, CONSOLE, kari.id) for _ in range(2)]
 
-    await company.db.write(actions.use_code, codes[0].code, "hashed", company.sessions)
+    await company.db.write(inviting.use_code, codes[0].code, "hashed", company.sessions)
 
     with pytest.raises(errors.CodeUnknown):
-        await company.db.write(actions.use_code, codes[1].code, "hashed", company.sessions)
+        await company.db.write(inviting.use_code, codes[1].code, "hashed", company.sessions)
 
 
 async def test_guessing_codes_is_slowed_down(company):
@@ -788,29 +788,29 @@ async def test_a_link_for_somebody_who_may_do_more_or_not_sign_in_is_refused(com
 
 
 async def test_the_code_printed_at_the_start_makes_the_first_admin_once(db, hashed):
-    code = await db.write(actions.first_admin_code)
+    code = await db.write(inviting.first_admin_code)
 
-    first = await db.write(actions.first_admin, code.code.lower().replace("-", " "), email=EMAIL, name="Kari", password=hashed)
+    first = await db.write(inviting.first_admin, code.code.lower().replace("-", " "), email=EMAIL, name="Kari", password=hashed)
 
     assert len(code.code.replace("-", "")) * 4 == 128
     assert model.is_admin(first.scopes)
-    assert await db.write(actions.first_admin_code) is None
+    assert await db.write(inviting.first_admin_code) is None
     with pytest.raises(errors.CodeUnknown):
-        await db.write(actions.first_admin, code.code, email="ola@fjord.example", name="Ola", password=hashed)
+        await db.write(inviting.first_admin, code.code, email="ola@fjord.example", name="Ola", password=hashed)
 
 
 async def test_once_there_is_somebody_the_first_admins_code_is_void(db, hashed):
-    code = await db.write(actions.first_admin_code)
+    code = await db.write(inviting.first_admin_code)
     await db.write(actions.create, CONSOLE, email=EMAIL, name="Kari", password=hashed)
 
     with pytest.raises(errors.CodeUnknown):
-        await db.read(actions.must_know_first_admin_code, code.code)
+        await db.read(inviting.must_know_first_admin_code, code.code)
 
 
 async def test_the_first_admins_code_ends_after_an_hour_and_is_no_link(db, hashed):
-    code = await db.write(actions.first_admin_code)
+    code = await db.write(inviting.first_admin_code)
 
     with pytest.raises(errors.CodeUnknown):
-        await db.read(actions.holder_of, code.code)
+        await db.read(inviting.holder_of, code.code)
     with time_machine.travel(now() + dt.timedelta(hours=1, seconds=1), tick=False), pytest.raises(errors.CodeUnknown):
-        await db.write(actions.first_admin, code.code, email=EMAIL, name="Kari", password=hashed)
+        await db.write(inviting.first_admin, code.code, email=EMAIL, name="Kari", password=hashed)

@@ -15,7 +15,7 @@ from prodsys.kit.ids import new_id
 from prodsys.scopes import Caller, Scope
 from prodsys.tables import alert_causes, alert_marks, alert_news, alert_said, company, log_entries, log_readers, partners, tokens, users
 from prodsys.tables import subscriptions as subscriptions_
-from prodsys.users import store as people
+from prodsys.users.store import people
 
 READER = "alerts"
 

@@ -309,8 +309,8 @@ def _page(tx: Tx, systems: Systems, visitor: Visitor, above: int) -> list[tuple[
 
 def choices(tx: Tx) -> list[Choice]:
     """Unit: groups first, then people."""
-    groups = [Choice(id=one.id, name=one.name, is_group=True) for _, one in users.groups(tx, limit=_MOST_PEOPLE, after=None)]
-    people = [Choice(id=one.id, name=f"{one.name} ({one.email})", is_group=False) for _, one in users.listed(tx, limit=_MOST_PEOPLE)]
+    groups = [Choice(id=one.id, name=one.name, is_group=True) for _, one in users.groups.listed(tx, limit=_MOST_PEOPLE, after=None)]
+    people = [Choice(id=one.id, name=f"{one.name} ({one.email})", is_group=False) for _, one in users.people.listed(tx, limit=_MOST_PEOPLE)]
     return groups + people
 
 

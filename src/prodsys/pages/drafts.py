@@ -205,7 +205,7 @@ async def _listed(
 def _rows(tx: Tx, drafts: Sequence[DraftSummary], undo_seconds: int) -> list[Row]:
     waiting = [draft.id for draft in drafts if draft.acceptance == "open"]
     twins = store.twins.of_orders(tx, waiting, TWIN_WITHIN)
-    names = users.names_of(tx, {draft.taken_by for draft in drafts})
+    names = users.people.names_of(tx, {draft.taken_by for draft in drafts})
     return [
         Row(
             draft=draft,

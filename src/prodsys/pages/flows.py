@@ -205,7 +205,7 @@ def _seen(tx: Tx, visitor: Visitor, id: str, before: int | None) -> dict[str, An
         "is_going": steering.is_going(tx, found),
         "runs": [one for _, one in runs[:_RUNS]],
         "next": encode_cursor("runs-page", runs[_RUNS - 1][0]) if len(runs) > _RUNS else None,
-        "names": users.names_of(tx, [one.actor for _, one in runs]),
+        "names": users.people.names_of(tx, [one.actor for _, one in runs]),
         "words": KIND_WORDS,
     }
 

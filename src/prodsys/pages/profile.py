@@ -115,14 +115,14 @@ async def change_password(
 async def end_session(id: FromPath[str], visitor: NamedDependency[Visitor], db: NamedDependency[Database]) -> Response[Any]:
     """Sign oneself out of one browser; that it has ended meanwhile is no fault."""
     with contextlib.suppress(errors.NotFound):
-        await db.write(actions.end_session, visitor.caller.person or 0, id)
+        await db.write(signing_in.end_session, visitor.caller.person or 0, id)
     return go("/profile", "session_ended")
 
 
 @post("/profile/sessions/end", include_in_schema=False, **allows(AnyToken.ANY, "page"))
 async def end_sessions(visitor: NamedDependency[Visitor], db: NamedDependency[Database]) -> Response[Any]:
     """Sign oneself out of every other browser."""
-    await db.write(actions.end_other_sessions, visitor.caller.person or 0, visitor.session)
+    await db.write(signing_in.end_other_sessions, visitor.caller.person or 0, visitor.session)
     return go("/profile", "session_ended")
 
 
@@ -148,7 +148,7 @@ async def _page(
         mine = {one.subject: one for one in _mine(tx, visitor.caller)}
         return {
             "user": actions.me(tx, person),
-            "sessions": [one for _, one in store.sessions_of(tx, person or 0, rest, current=visitor.session)],
+            "sessions": [one for _, one in store.sessions.sessions_of(tx, person or 0, rest, current=visitor.session)],
             "subscriptions": mine,
         }
 

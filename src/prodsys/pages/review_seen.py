@@ -217,7 +217,7 @@ def look(
         history=history,
         said=store.messages.said(tx, row.pk),
         twin=store.twins.of_orders(tx, [order_id], TWIN_WITHIN).get(order_id) if waiting else None,
-        names=users.names_of(tx, {entry.actor for entry in history} | {draft.summary.taken_by, draft.answered_by}),
+        names=users.people.names_of(tx, {entry.actor for entry in history} | {draft.summary.taken_by, draft.answered_by}),
         seconds_left=seconds_left(draft.answered_at, undo_seconds) if draft.summary.acceptance in _TAKEN_BACK else 0,
         next_id=after[0][1].id if after else None,
         us=us.card if us is not None else Party(name=" "),

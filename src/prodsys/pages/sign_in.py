@@ -16,13 +16,13 @@ from prodsys.pages.door import LANGUAGE_COOKIE, THEME_COOKIE, PageDoor
 from prodsys.pages.speech import LANGUAGES
 from prodsys.pages.visitor import Visitor, form_of, go, own_path, query_of
 from prodsys.scopes import AnyToken, allows, public
-from prodsys.users import actions, signing_in
+from prodsys.users import actions, inviting, signing_in
 from prodsys.users.browsers import Browsers
 from prodsys.users.letters import Letters
 from prodsys.users.model import CodeHolder, Preferences, Sessions
 from prodsys.users.passwords import Passwords
 from prodsys.users.signing_in import Attempts
-from prodsys.users.store import Person
+from prodsys.users.store.people import Person
 
 _A_YEAR = 31_536_000
 _THEMES = {"system": "light", "light": "dark", "dark": "system"}
@@ -32,7 +32,7 @@ _THEMES = {"system": "light", "light": "dark", "dark": "system"}
 @get("/sign-in", include_in_schema=False, **public())
 async def sign_in_form(request: Request[Any, Any, Any], db: NamedDependency[Database]) -> Response[Any]:
     """The form; on an instance without people, the way to the first administrator."""
-    if await db.read(actions.wants_first_admin):
+    if await db.read(inviting.wants_first_admin):
         return go("/first-admin")
     return await _gate(request, db, "sign_in.html", next=own_path(query_of(request).get("next", "/")), email="")
 
@@ -110,7 +110,7 @@ async def password_form(
     """Choose a password with the code of a letter."""
     sign_in_attempts.code(request.scope, _address(request))
     code = query_of(request).get("code", "")
-    return await _gate(request, db, "new_password.html", code=code, holder=await db.read(actions.holder_of, code))
+    return await _gate(request, db, "new_password.html", code=code, holder=await db.read(inviting.holder_of, code))
 
 
 @post(["/invitation", "/new-password"], include_in_schema=False, **public())
@@ -127,9 +127,9 @@ async def new_password(
     form = await form_of(request, _speech(request))
     sign_in_attempts.code(request.scope, _address(request))
     code = form.text("code")
-    holder: CodeHolder = await db.read(actions.holder_of, code)
+    holder: CodeHolder = await db.read(inviting.holder_of, code)
     try:
-        person = await db.write(actions.use_code, code, await passwords.hash(form.secret("password")), sessions)
+        person = await db.write(inviting.use_code, code, await passwords.hash(form.secret("password")), sessions)
     except errors.Invalid as refusal:
         return await _gate(request, db, "new_password.html", refusal=refusal, status=refusal.status, code=code, holder=holder)
     return await opened(request, page_door, browsers, person, "/")
@@ -138,7 +138,7 @@ async def new_password(
 @get("/first-admin", include_in_schema=False, **public())
 async def first_admin_form(request: Request[Any, Any, Any], db: NamedDependency[Database]) -> Response[Any]:
     """The first page of a new instance: the code that was printed at the start makes its first administrator."""
-    if not await db.read(actions.wants_first_admin):
+    if not await db.read(inviting.wants_first_admin):
         return go("/sign-in")
     return await _gate(request, db, "first_admin.html", code=query_of(request)["code"], email="", name="", company="")
 
@@ -158,7 +158,7 @@ async def first_admin(
     try:
         sign_in_attempts.code(request.scope, _address(request))
         # Before a password is hashed, which costs 150 ms of somebody who may only be guessing.
-        await db.read(actions.must_know_first_admin_code, code)
+        await db.read(inviting.must_know_first_admin_code, code)
         hashed = await passwords.hash(form.secret("password"))
         person = await db.write(_begin, code, ours, email=email, name=name, password=hashed, language=_speech(request).language)
     except errors.Refusal as refusal:
@@ -240,7 +240,7 @@ async def _gate(
 
 def _begin(tx: Tx, code: str, name_of_company: str, *, email: str, name: str, password: str, language: str) -> Person:
     """Unit: the first admin, and the company's card where there is none yet."""
-    made = actions.first_admin(tx, code, email=email, name=name, password=password, language=language)
+    made = inviting.first_admin(tx, code, email=email, name=name, password=password, language=language)
     if company.card(tx) is None:
         begin_company(tx, Party(name=name_of_company))
     return made

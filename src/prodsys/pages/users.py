@@ -18,7 +18,7 @@ from prodsys.pages.pressing import pressed
 from prodsys.pages.visitor import Visitor, go, show
 from prodsys.scopes import Role, Scope, allows
 from prodsys.settings import Settings
-from prodsys.users import actions, model, store
+from prodsys.users import actions, grouping, inviting, model, store
 from prodsys.users.letters import Letters
 from prodsys.users.model import LIFETIMES, Code, Group, GroupPatch, Sessions, User, UserPatch
 
@@ -34,7 +34,7 @@ async def users(visitor: NamedDependency[Visitor], db: NamedDependency[Database]
     is_closed = visitor.query.get("view") == "closed"
 
     def read(tx: Tx) -> dict[str, Any]:
-        rows = store.listed(
+        rows = store.people.listed(
             tx, limit=SHOWN + 1, after=place[0] if place else None, words=visitor.query.get("q", ""), is_active=not is_closed
         )
         more = encode_cursor("users", rows[SHOWN - 1][0]) if len(rows) > SHOWN else None
@@ -66,7 +66,7 @@ async def invite(
             form,
             "invitation",
             _user_of,
-            actions.invite,
+            inviting.invite,
             visitor.caller,
             email=str(typed["email"]),
             name=str(typed["name"]),
@@ -124,7 +124,7 @@ async def link(
 ) -> Response[Any]:
     """A link by which the person chooses another password."""
     try:
-        made = await pressed(visitor, form, f"link {id}", _user_of, actions.new_link, visitor.caller, id)
+        made = await pressed(visitor, form, f"link {id}", _user_of, inviting.new_link, visitor.caller, id)
     except errors.NotFound:
         raise
     except errors.Refusal as refusal:
@@ -138,7 +138,7 @@ async def groups(visitor: NamedDependency[Visitor], db: NamedDependency[Database
     place = visitor.place("groups", str)
 
     def read(tx: Tx) -> dict[str, Any]:
-        rows = store.groups(tx, limit=SHOWN + 1, after=place[0] if place else None)
+        rows = store.groups.listed(tx, limit=SHOWN + 1, after=place[0] if place else None)
         more = encode_cursor("groups", rows[SHOWN - 1][0]) if len(rows) > SHOWN else None
         return {"rows": [group for _, group in rows[:SHOWN]], "next": more}
 
@@ -169,7 +169,7 @@ async def create_group(
             form,
             "group",
             lambda group: group.id,
-            actions.create_group,
+            grouping.create_group,
             visitor.caller,
             name=str(typed["name"]),
             role=wanted.role or None,
@@ -185,7 +185,7 @@ async def create_group(
 @get("/groups/{id:str}", include_in_schema=False, **allows(Scope.USERS_READ, "page"))
 async def group(id: FromPath[str], visitor: NamedDependency[Visitor], db: NamedDependency[Database]) -> Response[Any]:
     """One group and its members."""
-    found = await db.read(actions.group, id)
+    found = await db.read(grouping.group, id)
     return await _group(visitor, db, found, _as_typed(found))
 
 
@@ -200,11 +200,11 @@ async def change_group(
     """Keep what was changed; it counts at once for those who are signed in."""
     typed = _typed_group(form)
     try:
-        await db.write(actions.change_group, visitor.caller, id, document(typed, GroupPatch, form), sessions, if_match=form.text("etag"))
+        await db.write(grouping.change_group, visitor.caller, id, document(typed, GroupPatch, form), sessions, if_match=form.text("etag"))
     except errors.NotFound:
         raise
     except errors.Refusal as refusal:
-        return await _group(visitor, db, await db.read(actions.group, id), typed, refusal)
+        return await _group(visitor, db, await db.read(grouping.group, id), typed, refusal)
     return go(f"/groups/{id}", "saved")
 
 
@@ -214,11 +214,11 @@ async def delete_group(
 ) -> Response[Any]:
     """Delete it; its members lose what it gave them."""
     try:
-        await db.write(actions.delete_group, visitor.caller, id, sessions)
+        await db.write(grouping.delete_group, visitor.caller, id, sessions)
     except errors.NotFound:
         raise
     except errors.Refusal as refusal:
-        found = await db.read(actions.group, id)
+        found = await db.read(grouping.group, id)
         return await _group(visitor, db, found, _as_typed(found), refusal)
     return go("/groups", "group_deleted")
 
@@ -276,9 +276,9 @@ async def _user(
 ) -> Response[Any]:
     def read(tx: Tx) -> dict[str, Any]:
         found = actions.one(tx, id)
-        key = store.keys_of(tx, [id])[id]
+        key = store.people.keys_of(tx, [id])[id]
         rest = now() - dt.timedelta(minutes=settings.session_idle_minutes)
-        return {"user": found, "groups": _all_groups(tx), "sessions": [one for _, one in store.sessions_of(tx, key, rest)]}
+        return {"user": found, "groups": _all_groups(tx), "sessions": [one for _, one in store.sessions.sessions_of(tx, key, rest)]}
 
     facts = await db.read(read)
     found: User = facts["user"]
@@ -363,9 +363,9 @@ def _user_of(code: Code) -> str:
 
 
 def _all_groups(tx: Tx) -> list[Group]:
-    return [group for _, group in store.groups(tx, limit=MOST_GROUPS)]
+    return [group for _, group in store.groups.listed(tx, limit=MOST_GROUPS)]
 
 
 def _everybody(tx: Tx) -> list[User]:
-    found = [user for _, user in store.listed(tx, limit=MOST_PEOPLE, is_active=True)]
+    found = [user for _, user in store.people.listed(tx, limit=MOST_PEOPLE, is_active=True)]
     return sorted(found, key=lambda user: user.name.casefold())

@@ -64,8 +64,7 @@ def init(
     from prodsys.kit.db import Tx
     from prodsys.terminal.answers import Begun
     from prodsys.upkeep import upgrade
-    from prodsys.users import actions as users
-    from prodsys.users import model, passwords
+    from prodsys.users import inviting, model, passwords
 
     known = settings.load()
     hashed = passwords.hashed(say.secret("password", from_stdin=password_stdin, twice=True)) if admin else ""
@@ -88,7 +87,7 @@ def init(
                 f"{known.home} holds the instance of {ours.name} already; PRODSYS_HOME names another folder."
             ) from None
         if admin:
-            users.begin(tx, email=admin, name=admin.partition("@")[0], password=hashed)
+            inviting.begin(tx, email=admin, name=admin.partition("@")[0], password=hashed)
         return begun
 
     async def story(instance: app.Instance) -> Any:
@@ -285,12 +284,11 @@ def _listen(host: str, port: int) -> socket.socket:
 async def _introduce(instance: Any, listening: socket.socket, *, is_tls: bool) -> None:
     from prodsys import __version__, errors
     from prodsys.company import store as company
-    from prodsys.users import actions as users
-    from prodsys.users import model
+    from prodsys.users import inviting, model
 
     ours = await instance.db.read(company.card)
     try:
-        code = await instance.db.write(users.first_admin_code)
+        code = await instance.db.write(inviting.first_admin_code)
     except errors.StorageUnavailable:
         code = None  # a full disk keeps nobody from starting; the next start prints one
     host, port = listening.getsockname()[:2]

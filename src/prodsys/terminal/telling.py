@@ -95,7 +95,7 @@ def _user(tx: "Tx", word: str) -> str:
 
     if "@" not in word:
         return word
-    person = store.by_email(tx, model.email_key(word))
+    person = store.people.by_email(tx, model.email_key(word))
     if person is None:
         raise errors.NotFound(f"There is no user {word}.")
     return person.id

@@ -34,14 +34,14 @@ def create(email: str, name: str, roles: "tuple[Role, ...]", words: tuple[str, .
     """Take in a person, with a password you hand over."""
     from prodsys.scopes import CONSOLE
     from prodsys.tokens.model import read_scopes
-    from prodsys.users import actions, passwords
+    from prodsys.users import actions, grouping, passwords
 
     known = guest.ready()
     scopes = read_scopes(words or (() if roles else ("*",)), partner=False)
     hashed = passwords.hashed(say.secret("password", from_stdin=password_stdin, twice=True))
 
     def take_in(tx: "Tx") -> "User":
-        groups = actions.groups_by_role(tx, roles)
+        groups = grouping.groups_by_role(tx, roles)
         called = name or email.partition("@")[0]
         return actions.create(tx, CONSOLE, email=email, name=called, password=hashed, scopes=scopes, groups=groups)
 
@@ -60,7 +60,7 @@ def invite(email: str, name: str, roles: "tuple[Role, ...]", words: tuple[str, .
     """Take in a person, who chooses the password by a link; it is mailed, or printed here when no mail server is set."""
     from prodsys.scopes import CONSOLE
     from prodsys.tokens.model import read_scopes
-    from prodsys.users import actions
+    from prodsys.users import grouping, inviting
 
     if not roles and not words:
         raise click.UsageError("Say what the person may do: --role buyer, --role seller, --role viewer or --role admin.")
@@ -68,9 +68,9 @@ def invite(email: str, name: str, roles: "tuple[Role, ...]", words: tuple[str, .
     scopes = read_scopes(words, partner=False) if words else frozenset()
 
     def take_in(tx: "Tx") -> "Code":
-        groups = actions.groups_by_role(tx, roles)
+        groups = grouping.groups_by_role(tx, roles)
         called = name or email.partition("@")[0]
-        return actions.invite(tx, CONSOLE, email=email, name=called, scopes=scopes, groups=groups, language=language or "")
+        return inviting.invite(tx, CONSOLE, email=email, name=called, scopes=scopes, groups=groups, language=language or "")
 
     _hand_over(known, take_in)
 
@@ -84,13 +84,13 @@ def reset(email: str, password_stdin: bool, by_link: bool) -> None:
     """Give a person another password; every sign-in made with the old one ends."""
     from prodsys import app
     from prodsys.scopes import CONSOLE
-    from prodsys.users import actions, passwords
+    from prodsys.users import actions, inviting, passwords
 
     if by_link and password_stdin:
         raise click.UsageError("Either --link or --password-stdin.")
     known = guest.ready()
     if by_link:
-        _hand_over(known, lambda tx: actions.new_link(tx, CONSOLE, _named(tx, email)))
+        _hand_over(known, lambda tx: inviting.new_link(tx, CONSOLE, _named(tx, email)))
         return
     hashed = passwords.hashed(say.secret("password", from_stdin=password_stdin, twice=True))
 
@@ -117,7 +117,7 @@ def change(email: str, name: str | None, roles: "tuple[Role, ...]", words: tuple
     from prodsys import app
     from prodsys.scopes import CONSOLE
     from prodsys.tokens.model import read_scopes
-    from prodsys.users import actions
+    from prodsys.users import actions, grouping
     from prodsys.users.model import UserPatch
 
     known = guest.ready()
@@ -128,7 +128,7 @@ def change(email: str, name: str | None, roles: "tuple[Role, ...]", words: tuple
             name=name or UNSET,
             is_active=UNSET if is_active is None else is_active,
             scopes=scopes if words else UNSET,
-            groups=actions.groups_by_role(tx, roles) if roles else UNSET,
+            groups=grouping.groups_by_role(tx, roles) if roles else UNSET,
         )
         return actions.change(tx, CONSOLE, _named(tx, email), patch, app.sessions(), if_match="*")
 
@@ -144,7 +144,7 @@ def list_() -> None:
 
     def all_of(tx: "Tx") -> "list[User]":
         found: list[tuple[int, User]] = []
-        while page := store.listed(tx, limit=500, after=found[-1][0] if found else None):
+        while page := store.people.listed(tx, limit=500, after=found[-1][0] if found else None):
             found += page
         return [one for _, one in found]
 
@@ -175,7 +175,7 @@ def _named(tx: "Tx", email: str) -> str:
     from prodsys import errors
     from prodsys.users import model, store
 
-    person = store.by_email(tx, model.email_key(email))
+    person = store.people.by_email(tx, model.email_key(email))
     if person is None:
         raise errors.NotFound(f"There is no user {email}.")
     return person.id

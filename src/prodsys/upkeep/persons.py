@@ -96,7 +96,7 @@ def erase(tx: Tx, caller: Caller, email: str) -> Erased:
     user = store.account(tx, known.email)
     if not places and user is None:
         raise errors.NotFound("Nothing is kept of a person with this e-mail.")
-    if user is not None and (person := users.by_email(tx, known.email)) is not None:
+    if user is not None and (person := users.people.by_email(tx, known.email)) is not None:
         # Otherwise whoever may write users could shut out somebody who may do more.
         must_carry(caller, person.scopes)
     if user is not None and caller.name in (user.name, user.email) and user.is_last:

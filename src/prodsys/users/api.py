@@ -32,7 +32,7 @@ from prodsys.kit.web import (
 )
 from prodsys.scopes import AnyToken, Caller, Role, Scope, allows, public
 from prodsys.settings import Settings
-from prodsys.users import actions, model, signing_in, store
+from prodsys.users import actions, grouping, inviting, model, signing_in, store
 from prodsys.users.letters import Letters
 from prodsys.users.model import Code, Email, Group, GroupPatch, Language, Opened, Preferences, Session, Sessions, User, UserPatch
 from prodsys.users.passwords import Passwords
@@ -121,7 +121,7 @@ async def list_users(
 ) -> Page[User]:
     """All people, in the order they were taken in."""
     above = None if after is None else decode_cursor(after, "users", int)[0]
-    found = await db.read(store.listed, limit=limit + 1, after=above, words=q, is_active=is_active)
+    found = await db.read(store.people.listed, limit=limit + 1, after=above, words=q, is_active=is_active)
     more = encode_cursor("users", found[limit - 1][0]) if len(found) > limit else None
     return Page(items=[user for _, user in found[:limit]], next=more)
 
@@ -174,7 +174,7 @@ async def invite_user(
         db,
         key,
         lambda code: _code_made(made, code),
-        actions.invite,
+        inviting.invite,
         caller,
         email=data.email,
         name=data.name,
@@ -228,7 +228,7 @@ async def make_user_link(
     """Invite a person once more, or let one who forgot the password choose another: by a link that is mailed, or shown here once."""
     key = await request_key(request, idempotency_key)
     made: list[Code] = []
-    done = await once(db, key, lambda code: _code_made(made, code), actions.new_link, caller, id)
+    done = await once(db, key, lambda code: _code_made(made, code), inviting.new_link, caller, id)
     return await _handed_over(letters, made[-1]) if made else done.reply()
 
 
@@ -236,7 +236,7 @@ async def make_user_link(
 async def list_groups(db: NamedDependency[Database], limit: Limit = 50, after: After = None) -> Page[Group]:
     """All groups, by name."""
     above = None if after is None else decode_cursor(after, "groups", str)[0]
-    found = await db.read(store.groups, limit=limit + 1, after=above)
+    found = await db.read(store.groups.listed, limit=limit + 1, after=above)
     more = encode_cursor("groups", found[limit - 1][0]) if len(found) > limit else None
     return Page(items=[group for _, group in found[:limit]], next=more)
 
@@ -256,7 +256,7 @@ async def create_group(
         db,
         key,
         _group_made,
-        actions.create_group,
+        grouping.create_group,
         caller,
         name=data.name,
         role=data.role,
@@ -270,7 +270,7 @@ async def create_group(
 @get("/groups/{id:str}", operation_id="get_group", responses=answers(errors.NotFound), **allows(Scope.USERS_READ))
 async def get_group(id: FromPath[str], db: NamedDependency[Database], if_none_match: IfNoneMatch = None) -> Response[Group]:
     """One group with its members."""
-    group = await db.read(actions.group, id)
+    group = await db.read(grouping.group, id)
     return tagged(group, model.group_tag(group), if_none_match)
 
 
@@ -289,7 +289,7 @@ async def change_group(
     if_match: IfMatch = None,
 ) -> Response[Group]:
     """Change a group's name, role, scopes or members; it counts within a second for those who are signed in."""
-    group = await db.write(actions.change_group, caller, id, data, sessions, if_match=if_match)
+    group = await db.write(grouping.change_group, caller, id, data, sessions, if_match=if_match)
     return Reply(group, headers={"ETag": model.group_tag(group)})
 
 
@@ -303,7 +303,7 @@ async def delete_group(
     id: FromPath[str], caller: NamedDependency[Caller], db: NamedDependency[Database], sessions: NamedDependency[Sessions]
 ) -> None:
     """Delete a group; its members lose what it gave them."""
-    await db.write(actions.delete_group, caller, id, sessions)
+    await db.write(grouping.delete_group, caller, id, sessions)
 
 
 @put(
@@ -320,7 +320,7 @@ async def add_group_member(
     sessions: NamedDependency[Sessions],
 ) -> Group:
     """Put a person into a group; a repeat changes nothing."""
-    return await db.write(actions.add_member, caller, id, user, sessions)
+    return await db.write(grouping.add_member, caller, id, user, sessions)
 
 
 @delete(
@@ -337,7 +337,7 @@ async def remove_group_member(
     sessions: NamedDependency[Sessions],
 ) -> None:
     """Take a person out of a group; a repeat changes nothing."""
-    await db.write(actions.remove_member, caller, id, user, sessions)
+    await db.write(grouping.remove_member, caller, id, user, sessions)
 
 
 @get("/me", operation_id="get_me", responses=answers(errors.NotFound), **allows(AnyToken.ANY, "house"))
@@ -392,7 +392,7 @@ async def sign_in(
     person = await signing_in.prove(
         db, passwords, sign_in_attempts, email=data.email, password=data.password, address=address, scope=request.scope
     )
-    return await db.write(actions.sign_in, person, address, sessions)
+    return await db.write(signing_in.sign_in, person, address, sessions)
 
 
 @get("/sessions", operation_id="list_sessions", responses=answers(errors.NotFound), **allows(AnyToken.ANY, "house"))
@@ -406,7 +406,7 @@ async def list_sessions(
     """The browsers one is signed in with, newest first; a token proper belongs to nobody, so it has none."""
     below = None if after is None else decode_cursor(after, "sessions", int)[0]
     rest = now() - dt.timedelta(minutes=settings.session_idle_minutes)
-    found = [] if caller.person is None else await db.read(store.sessions_of, caller.person, rest, limit=limit + 1, below=below)
+    found = [] if caller.person is None else await db.read(store.sessions.sessions_of, caller.person, rest, limit=limit + 1, below=below)
     more = encode_cursor("sessions", found[limit - 1][0]) if len(found) > limit else None
     return Page(items=[session for _, session in found[:limit]], next=more)
 
@@ -423,7 +423,7 @@ async def end_session(id: FromPath[str], caller: NamedDependency[Caller], db: Na
     """Sign oneself out of one browser."""
     if caller.person is None:
         raise errors.NotFound
-    await db.write(actions.end_session, caller.person, id)
+    await db.write(signing_in.end_session, caller.person, id)
 
 
 @post(
@@ -462,8 +462,8 @@ async def choose_password(
 ) -> None:
     """Choose a password with the code of an invitation or of a link, once; every sign-in of the person ends."""
     sign_in_attempts.code(request.scope, _address(request))
-    await db.read(actions.holder_of, data.code)
-    await db.write(actions.use_code, data.code, await passwords.hash(data.password), sessions)
+    await db.read(inviting.holder_of, data.code)
+    await db.write(inviting.use_code, data.code, await passwords.hash(data.password), sessions)
 
 
 routes = [

@@ -16,9 +16,9 @@ from prodsys.kit.clock import now
 from prodsys.kit.db import ELSEWHERE, Database
 from prodsys.kit.gathering import keep_writing
 from prodsys.scopes import Caller
-from prodsys.users import actions, model, store
+from prodsys.users import actions, model, signing_in, store
 from prodsys.users.model import Language, NewSession, Session, Theme
-from prodsys.users.store import Person
+from prodsys.users.store.people import Person
 
 LAST_USE_SECONDS = 10.0
 
@@ -75,7 +75,7 @@ class Browsers:
     async def open(self, person: Person, *, address: str, user_agent: str, instead_of: str = "") -> NewSession:
         """Sign a browser in for a person who has just been proven; `instead_of` is the cookie it had. Raises SignInFailed."""
         return await self._db.write(
-            actions.open_session,
+            signing_in.open_session,
             person,
             address=address,
             user_agent=user_agent,
@@ -105,12 +105,12 @@ class Browsers:
     async def sessions_of(self, signed_in: SignedIn) -> list[Session]:
         """The browsers a person is signed in with, this one marked."""
         await self.flush()
-        found = await self._db.read(store.sessions_of, signed_in.person, self._clock() - self._idle, current=signed_in.session)
+        found = await self._db.read(store.sessions.sessions_of, signed_in.person, self._clock() - self._idle, current=signed_in.session)
         return [session for _, session in found]
 
     async def end(self, cookie: str) -> None:
         """Sign a browser out."""
-        await self._db.write(actions.sign_out, cookie)
+        await self._db.write(signing_in.sign_out, cookie)
 
     def forget(self) -> None:
         """Look everybody up again, because something may have changed."""
@@ -127,7 +127,7 @@ class Browsers:
         if not uses:
             return
         try:
-            await self._db.write(store.note_session_use, [(key, at, address) for key, (at, address) in uses.items()])
+            await self._db.write(store.sessions.note_use, [(key, at, address) for key, (at, address) in uses.items()])
         except errors.StorageUnavailable:
             self._uses = uses | self._uses
             raise
@@ -143,7 +143,7 @@ class Browsers:
 
     async def _look_up(self, cookie: str, hashed: bytes) -> _Known | None:
         life = self._life
-        row = await self._db.read(store.browser, model.digest(cookie))
+        row = await self._db.read(store.sessions.browser, model.digest(cookie))
         if row is None or not row.is_active:
             return None
         caller = Caller(token=row.id, name=row.email, scopes=row.scopes, person=row.person)

@@ -11,7 +11,7 @@ from prodsys.kit.journal import log
 from prodsys.logs.model import Entry
 from prodsys.logs.store import tell
 from prodsys.settings import is_safe_url
-from prodsys.users import actions, model, store
+from prodsys.users import inviting, model, store
 from prodsys.users.model import Code
 
 _MOST_AT_ONCE = 100
@@ -154,7 +154,7 @@ class Letters:
             if not self.can_mail:
                 await self._db.write(_note_unmailed, email, address)
                 return
-            code = await self._db.write(actions.ask_reset, email, address)
+            code = await self._db.write(inviting.ask_reset, email, address)
             if code is not None:
                 await self.hand_over(code)
         except errors.Refusal as refusal:
@@ -171,7 +171,7 @@ def written(code: Code, link: str, company: str) -> Letter:
 
 
 def _note_unmailed(tx: Tx, email: str, address: str) -> None:
-    person = store.by_email(tx, email)
+    person = store.people.by_email(tx, email)
     if person is None:
         return
     message = (

@@ -14,7 +14,7 @@ from argon2.exceptions import InvalidHashError, VerificationError
 from prodsys import errors
 from prodsys.users import model
 from prodsys.users.model import NO_PASSWORD
-from prodsys.users.store import Person
+from prodsys.users.store.people import Person
 
 _MAX_WAITING = 64
 

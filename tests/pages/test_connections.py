@@ -10,7 +10,7 @@ from prodsys.modules.model import ERP_MODULE
 from tests.connectors.loopback import Fault, Simulator, serving
 from tests.connectors.sim_eaccounting import EAccountingSim
 from tests.connectors.sim_visma_net import VismaNetSim
-from tests.connectors.wired import a_flow, an_eaccounting, connect
+from tests.connectors.wired import a_flow, an_eaccounting, connect, run
 from tests.pages.conftest import Enter
 from tests.pages.person import Person
 from tests.pages.world import connect as partners
@@ -158,6 +158,8 @@ async def test_a_connection_is_activated_and_a_flow_brings_articles_in(fjord: Co
     await page.get_by_role("link", name="Articles: Books").click()
     await page.wait_for_load_state()
     await admin.must_be_sound()
+    assert await page.locator('[name="currency"]').count()
+    assert not await page.locator('[name="employee_number"], [name="default_debtor"], [name="stock"], [value="event"]').count()
     await admin.press("Set up this flow")
     assert "Saved." in await admin.words()
     await admin.press("Run now")
@@ -169,6 +171,12 @@ async def test_a_connection_is_activated_and_a_flow_brings_articles_in(fjord: Co
     await page.locator("tbody th a").first.click()
     await page.wait_for_load_state()
     assert "taken over" in await page.inner_text("h1")
+    assert "Brought up to date in Fjord Lager AS" in await admin.words()
+    await admin.must_be_sound()
+    await run(fjord, await a_flow(fjord, connection, "stock", "in"))
+    await page.get_by_role("link", name="A-100 ").first.click()
+    await page.wait_for_load_state()
+    assert "Books" in await page.inner_text("section:has(#stock)")
     await admin.must_be_sound()
 
 
@@ -226,6 +234,8 @@ async def test_a_field_is_mapped_tried_on_a_real_record_and_saved_as_a_version(
 ) -> None:
     connection = await connect(fjord, books)
     page = await admin.open(f"/connections/{connection['id']}/mapping?way=articles.in")
+    assert await page.text_content('#sources option[value="NetPrice"]') == "Price · number"
+    assert await page.text_content('#fields option[value="gtin"]') == "GTIN · text"
 
     await page.locator('[name="rule.field"]').first.fill("name")
     await page.locator('[name="rule.do"]').first.select_option("join")

@@ -28,6 +28,8 @@ async def test_a_bundle_shows_whom_it_leads_to_then_ticks_through_the_test_and_e
     await admin.press("Connect and test")
     await page.get_by_text("Nothing is missing").wait_for()
     await admin.must_be_sound()
+    await admin.page.wait_for_selector("h1:has-text('Fjord Lager AS can be switched on')")
+    assert (await admin.page.title()).startswith("Fjord Lager AS can be switched on · Nordlys")
     await admin.press("Switch on")
 
     assert "Switched on" in await admin.words()

@@ -1,12 +1,15 @@
 """Goods go out: partly, in several despatches, and the buyer hears of each."""
 
 import pytest
+from playwright.async_api import FilePayload
 
 from tests.pages.conftest import Enter
 from tests.pages.world import connect
 from tests.stories.company import Company
 from tests.stories.test_an_order_arrives import a_line
 from tests.stories.test_the_answer_comes_back import approve, once_it_is, sent
+
+PDF = b"%PDF-1.7\nnote"
 
 
 @pytest.fixture
@@ -26,10 +29,23 @@ async def test_goods_go_out_in_two_despatches_and_the_buyer_sees_both(
     await page.click(f"th >> text={approved['summary']['order_number']}")
     await page.fill("[name=quantity-1]", "")
     await page.fill("[name=tracking_number]", "TRK-1")
+    note = FilePayload(name="note.pdf", mimeType="application/pdf", buffer=PDF)
+    heavy = FilePayload(name="weight.pdf", mimeType="application/pdf", buffer=PDF + b"%" * 9_000_000)
+    await page.set_input_files("[name=files]", [note, heavy])
+    await page.fill("[name=quantity-0]", "")
+    await seller.press("Tell the buyer")
+    assert "Taken already" in await page.inner_text("form:has(#despatch)"), "the refusal of a despatch of nothing forgets no file"
+    seller.trouble.clear()
+    await page.fill("[name=quantity-0]", "100")
     await seller.press("Tell the buyer")
     assert "Despatched. The buyer is told." in await seller.words()
+    async with page.expect_download() as downloaded:
+        await page.click("text=note.pdf")
+    assert (await (await downloaded.value).path()).read_bytes() == PDF
     half = await once_it_is(nordlys, order, fulfilment="partly")
-    assert [one["tracking_number"] for one in half["despatches"]] == ["TRK-1"]
+    assert [(one["tracking_number"], [file["name"] for file in one["attachments"]]) for one in half["despatches"]] == [
+        ("TRK-1", ["note.pdf", "weight.pdf"])
+    ]
 
     assert await page.input_value("[name=quantity-1]") == "50"
     await page.fill("[name=quantity-1]", "30")

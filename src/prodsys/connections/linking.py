@@ -1,5 +1,6 @@
 """Which record there is which record here, and what each system says of it."""
 
+import datetime as dt
 from typing import Any
 
 import msgspec
@@ -8,6 +9,7 @@ from prodsys import errors
 from prodsys.connections import model, store
 from prodsys.connections.standing import allowed, note
 from prodsys.connectors._base import KINDS
+from prodsys.documents import Stock, read_exact
 from prodsys.exchange import links, mapping
 from prodsys.kit.db import Tx
 from prodsys.scopes import Caller
@@ -70,6 +72,42 @@ def tabs(tx: Tx, caller: Caller, record: model.OurRecord) -> list[model.SystemTa
         )  # fmt: skip
         found.append((kept.priority, kept.pk, tab))
     return [tab for _, _, tab in sorted(found, key=lambda one: one[:2])]
+
+
+class StockThere(msgspec.Struct, frozen=True, kw_only=True):
+    """How much of an article a system says there is, at one place or in all."""
+
+    connection: str
+    connection_name: str
+    stock: Stock
+    at: dt.datetime
+    """When that was read there last."""
+
+
+def stock_of(tx: Tx, caller: Caller, article: str) -> list[StockThere]:
+    """The stock that flows have brought in of an article, by system and place, as far as the caller may use their connections."""
+    found = []
+    read_at: dict[int, dt.datetime | None] = {}
+    for said in store.shelf.stock_of(tx, article):
+        kept = store.connections.by_key(tx, said.connection)
+        if not store.connections.may_use(tx, kept, caller.person):
+            continue
+        if kept.pk not in read_at:
+            read_at[kept.pk] = _read_whole(tx, kept.pk, "stock")
+        stock = msgspec.json.decode(said.document, type=Stock, dec_hook=read_exact)
+        if stock.article_number != article:
+            # An article number may hold an @ too.
+            continue
+        at = max(said.changed_at, read_at[kept.pk] or said.changed_at)
+        found.append((kept.priority, StockThere(connection=kept.id, connection_name=kept.name, stock=stock, at=at)))
+    return [one for _, one in sorted(found, key=lambda one: one[0])]
+
+
+def _read_whole(tx: Tx, connection: int, kind: str) -> dt.datetime | None:
+    """When a system's records of a kind were last read without stopping halfway: what has not changed since is as it was then."""
+    flows = [one for one in store.flows.flows_of(tx, connection) if one.kind == kind and one.direction == "in" and one.other is None]
+    runs = store.runs.last_runs(tx, [one.pk for one in flows if not one.settings.amount])
+    return max((run.started_at for run in runs.values() if run.state == "done"), default=None)
 
 
 def _told(value: Any) -> str:

@@ -6,8 +6,9 @@ from typing import Any
 import msgspec
 
 from prodsys import errors
-from prodsys.connections import model, preparing, shaping, store
+from prodsys.connections import listening, model, preparing, shaping, store
 from prodsys.connections.flows import Flows
+from prodsys.connections.listening import Member
 from prodsys.connections.model import ListEntry, MappingShown, Preview, PreviewAsked
 from prodsys.connections.reaching import Systems, connector_of, read_form
 from prodsys.connections.standing import allowed, note
@@ -46,6 +47,15 @@ def shown(tx: Tx, kept: Kept, kind: str, direction: str, number: int | None = No
     if row is None and number is not None:
         raise errors.NotFound
     return as_shown(connector_of(kept.connector), kind, direction, row)
+
+
+def members(kept: Kept, kind: str, direction: str) -> tuple[list[Member], list[Member]]:
+    """The fields a mapping can be made of, and those it fills, as far as the connector lets them be known. Raises NotFound."""
+    _must_be_one(kind, direction)
+    connector, form = connector_of(kept.connector), read_form(kept.config)
+    if direction == "in":
+        return listening.theirs_read(connector, kind, form), listening.ours(kind)
+    return listening.ours(kind), listening.theirs_written(connector, kind, form)
 
 
 def _must_be_one(kind: str, direction: str) -> None:

@@ -487,26 +487,28 @@ def needed_by_us(kind: str, settings: FlowSettings, adjustments: Adjustments) ->
 
 def fields_of(kind: str) -> list[str]:
     """The members of one of our documents, as paths."""
-    return list(_paths(KINDS[kind]))
+    return paths_of(KINDS[kind])
 
 
-def _paths(kind: type[Any], before: str = "", depth: int = 0) -> list[str]:
+def paths_of(kind: type[Any], before: str = "", depth: int = 0) -> list[str]:
+    """The members of a Struct, as paths: two levels deep, and one list."""
     found: list[str] = []
     for field in msgspec.structs.fields(kind):
-        inner, is_list = _struct_in(field.type)
+        inner, is_list = struct_in(field.type)
         if inner is not None and depth < 2:
-            found += _paths(inner, f"{before}{field.encode_name}{'[]' if is_list else ''}.", depth + 1)
+            found += paths_of(inner, f"{before}{field.encode_name}{'[]' if is_list else ''}.", depth + 1)
         else:
             found.append(f"{before}{field.encode_name}")
     return [path for path in found if path.count("[]") <= 1]
 
 
-def _struct_in(kind: Any) -> tuple[type[Any] | None, bool]:
+def struct_in(kind: Any) -> tuple[type[Any] | None, bool]:
+    """The Struct in a type, if there is one, and whether it stands in a list."""
     if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
         return kind, False
     is_list = getattr(kind, "__origin__", None) is list
     for part in getattr(kind, "__args__", ()):
-        inner, deeper = _struct_in(part)
+        inner, deeper = struct_in(part)
         if inner is not None:
             return inner, is_list or deeper
     return None, False

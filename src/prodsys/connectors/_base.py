@@ -324,6 +324,11 @@ class Connector(ABC):
         """What a connection with this form has; systems that are described in their form override it."""
         return cls.resources
 
+    @classmethod
+    def members(cls, kind: str, config: Mapping[str, Any]) -> Mapping[str, str] | None:  # noqa: ARG003  # for a hook
+        """A hook: our members of a kind and theirs, where the form says so; None where the connector's own words do."""
+        return None
+
     def pages(
         self, kind: str, *, since: dt.datetime | None = None, where: Mapping[str, str] | None = None
     ) -> AsyncIterator[Records | Trouble]:

@@ -95,6 +95,11 @@ class Rest(RestConnector):
     def offered(cls, config: Mapping[str, Any]) -> Mapping[str, Resource]:
         return _resources(msgspec.convert(config.get("resources", {}), dict[str, Described]))
 
+    @classmethod
+    def members(cls, kind: str, config: Mapping[str, Any]) -> Mapping[str, str] | None:
+        fields: Mapping[str, str] = config.get("resources", {}).get(kind, {}).get("fields", {})
+        return fields
+
     @property
     def described(self) -> Mapping[str, Described]:
         """What the form says of each kind."""

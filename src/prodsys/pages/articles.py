@@ -11,6 +11,7 @@ from prodsys import errors
 from prodsys.articles import actions, model, store
 from prodsys.articles.api.keeping import ArticleForm
 from prodsys.articles.model import Draft, Known
+from prodsys.connections.linking import StockThere, stock_of
 from prodsys.connections.model import SystemTab
 from prodsys.documents import Issue
 from prodsys.kit.db import Database, Tx
@@ -78,7 +79,8 @@ async def article(id: FromPath[str], visitor: NamedDependency[Visitor], db: Name
     """One article with its numbers at suppliers."""
     found, numbers, suppliers = await db.read(_whole, id)
     systems = await db.read(said_by_systems, visitor, "articles", found.number)
-    return await _article(visitor, found, msgspec.structs.asdict(found), numbers, suppliers, systems)
+    stock = await db.read(stock_of, visitor.caller, found.number)
+    return await _article(visitor, found, msgspec.structs.asdict(found), numbers, suppliers, systems, stock)
 
 
 @post("/articles/{id:str}", include_in_schema=False, **allows(Scope.ARTICLES_WRITE, "page"))
@@ -161,8 +163,8 @@ def _draft(typed: dict[str, Any], form: Form) -> Draft:
 
 async def _form(visitor: Visitor, typed: dict[str, Any], refusal: errors.Refusal | None = None) -> Response[Any]:
     return await show(
-        visitor, "article.html", here="articles", article=None, typed=typed, numbers={}, suppliers=[], systems=[], etag="", refusal=refusal,
-        status=refusal.status if refusal else 200,
+        visitor, "article.html", here="articles", article=None, typed=typed, numbers={}, suppliers=[], systems=[], stock=[], etag="",
+        refusal=refusal, status=refusal.status if refusal else 200,
     )  # fmt: skip
 
 
@@ -173,11 +175,12 @@ async def _article(
     numbers: dict[str, str],
     suppliers: list[Supplier],
     systems: list[SystemTab] | None = None,
+    stock: list[StockThere] | None = None,
     *,
     refusal: errors.Refusal | None = None,
     tag: str = "",
 ) -> Response[Any]:
     return await show(
         visitor, "article.html", here="articles", article=found, typed=typed, numbers=numbers, suppliers=suppliers, systems=systems or [],
-        etag=tag or etag(found.id, found.version), refusal=refusal, status=refusal.status if refusal else 200,
+        stock=stock or [], etag=tag or etag(found.id, found.version), refusal=refusal, status=refusal.status if refusal else 200,
     )  # fmt: skip

@@ -55,6 +55,10 @@ class Form:
             return None
         return value
 
+    def files(self, name: str) -> list[Any]:
+        """Every file that was chosen, each with `filename` and `read()`."""
+        return [value for value in self._values.get(name, ()) if not isinstance(value, str) and value.filename]
+
     def decimal(self, name: str, pointer: str = "", default: Decimal | None = None) -> Decimal | None:
         """A figure as the reader writes it: `1 200,50` in Norwegian, `1,200.50` in English."""
         text = self.text(name)

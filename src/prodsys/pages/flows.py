@@ -3,6 +3,8 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from functools import reduce
+from operator import or_
 from typing import Any
 
 import msgspec
@@ -13,13 +15,20 @@ from litestar.response import ServerSentEvent, ServerSentEventMessage
 
 from prodsys import errors
 from prodsys.connections import arrivals, model, standing, steering, store
+from prodsys.connections.applying import ANYTHING, Applying, applying
+from prodsys.connections.flows import MOST_TOLD
 from prodsys.connections.model import ChangedFlow, Flow, FlowSettings, NewFlow
-from prodsys.connections.reaching import Systems, connector_of
-from prodsys.connectors._base import Capability
+from prodsys.connections.reaching import Systems, connector_of, read_form
+from prodsys.connections.store.flows import KeptFlow
+from prodsys.connectors import known
+from prodsys.connectors._base import Capability, capabilities
 from prodsys.kit.clock import now
 from prodsys.kit.db import LEAVING, Database, Tx
 from prodsys.kit.states import etag
 from prodsys.kit.web import encode_cursor
+from prodsys.logs import store as logs
+from prodsys.logs.model import Logged
+from prodsys.pages import records
 from prodsys.pages.connectors import KIND_WORDS
 from prodsys.pages.fields import Form, document
 from prodsys.pages.live import FOLLOWED
@@ -30,7 +39,11 @@ from prodsys.users import store as users
 _ON_A_PAGE = 50
 _RUNS = 25
 _LOOK_EVERY = 0.5
-_TEXTS = ("condition", "customer_key", "debtor", "default_debtor", "makes", "employee_number", "branch", "warehouse", "charge_article")
+_CARRIED = ("flow.created", "flow.updated")
+_TEXTS = (
+    "condition", "customer_key", "debtor", "default_debtor", "makes", "employee_number", "branch", "warehouse", "charge_article", "stock",
+    "currency",
+)  # fmt: skip
 
 
 @get("/flows", include_in_schema=False, **allows(Scope.CONNECTIONS_READ, "page"))
@@ -109,7 +122,8 @@ async def change_flow(
                 await db.write(steering.remove_flow, visitor.caller, id, form.text("etag"))
                 return go(f"/connections/{kept.connection}", "flow_removed")
             case _:
-                typed = {**_timed(form), "settings": _settings(form), "is_on": form.flag("is_on")}
+                was = await db.read(lambda tx: steering.flow_allowed(tx, visitor.caller, id)[0].settings)
+                typed = {**_timed(form), "settings": msgspec.structs.asdict(was) | _settings(form), "is_on": form.flag("is_on")}
                 await db.write(steering.change_flow, visitor.caller, id, document(typed, ChangedFlow, form), form.text("etag"))
     except errors.NotFound:
         raise
@@ -120,23 +134,44 @@ async def change_flow(
 
 @get("/runs/{id:str}", include_in_schema=False, **allows(Scope.CONNECTIONS_READ, "page"))
 async def run(id: FromPath[str], visitor: NamedDependency[Visitor], db: NamedDependency[Database]) -> Response[Any]:
-    """One run: its counts, and what it did not take over with all the reasons."""
+    """One run: what came of each record, with our own beside it, and what it did not take over with all the reasons."""
     above = (visitor.place("records-page", int) or (0,))[0]
+    before = (visitor.place("carried-page", int) or (None,))[0]
 
-    def read(tx: Tx) -> tuple[model.Run, Flow, list[tuple[int, model.RunRecord]]]:
+    def read(tx: Tx) -> dict[str, Any]:
         found = steering.run_allowed(tx, visitor.caller, id)[1]
         kept = steering.flow_shown(tx, steering.flow_allowed(tx, visitor.caller, found.flow)[0])
-        return found, kept, steering.records_of(tx, visitor.caller, id, after=above, limit=_ON_A_PAGE + 1)
+        refused = steering.records_of(tx, visitor.caller, id, after=above, limit=_ON_A_PAGE + 1)
+        told = logs.page(tx, before=before, limit=_ON_A_PAGE + 1, trace_id=found.trace_id) if found.trace_id else []
+        carried = [entry for _, entry in told[:_ON_A_PAGE] if entry.code in _CARRIED]
+        ours = records.ours(
+            tx, visitor.caller, kept.kind, [one.number for _, one in refused] + [name for entry in carried for name in _names(entry)]
+        )
+        return {
+            "run": found,
+            "flow": kept,
+            "records": [one for _, one in refused[:_ON_A_PAGE]],
+            "next": encode_cursor("records-page", refused[_ON_A_PAGE - 1][0]) if len(refused) > _ON_A_PAGE else None,
+            "carried": carried,
+            "next_carried": encode_cursor("carried-page", told[_ON_A_PAGE - 1][0]) if len(told) > _ON_A_PAGE else None,
+            "ours": ours,
+            "told_before": steering.told_before(tx, visitor.caller, id),
+        }
 
-    found, kept, records = await db.read(read)
-    more = encode_cursor("records-page", records[_ON_A_PAGE - 1][0]) if len(records) > _ON_A_PAGE else None
+    facts = await db.read(read)
+    found: model.Run = facts["run"]
     return await show(
-        visitor, "run.html", here="connections", run=found, flow=kept, records=[one for _, one in records[:_ON_A_PAGE]], next=more,
-        words=KIND_WORDS,
+        visitor, "run.html", here="connections", words=KIND_WORDS, names_of=_names, most=MOST_TOLD,
+        is_cut=max(found.created, found.updated) > MOST_TOLD, **facts,
     )  # fmt: skip
 
 
 routes = [flows, new_flow, create_flow, flow, flow_events, change_flow, run]
+
+
+def _names(entry: Logged) -> list[str]:
+    """What may name our record in what a flow told of one: its own id, or its number."""
+    return [entry.subject, entry.number] if entry.subject.startswith("ct_") else [entry.number]
 
 
 def _listed(tx: Tx, visitor: Visitor, above: int) -> tuple[list[Any], list[Flow]]:
@@ -150,18 +185,19 @@ def _timed(form: Form) -> dict[str, Any]:
 
 
 def _settings(form: Form) -> dict[str, Any]:
-    """What the form says of how it goes; a field the page did not draw keeps its default."""
-    pairs = (line.partition("=") for line in form.text("where").splitlines() if "=" in line)
-    typed: dict[str, Any] = {"where": {key.strip(): value.strip() for key, _, value in pairs}}
+    """What the form says of how it goes; of a field the page did not draw it says nothing."""
+    typed: dict[str, Any] = {}
+    if "where" in form:
+        pairs = (line.partition("=") for line in form.text("where").splitlines() if "=" in line)
+        typed["where"] = {key.strip(): value.strip() for key, _, value in pairs}
     typed |= {name: form.text(name) for name in _TEXTS if name in form}
-    typed |= {name: form.text(name) for name in ("stock", "currency") if name in form}
     typed |= {name: form.flag(name) for name in ("create", "update", "update_customer", "as_draft") if f"has.{name}" in form}
-    if (day := form.day("from_date", "/settings/from_date")) is not None:
-        typed["from_date"] = day
-    if (amount := form.whole("amount", "/settings/amount")) is not None:
-        typed["amount"] = amount
-    if form.text("manage_stock"):
-        typed["manage_stock"] = form.text("manage_stock") == "yes"
+    if "from_date" in form:
+        typed["from_date"] = form.day("from_date", "/settings/from_date")
+    if "amount" in form:
+        typed["amount"] = form.whole("amount", "/settings/amount") or 0
+    if "manage_stock" in form:
+        typed["manage_stock"] = {"yes": True, "no": False}.get(form.text("manage_stock"))
     return typed
 
 
@@ -174,23 +210,44 @@ async def _new(
     typed: dict[str, Any] | None = None,
     refusal: errors.Refusal | None = None,
 ) -> Response[Any]:
-    def read(tx: Tx) -> tuple[model.Connection, list[model.Connection]]:
-        found = standing.shown(tx, systems, standing.allowed(tx, visitor.caller, id))
-        others = [
-            standing.shown(tx, systems, kept)
-            for kept in store.connections.page(tx, person=visitor.caller.person, after=0, limit=_ON_A_PAGE)
-        ]
-        return found, [one for one in others if one.id != id]
+    def read(tx: Tx) -> tuple[model.Connection, model.End, list[store.connections.Kept]]:
+        kept = standing.allowed(tx, visitor.caller, id)
+        others = store.connections.page(tx, person=visitor.caller.person, after=0, limit=_ON_A_PAGE)
+        return standing.shown(tx, systems, kept), _end(kept), [one for one in others if one.id != id]
 
-    found, others = await db.read(read)
-    ways = [one for one in model.shown(found.connector, connector_of(found.connector)).capabilities if one.is_offered]
+    found, here, there = await db.read(read)
+    ways = [one for one in capabilities(*here) if one.is_offered]
     chosen: Capability | None = next((one for one in ways if f"{one.kind}.{one.direction}" == way), None)
+    others = [one for one in there if chosen is not None and _answers(one, chosen)]
     settings = FlowSettings() if typed is None else {**msgspec.structs.asdict(FlowSettings()), **typed["settings"]}
+    applies = None
+    if chosen is not None:
+        # Which end it leads to is chosen in the same form: whatever means something at one of them is asked for.
+        ends = [None, *map(_end, others)]
+        applies = reduce(or_, [applying(chosen.kind, chosen.direction, here, end) for end in ends])
     return await show(
-        visitor, "flow_new.html", here="connections", connection=found, ways=ways, way=chosen, settings=settings,
+        visitor, "flow_new.html", here="connections", connection=found, ways=ways, way=chosen, settings=settings, applies=applies,
         others=[(one.id, one.name) for one in others], typed={"trigger": "hand", "every_seconds": 0, "other": "", **(typed or {})},
         words=KIND_WORDS, refusal=refusal, status=refusal.status if refusal else 200,
     )  # fmt: skip
+
+
+def _end(kept: store.connections.Kept) -> model.End:
+    return connector_of(kept.connector), read_form(kept.config)
+
+
+def _answers(other: store.connections.Kept, way: Capability) -> bool:
+    """Whether a connection can be the far end of what goes this way."""
+    if other.connector not in known():
+        return False
+    return model.cannot(connector_of(other.connector), way.kind, "out" if way.direction == "in" else "in", read_form(other.config)) is None
+
+
+def _applies(tx: Tx, flow: KeptFlow, connection: store.connections.Kept) -> Applying:
+    other = None if flow.other is None else store.connections.by_key(tx, flow.other)
+    if any(one is not None and one.connector not in known() for one in (connection, other)):
+        return ANYTHING
+    return applying(flow.kind, flow.direction, _end(connection), None if other is None else _end(other))
 
 
 def _seen(tx: Tx, visitor: Visitor, id: str, before: int | None) -> dict[str, Any]:
@@ -207,6 +264,7 @@ def _seen(tx: Tx, visitor: Visitor, id: str, before: int | None) -> dict[str, An
         "next": encode_cursor("runs-page", runs[_RUNS - 1][0]) if len(runs) > _RUNS else None,
         "names": users.people.names_of(tx, [one.actor for _, one in runs]),
         "words": KIND_WORDS,
+        "applies": _applies(tx, kept, connection),
     }
 
 

@@ -11,12 +11,16 @@ from prodsys import documents, errors
 from prodsys.connections import code_lists, linking, mappings, model, standing
 from prodsys.connections.flows import Flows
 from prodsys.connections.model import Connection, MappingShown, NewLink, Preview, PreviewAsked, WholeList
-from prodsys.connections.reaching import Systems, connector_of
+from prodsys.connections.reaching import Systems, connector_of, read_form
+from prodsys.connections.store.connections import Kept
+from prodsys.connectors._base import capabilities
 from prodsys.exchange.mapping import Adjustments
 from prodsys.kit.db import Database, Tx
 from prodsys.kit.web import encode_cursor
+from prodsys.pages import members
 from prodsys.pages.connectors import KIND_WORDS
 from prodsys.pages.fields import Form, document
+from prodsys.pages.speech import Speech
 from prodsys.pages.visitor import Visitor, go, show
 from prodsys.scopes import Scope, allows
 
@@ -239,15 +243,16 @@ async def _shown(
 ) -> Response[Any]:
     kind, _, direction = way.partition(".")
 
-    def read(tx: Tx) -> tuple[Connection, MappingShown | None, list[MappingShown]]:
+    def read(tx: Tx) -> tuple[Connection, Kept, MappingShown | None, list[MappingShown]]:
         kept = standing.allowed(tx, visitor.caller, id)
         found = standing.shown(tx, systems, kept)
         if not direction:
-            return found, None, []
-        return found, mappings.shown(tx, kept, kind, direction), mappings.versions(tx, visitor.caller, id, kind, direction)
+            return found, kept, None, []
+        return found, kept, mappings.shown(tx, kept, kind, direction), mappings.versions(tx, visitor.caller, id, kind, direction)
 
-    found, mapping_, versions = await db.read(read)
-    ways = [one for one in model.shown(found.connector, connector_of(found.connector)).capabilities if one.is_offered]
+    found, kept, mapping_, versions = await db.read(read)
+    ways = [one for one in capabilities(connector_of(found.connector), read_form(kept.config)) if one.is_offered]
+    sources, targets = _fields(visitor.speech, kept, kind, direction, preview) if mapping_ else ([], [])
     rules = typed["rules"] if typed is not None else msgspec.to_builtins(mapping_.adjustments.rules) if mapping_ else []
     rows = [(rule, row_of(rule)) for rule in rules]
     settings = typed["fields"] if typed is not None else msgspec.to_builtins(mapping_.adjustments.fields) if mapping_ else []
@@ -257,8 +262,19 @@ async def _shown(
         deeper=_pretty([rule for rule, row in rows if row is None]) if any(row is None for _, row in rows) else "",
         settings=settings, words=KIND_WORDS, record=record, refusal=refusal, status=refusal.status if refusal else 200,
         preview=preview and {"source": _pretty(preview.source), "default": _pretty(preview.default), "target": _pretty(preview.target)},
-        preview_issues=preview.issues if preview else [],
+        preview_issues=preview.issues if preview else [], sources=sources, targets=targets, is_in=direction == "in",
     )  # fmt: skip
+
+
+def _fields(
+    speech: Speech, kept: Kept, kind: str, direction: str, preview: Preview | None
+) -> tuple[list[members.Field], list[members.Field]]:
+    """What a rule can be made of, and what it can fill; a record that was tried shows what their system has besides."""
+    source, target = mappings.members(kept, kind, direction)
+    sources = members.offered(speech, source, are_ours=direction == "out")
+    if preview is not None and direction == "in" and isinstance(preview.source, dict):
+        sources = members.of_record(speech, sources, preview.source)
+    return sources, members.offered(speech, target, are_ours=direction == "in")
 
 
 def _pretty(tree: Any) -> str:

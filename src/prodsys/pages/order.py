@@ -1,7 +1,6 @@
 """One purchase order: what was ordered beside what was answered, what has come, and everything that can be done with it."""
 
-import hashlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any, Concatenate, ParamSpec
 
@@ -11,13 +10,13 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath
 
 from prodsys import errors
-from prodsys.attachments import actions as files
 from prodsys.attachments.api import saved
 from prodsys.documents import Attachment, canonical, rounded
 from prodsys.kit.db import Database, Tx
 from prodsys.kit.outbound import Outbound
 from prodsys.kit.vault import Vault
 from prodsys.kit.web import pdf
+from prodsys.pages.brought import MOST, taken
 from prodsys.pages.fields import Form, document
 from prodsys.pages.pressing import pressed
 from prodsys.pages.visitor import Visitor, go, show
@@ -160,7 +159,7 @@ async def say(
     return go(f"/orders/{id}#messages", "said_to_them")
 
 
-@post("/orders/{id:str}/attach", include_in_schema=False, **allows(Scope.PURCHASE_ORDERS_WRITE, "page"))
+@post("/orders/{id:str}/attach", include_in_schema=False, request_max_body_size=MOST, **allows(Scope.PURCHASE_ORDERS_WRITE, "page"))
 async def attach(
     id: FromPath[str], visitor: NamedDependency[Visitor], form: NamedDependency[Form], db: NamedDependency[Database]
 ) -> Response[Any]:
@@ -184,17 +183,10 @@ async def attach(
 
 
 async def _taken(visitor: Visitor, db: Database, form: Form) -> Attachment:
-    brought = form.file("file")
-    if brought is None:
+    file = form.file("file")
+    if file is None:
         raise errors.BadFile("Choose a file first.")
-    content: bytes = await brought.read()
-    sha256 = hashlib.sha256(content).hexdigest()
-    stored, _ = await files.take(db, visitor.caller, sha256, _whole(content))
-    return Attachment(name=brought.filename[:200], media_type=stored.media_type, size=stored.size, sha256=sha256)
-
-
-async def _whole(content: bytes) -> AsyncIterator[bytes]:
-    yield content
+    return await taken(db, visitor.caller, file)
 
 
 @post("/orders/{id:str}/replay", include_in_schema=False, **allows(Scope.PURCHASE_ORDERS_EXPORT, "page"))

@@ -10,7 +10,7 @@ import jinja2
 from jinja2.runtime import Context
 from litestar import Response
 
-from prodsys.pages import charts, fields, places, sentences, words
+from prodsys.pages import charts, fields, members, places, sentences, words
 from prodsys.pages.speech import LANGUAGES, catalogue
 from prodsys.pages.wording import Worded
 
@@ -64,6 +64,7 @@ def environment(language: str) -> jinja2.Environment:
         tones=sentences.TONES,
         languages=LANGUAGES,
         **words.for_templates(language),
+        **members.FOR_TEMPLATES,
     )
     return made
 

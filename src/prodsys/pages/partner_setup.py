@@ -168,7 +168,8 @@ async def _ticking(visitor: Visitor, db: Database, way: reaching.Way, partner: P
     finally:
         await running
     done = await db.read(actions.shown, partner.id)
-    html = part_text(visitor, "_checks.html", told=told_of(visitor, done.checklist, done, us), is_running=False, partner=done)
+    told = told_of(visitor, done.checklist, done, us)
+    html = part_text(visitor, "setup_news.html", told=told, is_running=False, is_testing=False, partner=done, us=us)
     yield ServerSentEventMessage(data=html)
     yield ServerSentEventMessage(data="", event="settled")
 

@@ -38,9 +38,10 @@ async def picking_list(order_id: FromPath[str], db: NamedDependency[Database]) -
 async def attachment(
     order_id: FromPath[str], sha256: FromPath[str], visitor: NamedDependency[Visitor], db: NamedDependency[Database]
 ) -> Response[Any]:
-    """A file the order names, to be saved."""
+    """A file the order or one of its despatches names, to be saved."""
     draft = await db.read(actions.whole, order_id)
-    if all(one.sha256 != sha256 for one in draft.order.attachments):
+    named = [*draft.order.attachments, *(one for despatch in draft.despatches for one in despatch.attachments)]
+    if all(one.sha256 != sha256 for one in named):
         raise errors.NotFound
     file = await db.read(attachments.find, visitor.caller, sha256)
     headers = {

@@ -1,6 +1,6 @@
 """Sales > Sales orders: what was agreed, and the goods that go out for it."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -9,12 +9,13 @@ from litestar import Response, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath
 
-from prodsys import errors
+from prodsys import documents, errors
 from prodsys.connections import arrivals
-from prodsys.documents import Issue
+from prodsys.documents import Attachment, Issue
 from prodsys.kit.clock import now
 from prodsys.kit.db import Database, Tx
 from prodsys.kit.web import encode_cursor
+from prodsys.pages.brought import MOST, taken
 from prodsys.pages.downloads import Rows, taken_away
 from prodsys.pages.fields import Form, document
 from prodsys.pages.pressing import pressed
@@ -112,7 +113,12 @@ async def sales_order(
     return await _shown(visitor, db, settings, order_id)
 
 
-@post("/sales-orders/{order_id:str}/despatches", include_in_schema=False, **allows(Scope.SALES_ORDERS_APPROVE, "page"))
+@post(
+    "/sales-orders/{order_id:str}/despatches",
+    include_in_schema=False,
+    request_max_body_size=MOST,
+    **allows(Scope.SALES_ORDERS_APPROVE, "page"),
+)
 async def despatch(
     order_id: FromPath[str],
     visitor: NamedDependency[Visitor],
@@ -121,16 +127,19 @@ async def despatch(
     settings: NamedDependency[Settings],
 ) -> Response[Any]:
     """Tell the buyer that goods are on their way; once, however often the button is pressed."""
+    brought: list[Attachment] = []
     try:
+        brought = _named(form)
+        brought += [await taken(db, visitor.caller, file) for file in form.files("files")]
         seen = await db.read(look, order_id, settings.undo_seconds)
-        new = _despatch(form, lines_to_go(seen))
+        new = _despatch(form, lines_to_go(seen), brought)
         made = await pressed(
             visitor, form, f"despatch {order_id}", lambda told: told.id, despatching.despatch, visitor.caller, order_id, new
         )
     except errors.NotFound:
         raise
     except errors.Refusal as refusal:
-        return await _shown(visitor, db, settings, order_id, form=form, refusal=refusal)
+        return await _shown(visitor, db, settings, order_id, form=form, brought=brought, refusal=refusal)
     is_new = isinstance(made, str) or made.new
     return go(f"/sales-orders/{order_id}", "despatched" if is_new else "despatched_before")
 
@@ -164,6 +173,7 @@ async def _shown(
     order_id: str,
     *,
     form: Form | None = None,
+    brought: Sequence[Attachment] = (),
     refusal: errors.Refusal | None = None,
 ) -> Response[Any]:
     seen = await db.read(look, order_id, settings.undo_seconds)
@@ -179,6 +189,7 @@ async def _shown(
         status=refusal.status if refusal else 200,
         refusal=refusal,
         form=form,
+        brought=[(one, documents.write(one).decode()) for one in brought],
         seen=seen,
         arrivals=await db.read(arrivals.arrivals, visitor.caller, "orders", summary.order_number),
         number=summary.order_number,
@@ -196,7 +207,18 @@ async def _shown(
     )
 
 
-def _despatch(form: Form, lines: list[ToGo]) -> NewDespatch:
+def _named(form: Form) -> list[Attachment]:
+    """The files that were taken when the form was sent before, and refused for something else. Raises Invalid."""
+    try:
+        return [_read_attachment(one) for one in form.many("held")]
+    except msgspec.DecodeError:
+        raise errors.Invalid("A file that was brought before cannot be read; choose it again.") from None
+
+
+_read_attachment = msgspec.json.Decoder(Attachment).decode
+
+
+def _despatch(form: Form, lines: list[ToGo], brought: Sequence[Attachment]) -> NewDespatch:
     told = []
     for line in lines:
         quantity = form.decimal(f"quantity-{line.at}", f"/quantity-{line.at}")
@@ -214,6 +236,8 @@ def _despatch(form: Form, lines: list[ToGo]) -> NewDespatch:
         "tracking_number": form.text("tracking_number"),
         "expected_date": form.day("expected_date"),
         "is_last": form.flag("is_last"),
+        # The same file twice is one file.
+        "attachments": [msgspec.structs.asdict(one) for one in {one.sha256: one for one in brought}.values()],
     }
     return document(given, NewDespatch, form)
 

@@ -85,3 +85,16 @@ def on_shelves(tx: Tx, kind: str, number: str) -> list[OnShelf]:
         select(shelf.c.connection, shelf.c.kind, shelf.c.document, shelf.c.changed_at).where(shelf.c.number == number, shelf.c.kind == kind)
     )
     return [OnShelf(connection=row.connection, kind=row.kind, document=row.document, changed_at=row.changed_at) for row in rows]
+
+
+def stock_of(tx: Tx, article: str) -> list[OnShelf]:
+    """What every system says of how much there is of an article, in all or at a place (`A-100@Oslo`)."""
+    s = shelf.c
+    # @ is followed by A; texts are compared byte by byte.
+    places = (s.number >= f"{article}@") & (s.number < f"{article}A")
+    query = select(s.connection, s.kind, s.document, s.changed_at).where(s.kind == "stock", (s.number == article) | places)
+    rows = tx.execute(query.order_by(s.connection, s.number).limit(_MOST_PLACES))
+    return [OnShelf(connection=row.connection, kind=row.kind, document=row.document, changed_at=row.changed_at) for row in rows]
+
+
+_MOST_PLACES = 100

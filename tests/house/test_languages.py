@@ -1,5 +1,6 @@
 """The pages speak every language whole: no text is missing, doubtful or fills in other values than the English one."""
 
+import datetime as dt
 import re
 import subprocess
 import sys
@@ -7,6 +8,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from babel import dates, numbers
 from babel.messages.catalog import Message
 from babel.messages.pofile import read_po
 
@@ -70,6 +72,24 @@ def test_money_and_figures_are_written_as_the_reader_writes_them(language: str, 
     assert spoken.money(Decimal("20000.25"), "NOK") == money
     assert spoken.number(Decimal("1200.5")) == number
     assert spoken.read_decimal(number) == Decimal("1200.5")
+
+
+@pytest.mark.parametrize("language", sorted(LANGUAGES))
+@pytest.mark.parametrize("amount", ["0", "-0.004", "0.125", "999.995", "1000", "-12345.5", "123456789012345.67"])
+def test_amounts_and_times_are_written_as_the_countries_own_rules_say(language: str, amount: str) -> None:
+    spoken, value = speech(language, "Europe/Oslo"), Decimal(amount)
+    at = dt.datetime(2026, 1, 9, 23, 5, 7, tzinfo=dt.UTC)
+    there = at.astimezone(spoken.zone)
+
+    assert spoken.money(value) == numbers.format_decimal(value, "#,##0.00", locale=spoken.locale)
+    for currency in ("NOK", "EUR", "JPY"):
+        told = numbers.format_currency(
+            value, currency, spoken.locale.currency_formats["standard"].pattern, spoken.locale, currency_digits=False
+        )
+        assert spoken.money(value, currency).replace("\N{NO-BREAK SPACE}", "") == told.replace("\N{NO-BREAK SPACE}", "")
+    assert spoken.exact(at) == f"{dates.format_datetime(there, locale=spoken.locale)} CET"
+    assert spoken.clock(at).endswith(dates.format_time(there, locale=spoken.locale))
+    assert spoken.moment(at).endswith(dates.format_time(there, "short", locale=spoken.locale))
 
 
 @pytest.mark.parametrize(("count", "word"), [(1, "szkic"), (2, "szkice"), (5, "szkiców"), (22, "szkice"), (25, "szkiców")])

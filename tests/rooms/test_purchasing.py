@@ -424,7 +424,7 @@ async def test_a_supplier_out_of_reach_pauses_his_lane_and_it_drains_by_itself(d
     await desk.carry()
     paused = await desk.result(export)
     listed, _ = await desk.db.read(actions.listed, Filter(delivery="queued"), None, 10)
-    why = await desk.db.read(actions.why_waiting, orders[0].id)
+    why = (await desk.db.read(actions.shown, orders[0].id)).waits
     leaving = await desk.db.read(store.exports.leaving_in, [order.id for order in orders])
 
     desk.shelf.trouble = None
@@ -433,9 +433,10 @@ async def test_a_supplier_out_of_reach_pauses_his_lane_and_it_drains_by_itself(d
 
     assert (paused.counts.waiting, paused.is_settled) == (3, False)
     assert {order.delivery for order in listed} == {"waiting"}
-    assert ("cannot be reached" in why.reason, why.probe_at is not None) == (True, True)
+    assert why is not None
+    assert (why.code, "cannot be reached" in why.reason, why.tried_again_at is not None) == ("connect", True, True)
     assert leaving == dict.fromkeys([order.id for order in orders], export)
-    assert await desk.db.read(actions.why_waiting, orders[0].id) is None
+    assert (await desk.db.read(actions.shown, orders[0].id)).waits is None
     assert (await desk.result(export)).counts.received == 3
     assert [turn.state for turn in desk.turns] == ["paused", "open"]
 

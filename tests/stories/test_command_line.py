@@ -51,6 +51,20 @@ def test_an_order_goes_from_one_terminal_to_the_other_word_for_word(tmp_path: Pa
         foretold = nordlys.run("export", "PO-1042", "PO-1044", "--dry-run", "--json")
         exported = nordlys.run("export", "PO-1042", "PO-1044", "--watch", "--json")
         nordlys.done("order", "change", "PO-1044", "--line", "10", "--supplier-article-number", "A-100")
+        more = (
+            "--supplier-article-number",
+            "A-100",
+            "--quantity",
+            "4",
+            "--unit",
+            "H87",
+            "--unit-price",
+            "1.30",
+            "--requested-date",
+            "2027-01-08",
+        )
+        nordlys.done("order", "change", "PO-1044", "--add", *more)
+        mended = nordlys.done("order", "change", "PO-1044", "--requested-date", "2027-02-01", "--date", "2026-11-20", "--json").json
         leaving = nordlys.done("export", "PO-1044", "--json").json
         watched = nordlys.done("export", "PO-1044", "--watch", "--json").json
         draft = fjord.done("draft", "show", "PO-1042", "--json").json
@@ -62,10 +76,22 @@ def test_an_order_goes_from_one_terminal_to_the_other_word_for_word(tmp_path: Pa
     assert ([one["status"] for one in watched["items"]], watched["id"]) == (["received"], leaving["id"])
     assert [(line["how"], line["article_number"]) for line in draft["lines"]] == [("article_number", "A-100")]
     assert approved["items"][0]["summary"]["order_number"] == "SO-100001"
+    assert (mended["date"], mended["requested_date"]) == ("2026-11-20", "2027-02-01")
+    assert [(line["line_id"], line["quantity"], line["requested_date"]) for line in mended["lines"][1:]] == [("20", "4", "2027-01-08")]
     trace = exported.json["items"][0]["trace_id"]
     here, there = (shell.done("logs", "show", trace, "--json").json["items"] for shell in (nordlys, fjord))
     assert {"order.delivered"} <= {entry["code"] for entry in here}
     assert {"order.received", "order.approved"} <= {entry["code"] for entry in there}
+
+    nordlys.done("order", "change", "PO-1042", "--line", "10", "--quantity", "90")
+    told = nordlys.done("export", "--stop", nordlys.done("export", "PO-1042", "--json").json["id"])
+    assert "1 of 1 orders did not leave." in told.err
+    assert nordlys.done("order", "show", "PO-1042", "--json").json["delivery"] == "not_sent"
+    assert (
+        nordlys.run("export", "--stop", "ex_0").code == nordlys.run("order", "change", "PO-1042", "--line", "70", "--unit", "m").code == 1
+    )
+    for half in (["--line", "10"], ["--quantity", "4"], ["--add", "--remove"], []):
+        assert nordlys.run("order", "change", "PO-1042", *half).code == 2
 
 
 def test_a_folder_that_holds_an_instance_is_not_begun_twice(fjord: Shell):
@@ -186,8 +212,14 @@ def test_a_backup_is_restored_by_the_words_of_the_guide(fjord: Shell, tmp_path: 
         "restore", str(tmp_path / "today.db"), "--with-key", "--passphrase-stdin", "--json", stdin="correct horse battery staple\n"
     )
 
+    fjord.done("articles", "import", a_file(tmp_path, "articles.csv", ARTICLES))
+    asked = fjord.run("restore", str(tmp_path / "today.db"))
+    back = fjord.done("restore", str(tmp_path / "today.db"), "--yes")
+
     assert wrong.code == 1
     assert "passphrase does not open" in wrong.err
+    assert (asked.code, "Not in the backup: 1 log entries, " in asked.err, "--yes" in asked.err) == (2, True, True)
+    assert "The one before is kept as" in back.out
     assert (came.json["key"], came.json["replaced"]) == ("restored", None)
     assert "2 as before" in elsewhere.done("articles", "import", str(tmp_path / "articles.csv")).out
 

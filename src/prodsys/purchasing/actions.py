@@ -23,7 +23,16 @@ from prodsys.purchasing import store, terms
 from prodsys.purchasing.model import readiness, steps, writing
 from prodsys.purchasing.model.goods import PurchaseDespatch
 from prodsys.purchasing.model.lists import PurchaseSummary, Totals
-from prodsys.purchasing.model.orders import AgreedOrder, Happened, OrderMessage, OrderPartner, PurchaseLine, PurchaseOrder, Travelled
+from prodsys.purchasing.model.orders import (
+    AgreedOrder,
+    Happened,
+    OrderMessage,
+    OrderPartner,
+    OrderWait,
+    PurchaseLine,
+    PurchaseOrder,
+    Travelled,
+)
 from prodsys.purchasing.model.writing import ChangedOrder, NewLine, NewOrder
 from prodsys.purchasing.store.exports import ItemRow
 from prodsys.purchasing.store.goods import Shipment
@@ -193,6 +202,7 @@ def shown(tx: Tx, id: str) -> PurchaseOrder:
     here = store.goods.received(tx, [row.pk]).get(row.pk, {})
     gone = _despatched(shipments)
     answer = store.answers.read_answer(row.answered) if row.answered else None
+    delivery = _travelled(tx, row)
     return PurchaseOrder(
         id=row.id,
         number=row.number,
@@ -212,7 +222,8 @@ def shown(tx: Tx, id: str) -> PurchaseOrder:
         charges=order.charges,
         attachments=order.attachments,
         lines=[_line(line, ours.get(line.line_id), gone, here) for line in order.lines],
-        delivery=_travelled(tx, row),
+        delivery=delivery,
+        waits=_why_waiting(tx, row.id) if delivery == "waiting" else None,
         validation=Validation(row.validation),
         acceptance=Acceptance(row.acceptance),
         fulfilment=Fulfilment(row.fulfilment),
@@ -334,12 +345,12 @@ def _waiting(tx: Tx, orders: Sequence[str]) -> set[str]:
     return {order for order, lane in lanes.items() if lane in closed}
 
 
-def why_waiting(tx: Tx, id: str) -> outbox.Waiting | None:
-    """Why an order (by id) waits to leave, since when and when it is tried again; None when its way is open."""
+def _why_waiting(tx: Tx, id: str) -> OrderWait | None:
     lane = store.deliveries.lanes_waited_in(tx, [id]).get(id)
-    if lane is None:
-        return None
-    return next((one for one in outbox.closed_or_waiting(tx, most=1, among=lane) if one.lane == lane and one.state != "open"), None)
+    for one in outbox.closed_or_waiting(tx, most=1, among=lane) if lane is not None else ():
+        if one.lane == lane and one.state != "open":
+            return OrderWait(code=one.code, reason=one.reason, since=one.since, tried_again_at=one.probe_at)
+    return None
 
 
 def closed_lanes(tx: Tx, names: Sequence[str | None]) -> dict[str, outbox.LaneTurn]:

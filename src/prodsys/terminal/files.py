@@ -172,9 +172,13 @@ def backup(file: Path, with_key: bool, passphrase_stdin: bool) -> None:
 @click.option("--with-key", is_flag=True, help="Take the vault's key from the file too; its passphrase is asked for.")
 @click.option("--passphrase-stdin", is_flag=True, help="Take the passphrase from standard input instead of asking for it.")
 @click.option("--keep-numbers", is_flag=True, help="Nothing was done after the backup, as in a move: orders go on with the next number.")
+@click.option("--yes", is_flag=True, help="Do not ask, whatever came after the backup.")
 @say.as_json
-def restore(file: Path, with_key: bool, passphrase_stdin: bool, keep_numbers: bool) -> None:
-    """Put a backup in the database's place. The server must be stopped; the database replaced is kept beside."""
+def restore(file: Path, with_key: bool, passphrase_stdin: bool, keep_numbers: bool, yes: bool) -> None:
+    """Put a backup in the database's place, once you have seen what came after it. The server must be stopped.
+
+    The database replaced is kept beside.
+    """
     from prodsys import settings
     from prodsys.kit.journal import configure
     from prodsys.upkeep import backup as backups
@@ -182,6 +186,15 @@ def restore(file: Path, with_key: bool, passphrase_stdin: bool, keep_numbers: bo
     known = settings.load()
     configure("warning", json=False)
     passphrase = say.secret("passphrase", from_stdin=passphrase_stdin) if with_key or passphrase_stdin else None
+    try:
+        gone = backups.dropped(file, known)
+    except backups.NotReadable as fault:
+        gone = []
+        say.note(f"{fault} It is kept beside.")
+    for one in gone:
+        say.note(f"Not in the backup: {one.count} {one.what}, {one.earliest:%Y-%m-%d %H:%M} to {one.latest:%Y-%m-%d %H:%M} UTC.")
+    if gone:
+        say.must_agree("Put the backup in the database's place?", yes=yes)
     came = asyncio.run(backups.restore(file, known, passphrase=passphrase, keep_numbers=keep_numbers))
 
     def words() -> list[str]:

@@ -1,9 +1,7 @@
-"""Purchase orders and their export to suppliers."""
+"""Purchase orders, as their buyer writes, mends and answers them."""
 
 import asyncio
-import collections
-import contextlib
-from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import rich_click as click
@@ -12,17 +10,12 @@ from prodsys.terminal import guest, say
 from prodsys.terminal.partners import meant
 
 if TYPE_CHECKING:
-    from prodsys.exchange.outbox import Waiting
     from prodsys.kit.db import Tx
-    from prodsys.purchasing.model.exports import Export, ExportedOrder, Previewed
-    from prodsys.purchasing.model.orders import PurchaseOrder
+    from prodsys.purchasing.model.orders import OrderWait, PurchaseOrder
     from prodsys.purchasing.model.writing import ChangedOrder
     from prodsys.upkeep.opening import Instance
 
-LOOK_SECONDS = 0.5
-"""How often a watched export is looked at."""
-FAILED = ("refused", "dead")
-UNDER_WAY = ("queued", "sending", "waiting")
+DAY = click.DateTime(["%Y-%m-%d"])
 
 
 @click.group()
@@ -109,15 +102,10 @@ def show(order: str) -> None:
     """One order, by number or id: what it says, where it is, what the supplier said."""
     from prodsys.purchasing import actions
 
-    def look(tx: "Tx") -> "tuple[PurchaseOrder, Waiting | None]":
-        found = actions.shown(tx, _ids(tx, [order])[0])
-        return found, actions.why_waiting(tx, found.id) if found.delivery == "waiting" else None
-
     async def story(instance: "Instance") -> Any:
-        return await instance.db.read(look)
+        return await instance.db.read(lambda tx: actions.shown(tx, ids_of(tx, [order])[0]))
 
-    found, waits = guest.visit(story)
-    _tell_order(found, waits)
+    _tell_order(guest.visit(story))
 
 
 @order.command(epilog="Example: prodsys order pdf PO-1042 --output order.pdf")
@@ -128,24 +116,24 @@ def pdf(order: str, output: Any) -> None:
     from prodsys.purchasing import mailing
 
     async def story(instance: "Instance") -> Any:
-        return await mailing.written(await instance.db.read(lambda tx: mailing.on_paper(tx, _ids(tx, [order])[0])))
+        return await mailing.written(await instance.db.read(lambda tx: mailing.on_paper(tx, ids_of(tx, [order])[0])))
 
     output.write(guest.visit(story).content)
 
 
-def _why(waits: "Waiting") -> str:
-    again = f" It is tried again at {waits.probe_at:%Y-%m-%d %H:%M:%S} UTC." if waits.probe_at else ""
+def _why(waits: "OrderWait") -> str:
+    again = f" It is tried again at {waits.tried_again_at:%Y-%m-%d %H:%M:%S} UTC." if waits.tried_again_at else ""
     return f"waits since {waits.since:%Y-%m-%d %H:%M} UTC: {waits.reason}{again} It leaves by itself once it can."
 
 
-def _tell_order(found: "PurchaseOrder", waits: "Waiting | None" = None) -> None:
+def _tell_order(found: "PurchaseOrder") -> None:
     def words() -> list[str]:
         to = f" to {found.partner.name}" if found.partner else ""
         agreed = "" if found.agreed is None or found.agreed.net == found.net else f", agreed {found.agreed.net}"
         return [
             f"{found.number} revision {found.revision}{to}, {found.date}, {found.net} {found.currency}{agreed}  ({found.id})",
             f"delivery {found.delivery} · validation {found.validation} · acceptance {found.acceptance} · fulfilment {found.fulfilment}",
-            *([_why(waits)] if waits else []),
+            *([_why(found.waits)] if found.waits else []),
             *([f"their order number {found.their_order_number}"] if found.their_order_number else []),
             *([f"reason: {found.reason}"] if found.reason else []),
             *_agreed_words(found),
@@ -202,39 +190,55 @@ def _answered_words(found: "PurchaseOrder") -> list[str]:
     return [f"answer {found.answer} differs:", *say.table(("LINE", "WHAT", "ORDERED", "ANSWERED", "WHY"), rows, none="in nothing")]
 
 
-@order.command(epilog="Example: prodsys order change PO-1044 --line 20 --supplier-article-number A-200 --unit-price 39.90")
+@order.command(
+    epilog="Examples: prodsys order change PO-1044 --line 20 --supplier-article-number A-200 --unit-price 39.90"
+    " · prodsys order change PO-1044 --add --article 4711 --quantity 4 · prodsys order change PO-1044 --requested-date 2027-01-08"
+)
 @click.argument("order", metavar="ORDER")
-@click.option("--line", required=True, help="The line to mend; `order show` tells its number.")
+@click.option("--line", default="", help="The line to mend; `order show` tells its number. With --add, the number the new line gets.")
+@click.option("--add", is_flag=True, help="Add a line.")
+@click.option("--remove", is_flag=True, help="Take the line out.")
+@click.option("--article", help="Our number of it; the supplier's number, unit and description are filled in.")
 @click.option("--supplier-article-number", help="Its number in the supplier's system.")
+@click.option("--description")
 @click.option("--quantity")
 @click.option("--unit")
 @click.option("--unit-price")
-@click.option("--remove", is_flag=True, help="Take the line out.")
+@click.option("--requested-date", type=DAY, help="When we want the line; without --line and --add, the order: 2027-01-08.")
+@click.option("--date", "dated", type=DAY, help="The date of the order itself.")
 @say.as_json
 def change(
-    order: str, line: str, supplier_article_number: str | None, quantity: str | None, unit: str | None, unit_price: str | None, remove: bool
-) -> None:
-    """Mend a line of an order, then export it again; what the supplier has already becomes the next revision."""
+    order: str, line: str, add: bool, remove: bool, quantity: str | None, unit_price: str | None, requested_date: Any, dated: Any,
+    article: str | None, supplier_article_number: str | None, description: str | None, unit: str | None,
+) -> None:  # fmt: skip
+    """Mend or add a line of an order, or change its dates, then export it again; what the supplier has becomes the next revision."""
     from prodsys.documents import Quantity, UnitPrice
     from prodsys.purchasing import actions
     from prodsys.scopes import CONSOLE
 
     try:
-        mended: dict[str, Any] = {
+        said: dict[str, Any] = {
+            "article": article,
             "article_number": supplier_article_number,
+            "description": description,
             "quantity": None if quantity is None else Quantity(Quantity.read(quantity)),
             "unit": unit,
             "unit_price": None if unit_price is None else UnitPrice(UnitPrice.read(unit_price)),
         }
     except ValueError as fault:
         raise click.UsageError(f"{fault}.") from None
-    mended = {member: value for member, value in mended.items() if value is not None}
-    if remove == bool(mended):
-        raise click.UsageError("Say what the line shall be, or --remove.")
+    is_of_a_line = bool(line) or add
+    head = {"date": dated and dated.date(), "requested_date": None if is_of_a_line else requested_date and requested_date.date()}
+    said |= {"requested_date": requested_date.date()} if is_of_a_line and requested_date else {}
+    mended, head = ({member: value for member, value in one.items() if value is not None} for one in (said, head))
+    if (remove and (add or mended or not line)) or (mended and not is_of_a_line) or (is_of_a_line and not (mended or remove)):
+        raise click.UsageError("Name the line with --line and what it shall be, or --remove it; or --add one.")
+    if not is_of_a_line and not head:
+        raise click.UsageError("Say what shall change: --line, --add, --requested-date or --date.")
 
     def unit_of_work(tx: "Tx") -> Any:
-        seen = actions.shown(tx, _ids(tx, [order])[0])
-        return actions.change(tx, CONSOLE, seen.id, _mended(seen, line, mended), seen.etag)
+        seen = actions.shown(tx, ids_of(tx, [order])[0])
+        return actions.change(tx, CONSOLE, seen.id, _mended(seen, line, mended, head, add=add), seen.etag)
 
     async def story(instance: "Instance") -> Any:
         return await instance.db.write(unit_of_work)
@@ -242,24 +246,32 @@ def change(
     _tell_order(guest.visit(story))
 
 
-def _mended(seen: "PurchaseOrder", line_id: str, mended: "Mapping[str, Any]") -> "ChangedOrder":
-    """What an order says, with one line mended, or left out when nothing is said of it. Raises NotFound."""
+def _mended(seen: "PurchaseOrder", line_id: str, mended: "Mapping[str, Any]", head: "Mapping[str, Any]", *, add: bool) -> "ChangedOrder":
+    """What an order says, with one line added, or mended, or left out when nothing is said of it. Raises NotFound."""
     from prodsys import errors
     from prodsys.purchasing.model.writing import ChangedOrder, NewLine
 
-    if line_id not in {line.line_id for line in seen.lines}:
-        raise errors.NotFound(f"Order {seen.number} has no line {line_id}; it has {', '.join(line.line_id for line in seen.lines)}.")
+    there = [line.line_id for line in seen.lines]
+    if add and line_id in there:
+        raise errors.AlreadyExists(f"Order {seen.number} has a line {line_id} already; mend it without --add, or leave --line out.")
+    if line_id and not add and line_id not in there:
+        raise errors.NotFound(f"Order {seen.number} has no line {line_id}; it has {', '.join(there)}. To make one: --add.")
     lines = []
     for line in seen.lines:
         members = {member: getattr(line, member) for member in NewLine.__struct_fields__} | {"article": line.article or ""}
         if line.line_id != line_id:
             lines.append(NewLine(**members))
         elif mended:
-            # Another number is another article of theirs; the one of ours it was does not say which.
-            other = {"article": "", "gtin": ""} if "article_number" in mended else {}
-            lines.append(NewLine(**members | other | dict(mended)))
+            # Another number is another article: what the line said of the one before does not hold for it.
+            theirs = {"article": "", "gtin": ""} if "article_number" in mended else {}
+            ours = (
+                dict.fromkeys(("article_number", "buyer_article_number", "gtin", "description", "unit"), "") if "article" in mended else {}
+            )
+            lines.append(NewLine(**members | theirs | ours | dict(mended)))
+    if add:
+        lines.append(NewLine(line_id=line_id, **mended))
     same = {member: getattr(seen, member) for member in ChangedOrder.__struct_fields__ if member not in ("partner", "lines")}
-    return ChangedOrder(**same, partner=seen.partner.id if seen.partner else "", lines=lines)
+    return ChangedOrder(**same | dict(head), partner=seen.partner.id if seen.partner else "", lines=lines)
 
 
 @order.command(epilog="Example: prodsys order accept PO-1042 --answer 1")
@@ -272,7 +284,7 @@ def accept(order: str, answer: int) -> None:
     from prodsys.scopes import CONSOLE
 
     async def story(instance: "Instance") -> Any:
-        return await instance.db.write(lambda tx: words.accept(tx, CONSOLE, _ids(tx, [order])[0], answer, "*"))
+        return await instance.db.write(lambda tx: words.accept(tx, CONSOLE, ids_of(tx, [order])[0], answer, "*"))
 
     _tell_order(guest.visit(story))
 
@@ -288,7 +300,7 @@ def dispute(order: str, answer: int, reason: str) -> None:
     from prodsys.scopes import CONSOLE
 
     async def story(instance: "Instance") -> Any:
-        return await instance.db.write(lambda tx: words.dispute(tx, CONSOLE, _ids(tx, [order])[0], answer, reason[:500], "*"))
+        return await instance.db.write(lambda tx: words.dispute(tx, CONSOLE, ids_of(tx, [order])[0], answer, reason[:500], "*"))
 
     _tell_order(guest.visit(story))
 
@@ -303,7 +315,7 @@ def cancel(order: str, reason: str) -> None:
     from prodsys.scopes import CONSOLE
 
     async def story(instance: "Instance") -> Any:
-        return await instance.db.write(lambda tx: words.cancel(tx, CONSOLE, _ids(tx, [order])[0], reason[:500]))
+        return await instance.db.write(lambda tx: words.cancel(tx, CONSOLE, ids_of(tx, [order])[0], reason[:500]))
 
     _tell_order(guest.visit(story))
 
@@ -323,7 +335,7 @@ def message(order: str, text: str, line: str) -> None:
         raise click.UsageError("A message has 1 to 4,000 characters.")
 
     async def story(instance: "Instance") -> Any:
-        return await instance.db.write(lambda tx: words.say(tx, CONSOLE, _ids(tx, [order])[0], text, line))
+        return await instance.db.write(lambda tx: words.say(tx, CONSOLE, ids_of(tx, [order])[0], text, line))
 
     said = guest.visit(story)
     say.answer(said, lambda: [f"Said to the supplier about {order}{f', line {line}' if line else ''}; it leaves with the next delivery."])
@@ -338,7 +350,7 @@ def remind(order: str) -> None:
     from prodsys.scopes import CONSOLE
 
     async def story(instance: "Instance") -> Any:
-        return await instance.db.write(lambda tx: reminding.remind(tx, CONSOLE, _ids(tx, [order])[0]))
+        return await instance.db.write(lambda tx: reminding.remind(tx, CONSOLE, ids_of(tx, [order])[0]))
 
     said = guest.visit(story)
     say.answer(said, lambda: [f"The supplier is asked: {said.text}"])
@@ -366,7 +378,7 @@ def receive(order: str, despatch: str | None, lines: tuple[tuple[str, str], ...]
     def unit(tx: "Tx") -> Any:
         from prodsys.purchasing import actions
 
-        meant_order = actions.shown(tx, _ids(tx, [order])[0])
+        meant_order = actions.shown(tx, ids_of(tx, [order])[0])
         by_number = {one.number: one.id for one in meant_order.despatches}
         return receiving.receive(tx, CONSOLE, meant_order.id, Goods(despatch=by_number.get(despatch or "", despatch), lines=came))
 
@@ -382,164 +394,7 @@ def receive(order: str, despatch: str | None, lines: tuple[tuple[str, str], ...]
         )
 
 
-@click.command(epilog="Examples: prodsys export PO-1042 PO-1043 --watch · prodsys export PO-1042 --dry-run")
-@click.argument("orders", metavar="ORDER...", nargs=-1, required=True)
-@click.option("--dry-run", is_flag=True, help="Only ask the suppliers what would become of the orders; nothing is stored.")
-@click.option("--watch", is_flag=True, help="Stay until every order has ended; where no server runs, deliver meanwhile.")
-@say.as_json
-def export(orders: tuple[str, ...], dry_run: bool, watch: bool) -> None:
-    """Export orders, by number or id, to their suppliers; what is not ready is refused with every reason.
-
-    The running server delivers them. Where none runs they leave when one is started, or at once with --watch, which only watches those
-    that are on their way already.
-    """
-    if dry_run and watch:
-        raise click.UsageError("--dry-run sends nothing, so there is nothing to watch.")
-    if dry_run:
-        _foretell(guest.visit(lambda instance: _previewed(instance, orders)))
-        return
-    if not watch:
-        _tell_export(guest.visit(lambda instance: _promised(instance, orders)))
-        return
-    _tell_export(asyncio.run(_watched(orders)))
-
-
-async def _previewed(instance: "Instance", orders: Sequence[str]) -> "list[Previewed]":
-    from prodsys.purchasing import abroad, previewing
-    from prodsys.scopes import CONSOLE
-
-    ids = await instance.db.read(_ids, orders)
-    return await previewing.preview(instance.db, abroad.reach_by(instance.outbound, instance.vault, instance.settings), CONSOLE, ids)
-
-
-def _foretell(found: "Sequence[Previewed]") -> None:
-    def words() -> list[str]:
-        lines = []
-        for one in found:
-            to = f" to {one.partner.name}" if one.partner else ""
-            lines.append(f"{one.number}{to}: would be {_WOULD.get(one.would, one.would)}{f'. {one.problem}' if one.problem else ''}")
-            lines += say.issues(one.issues)
-        return lines
-
-    say.answer(say.listed(found), words)
-    if any(one.would == "unknown" for one in found):
-        say.end(say.UNREACHABLE)
-    if any(one.would == "refused" for one in found):
-        say.end(say.REFUSED)
-
-
-_WOULD = {
-    "draft": "an order draft there",
-    "held": "held there until somebody says which article is meant",
-    "unknown": "told only by the supplier",
-}
-
-
-async def _promised(instance: "Instance", orders: Sequence[str]) -> "Export":
-    from prodsys.purchasing import exporting
-    from prodsys.scopes import CONSOLE
-
-    every = instance.settings.answers_every_seconds
-
-    def unit(tx: "Tx") -> "Export":
-        return exporting.export_shown(tx, exporting.export(tx, CONSOLE, _ids(tx, orders), answers_every=every))[0]
-
-    return await instance.db.write(unit)
-
-
-async def _watched(orders: Sequence[str]) -> "Export":
-    """Promise, then look until every order has ended; where no server holds the lock we deliver ourselves meanwhile."""
-    from prodsys import app
-    from prodsys.kit.db import DatabaseInUse
-    from prodsys.purchasing import exporting, store
-
-    known = guest.ready()
-    async with contextlib.AsyncExitStack() as opened:
-        try:
-            instance = await opened.enter_async_context(app.opened(known, serving=True))
-            # On PostgreSQL there is no lock; several couriers on one database are as they should be.
-            await opened.enter_async_context(_meanwhile(app.keep_promises(instance, app.courier_of(instance))))
-        except DatabaseInUse:
-            instance = await opened.enter_async_context(app.opened(known, serving=False))
-        ids = await instance.db.read(_ids, orders)
-        leaving = await instance.db.read(store.exports.leaving_in, ids)
-        fresh = [one for one in ids if one not in leaving]
-        made = await _promised(instance, fresh) if fresh else None
-        told: dict[str, str] = {}
-        while True:
-            shown = None if made is None else (await instance.db.read(exporting.export_shown, made.id))[0]
-            watched = await instance.db.read(_leaving_items, leaving)
-            _tell_news([*watched, *(shown.items if shown else [])], told)
-            if (shown is None or shown.is_settled) and not any(one.status in UNDER_WAY for one in watched):
-                return shown if shown and not watched else await instance.db.read(_together, shown, watched, leaving)
-            await asyncio.sleep(LOOK_SECONDS)
-
-
-def _leaving_items(tx: "Tx", leaving: "Mapping[str, str]") -> "list[ExportedOrder]":
-    """How orders that were on their way already stand in the exports they left with."""
-    from prodsys.purchasing import exporting
-
-    found = []
-    for export_id in dict.fromkeys(leaving.values()):
-        after: int | None = -1
-        while after is not None:
-            shown, after = exporting.export_shown(tx, export_id, after)
-            found += [one for one in shown.items if leaving.get(one.order) == export_id]
-    return found
-
-
-def _together(tx: "Tx", made: "Export | None", watched: "Sequence[ExportedOrder]", leaving: "Mapping[str, str]") -> "Export":
-    """One answer for orders of several exports: the newest export, with all that was watched."""
-    import msgspec
-
-    from prodsys.purchasing import exporting
-    from prodsys.purchasing.model.exports import Counts
-
-    items = [*(made.items if made else []), *watched]
-    counts = Counts(**{str(word): count for word, count in collections.Counter(one.status for one in items).items()})
-    last = made or exporting.export_shown(tx, max(leaving.values()))[0]
-    return msgspec.structs.replace(last, items=items, counts=counts, size=len(items), is_settled=True, next=None)
-
-
-@contextlib.asynccontextmanager
-async def _meanwhile(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
-    running = asyncio.create_task(work)
-    try:
-        yield
-    finally:
-        running.cancel()
-        await asyncio.gather(running, return_exceptions=True)
-
-
-def _tell_news(items: "Sequence[ExportedOrder]", told: dict[str, str]) -> None:
-    """On stderr, so that the answer stays one."""
-    for one in items:
-        if told.get(one.order) != one.status:
-            told[one.order] = one.status
-            say.note(f"{one.number}: {one.status}")
-
-
-def _tell_export(made: "Export") -> None:
-    def words() -> list[str]:
-        lines = [f"{made.id}: {_counted(made)}"]
-        for one in made.items:
-            lines.append(f"{one.number}  {one.status}  trace {one.trace_id}{f'  {one.what_to_do}' if one.what_to_do else ''}")
-            lines += say.issues(one.issues)
-        if not made.is_settled:
-            lines.append("The running server delivers them; where none runs, prodsys serve or prodsys export --watch does.")
-        return lines
-
-    say.answer(made, words)
-    if any(one.status in FAILED for one in made.items):
-        say.end(say.REFUSED)
-
-
-def _counted(made: "Export") -> str:
-    counts = made.counts
-    return ", ".join(f"{count} {word}" for word in counts.__struct_fields__ if (count := getattr(counts, word))) or "nothing"
-
-
-def _ids(tx: "Tx", orders: Sequence[str]) -> list[str]:
+def ids_of(tx: "Tx", orders: Sequence[str]) -> list[str]:
     """Orders by what a person calls them: number or id. Raises NotFound naming those there are not."""
     from prodsys import errors
     from prodsys.documents import plain

@@ -96,6 +96,15 @@ def secret(what: str, *, from_stdin: bool, twice: bool = False) -> str:
     return typed
 
 
+def must_agree(question: str, *, yes: bool) -> None:
+    """Ask before something is done that cannot be undone; `yes` is the answer given beforehand. Raises click.Abort, click.UsageError."""
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise click.UsageError("Nobody is here to be asked; if this is what you want, type it again with --yes.")
+    click.confirm(question, abort=True, err=True)
+
+
 def refused(fault: Exception) -> int | None:
     """Print why a verb was refused, and the exit code that says so; None for a fault of ours, which is to be seen whole."""
     from prodsys import errors

@@ -17,7 +17,7 @@ from sqlalchemy import inspect, make_url
 
 from prodsys.company import actions as company
 from prodsys.exchange import outbox, timetable
-from prodsys.kit.clock import now
+from prodsys.kit.clock import instant, micros, now
 from prodsys.kit.db import Database, Tx, open_database, server_lock
 from prodsys.kit.vault import BadKeyFile, Vault, VaultLocked
 from prodsys.logs.model import Entry
@@ -54,6 +54,10 @@ class CannotRestore(Exception):
     """Nothing was restored; the database is as it was."""
 
 
+class NotReadable(Exception):
+    """The database that would be replaced cannot be read; it can still be replaced, and is kept beside."""
+
+
 class Backup(msgspec.Struct, frozen=True, kw_only=True):
     """A backup that was made; `size` in bytes."""
 
@@ -79,6 +83,15 @@ class Restored(msgspec.Struct, frozen=True, kw_only=True):
     key: Key
     credentials_needed: list[Locked]
     numbers: Annotated[list[str], Meta(description="Where each series of numbers goes on; empty where they are kept.")] = []
+
+
+class Dropped(msgspec.Struct, frozen=True, kw_only=True):
+    """What the database that is replaced holds and the backup does not: how many of a kind, of which time."""
+
+    what: str
+    count: int
+    earliest: dt.datetime
+    latest: dt.datetime
 
 
 class NewLife(msgspec.Struct, frozen=True, kw_only=True):
@@ -158,6 +171,55 @@ async def restore(file: Path, settings: Settings, *, passphrase: str | None = No
         credentials_needed=life.credentials_needed,
         numbers=life.numbers,
     )
+
+
+def dropped(file: Path, settings: Settings) -> list[Dropped]:
+    """What would not be there any more once this backup is restored, since it came after it; nothing where there is no database yet.
+
+    Raises DatabaseInUse while a server runs, CannotRestore where the backup cannot be read, NotReadable where what is here cannot be.
+    """
+    path = _database_of(settings)
+    if not path.exists():
+        return []
+    with server_lock(path):
+        made_at = _made_at(file)
+        try:
+            with _connected(path) as here:
+                there = {row[0] for row in here.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
+                found = [(what, _since(here, table, column, made_at)) for what, table, column in _TOLD_OF if table in there]
+        except sqlite3.DatabaseError as fault:
+            raise NotReadable(f"The database that is here cannot be read ({fault}), so nobody can say what it holds.") from None
+    return [
+        Dropped(what=what, count=count, earliest=instant(earliest), latest=instant(latest))
+        for what, (count, earliest, latest) in found
+        if count
+    ]
+
+
+_TOLD_OF = (
+    ("purchase orders", "purchase_orders", "created_at"),
+    ("answers of suppliers", "purchase_orders", "answered_at"),
+    ("orders of customers", "sales_orders", "received_at"),
+    ("answers to customers", "sales_orders", "answered_at"),
+    ("log entries", "log_entries", "at"),
+)
+
+
+def _since(here: sqlite3.Connection, table: str, column: str, at: dt.datetime) -> tuple[int, int, int]:
+    # That a backup was made is noted when it has been.
+    but = f" AND code <> '{MADE}'" if table == "log_entries" else ""
+    asked = f"SELECT count(*), min({column}), max({column}) FROM {table} WHERE {column} > ?{but}"  # noqa: S608  # our own names, above
+    count, earliest, latest = here.execute(asked, (micros(at),)).fetchone()
+    return count, earliest or 0, latest or 0
+
+
+def _made_at(file: Path) -> dt.datetime:
+    try:
+        with _connected(file) as copy:
+            has_note = copy.execute("SELECT 1 FROM sqlite_schema WHERE name = 'prodsys_backup'").fetchone() is not None
+            return _read_note(copy, file, has_note=has_note).made_at
+    except sqlite3.DatabaseError as fault:
+        raise CannotRestore(f"{file} is damaged or not a database ({fault}); nothing was changed.") from None
 
 
 def _new(target: Path) -> Path:

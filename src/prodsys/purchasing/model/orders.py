@@ -92,6 +92,15 @@ class AgreedOrder(msgspec.Struct, frozen=True, kw_only=True):
     answered: Annotated[AnsweredOrder | None, Meta(description="The answer that was accepted, beside what was ordered; null: as ordered.")]
 
 
+class OrderWait(msgspec.Struct, frozen=True, kw_only=True):
+    """Why an order waits to leave: its supplier, or the mail server, cannot be reached, or somebody has to mend something."""
+
+    code: str
+    reason: str
+    since: dt.datetime
+    tried_again_at: dt.datetime | None
+
+
 class PurchaseOrder(msgspec.Struct, frozen=True, kw_only=True):
     """A purchase order whole: what it says, where it is, and what the supplier said."""
 
@@ -114,6 +123,7 @@ class PurchaseOrder(msgspec.Struct, frozen=True, kw_only=True):
     attachments: list[Attachment]
     lines: list[PurchaseLine]
     delivery: Travelled
+    waits: Annotated[OrderWait | None, Meta(description="Where delivery is `waiting`: why, and when it is tried again.")]
     validation: Annotated[Validation, Meta(description="Ours until it is sent, then the supplier's.")]
     acceptance: Acceptance
     fulfilment: Fulfilment

@@ -19,7 +19,7 @@ from prodsys.kit.outbound import Later, Misconfigured
 from prodsys.kit.telemetry import new_trace
 from prodsys.kit.vault import Vault
 from prodsys.modules import store as modules
-from prodsys.partners import actions, api, cards, connecting, model, store, telling, trials
+from prodsys.partners import actions, api, cards, comparing, connecting, model, store, telling, trials
 from prodsys.partners.model import Rules, Supplier
 from prodsys.partners.reaching import Way
 from prodsys.scopes import CONSOLE, GUIDE_SCOPES, PRODSYS_MODULE, Caller, Scope
@@ -611,8 +611,8 @@ async def test_a_partners_lane_is_shown_with_him(db, way, theirs, fjord):
 # Cards
 
 
-def two(ours: dict[str, Any], theirs: dict[str, Any]) -> model.Two:
-    return model.Two(ours=Party(name="Fjord", **ours), theirs=Party(name="Fjord", **theirs))
+def two(ours: dict[str, Any], theirs: dict[str, Any]) -> comparing.Two:
+    return comparing.Two(ours=Party(name="Fjord", **ours), theirs=Party(name="Fjord", **theirs))
 
 
 @pytest.mark.parametrize(("base", "now_there", "changed"), [
@@ -626,15 +626,15 @@ def two(ours: dict[str, Any], theirs: dict[str, Any]) -> model.Two:
     (({}, {}), ({"organisation_number": "987 654 325"}, {"organisation_number": "NO987654325MVA"}), {}),
 ])  # fmt: skip
 def test_who_changed_a_card_is_told_from_what_both_were(base, now_there, changed):
-    assert model.changes(two(*base), two(*now_there)) == changed
+    assert comparing.changes(two(*base), two(*now_there)) == changed
 
 
 def test_a_first_comparison_takes_from_them_only_what_we_lack_and_offers_all_we_say():
     them = two({"phone": "1"}, {"phone": "2", "email": "a@x.example"})
     us = two({"phone": "1"}, {"phone": "2", "email": "a@x.example"})
 
-    assert model.changes(model.first_base("them", them), them) == {"email": "theirs", "phone": "neither"}
-    assert model.changes(model.first_base("us", us), us) == {"email": "neither", "phone": "ours"}
+    assert comparing.changes(comparing.first_base("them", them), them) == {"email": "theirs", "phone": "neither"}
+    assert comparing.changes(comparing.first_base("us", us), us) == {"email": "neither", "phone": "ours"}
 
 
 async def test_what_a_partner_may_change_himself_is_a_rule_like_the_others(db, house):

@@ -22,7 +22,8 @@ from prodsys.logs.model import Entry
 from prodsys.logs.store import note_change, tell
 from prodsys.modules.store import is_on
 from prodsys.partners import store as partners
-from prodsys.partners.model import Supplier, said
+from prodsys.partners.checking import said
+from prodsys.partners.model import Supplier
 from prodsys.partners.reaching import Way, speak
 from prodsys.scopes import PRODSYS_MODULE, Caller, Scope
 

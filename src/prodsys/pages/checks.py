@@ -6,7 +6,8 @@ import msgspec
 
 from prodsys.pages.speech import Speech
 from prodsys.pages.words import N_
-from prodsys.partners.model import Check, Partner
+from prodsys.partners.checking import Check
+from prodsys.partners.model import Partner
 
 Kind = Literal["ok", "warn", "bad"]
 

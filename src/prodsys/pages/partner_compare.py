@@ -13,7 +13,7 @@ from prodsys.kit.vault import Vault
 from prodsys.pages.fields import Form, document
 from prodsys.pages.visitor import Visitor, go, show
 from prodsys.partners import actions, cards, reaching
-from prodsys.partners.model import Settlement
+from prodsys.partners.comparing import Settlement
 from prodsys.scopes import Scope, allows
 from prodsys.settings import Settings
 

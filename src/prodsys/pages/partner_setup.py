@@ -23,7 +23,8 @@ from prodsys.pages import checks
 from prodsys.pages.fields import Form
 from prodsys.pages.visitor import Visitor, go, part_text, show
 from prodsys.partners import actions, reaching, store, trials
-from prodsys.partners.model import Check, Checklist, Partner, Rules
+from prodsys.partners.checking import Check, Checklist
+from prodsys.partners.model import Partner, Rules
 from prodsys.scopes import Scope, allows
 from prodsys.settings import Settings
 

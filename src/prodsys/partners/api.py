@@ -34,7 +34,9 @@ from prodsys.kit.web import (
 )
 from prodsys.partners import actions, cards, connecting, reaching, store, trials
 from prodsys.partners.actions import NewPartner
-from prodsys.partners.model import Checklist, Comparison, Look, Partner, Rules, Settlement, Synced
+from prodsys.partners.checking import Checklist
+from prodsys.partners.comparing import Comparison, Settlement, Synced
+from prodsys.partners.model import Look, Partner, Rules
 from prodsys.scopes import GUIDE_SCOPES, PARTNER_SCOPES, Caller, Scope, allows
 from prodsys.settings import Settings
 from prodsys.tokens.actions import Handover

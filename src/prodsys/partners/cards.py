@@ -23,9 +23,10 @@ from prodsys.kit.outbound import Later, Misconfigured, Refused
 from prodsys.logs.model import Entry
 from prodsys.logs.store import tell
 from prodsys.modules.store import is_on
-from prodsys.partners import model, store
+from prodsys.partners import checking, comparing, store
+from prodsys.partners.comparing import About, Changed, Comparison, Disagreement, Settlement, Synced, SyncState, Two
 from prodsys.partners.connecting import CONTACTS
-from prodsys.partners.model import About, Changed, Comparison, Disagreement, Settlement, Supplier, Synced, SyncState, Two
+from prodsys.partners.model import Supplier
 from prodsys.partners.reaching import Way, speak
 from prodsys.partners.store import Cards
 from prodsys.scopes import PRODSYS_MODULE, Caller, Scope, widened
@@ -252,8 +253,8 @@ def _disagreements(
     """What differs between two cards, and who changed it when; `only` what these have changed."""
     if two is None:
         return []
-    base = (state.them if about == "them" else state.us) or model.first_base(about, two)
-    found: dict[Member, Changed] = model.changes(base, two)
+    base = (state.them if about == "them" else state.us) or comparing.first_base(about, two)
+    found: dict[Member, Changed] = comparing.changes(base, two)
     found = {member: changed for member, changed in found.items() if only in (None, changed)}
     if not found:
         return []
@@ -324,19 +325,19 @@ def _compare(
     proposed: list[Member] = []
     taken: list[Member] = []
     if them is not None:
-        base = state.them or model.first_base("them", them)
-        proposed = [member for member, changed in model.changes(base, them).items() if changed == "theirs"]
+        base = state.them or comparing.first_base("them", them)
+        proposed = [member for member, changed in comparing.changes(base, them).items() if changed == "theirs"]
         if proposed:
             taken = _propose(tx, known, them, proposed, actor)
         if taken:
             known = msgspec.structs.replace(known, contact=contacts.linked_card(tx, known.supplier.contact or 0))
-        state = msgspec.structs.replace(state, them=model.settled(base, _of_them(known) or them, theirs=proposed))
+        state = msgspec.structs.replace(state, them=comparing.settled(base, _of_them(known) or them, theirs=proposed))
     members: list[Member] = []
     if us is not None:
-        base = state.us or model.first_base("us", us)
-        changed = model.changes(base, us)
+        base = state.us or comparing.first_base("us", us)
+        changed = comparing.changes(base, us)
         members = [member for member in changed if (offer or changed[member] == "ours") and member_in_words(us.ours, member)]
-        state = msgspec.structs.replace(state, us=model.settled(base, us))
+        state = msgspec.structs.replace(state, us=comparing.settled(base, us))
     conflicts = [
         *_disagreements(tx, known, "them", _of_them(known), state, only="both"),
         *_disagreements(tx, known, "us", us, state, only="both"),
@@ -365,7 +366,7 @@ def _propose(tx: Tx, known: Cards, them: Two, members: Sequence[Member], actor: 
     waiting = contact_store.open_proposal(tx, contact.pk, key)
     card = with_members(contact.card, them.theirs, members)
     if waiting is not None:
-        still = [member for member in MEMBERS if model.same(member, waiting[1], them.theirs)]
+        still = [member for member in MEMBERS if comparing.same(member, waiting[1], them.theirs)]
         card = with_members(card, them.theirs, still)
     done = contacts.wish_for(tx, link, contact, card, actor=actor)
     return [member for member in members if member in done.taken]
@@ -413,7 +414,7 @@ def _offered(tx: Tx, offers: Sequence[tuple[Supplier, _Compared, Offered | Stale
             said = f"{supplier.name} has changed its record of us meanwhile; compare again."
             done.append(msgspec.structs.replace(compared.found, fault=said))
         elif not isinstance(answer, Offered):
-            fault = f"Our card could not be offered to {supplier.name}: {model.said(answer)}"
+            fault = f"Our card could not be offered to {supplier.name}: {checking.said(answer)}"
             done.append(msgspec.structs.replace(compared.found, fault=fault))
         else:
             offered = wish.members
@@ -444,7 +445,7 @@ def _offer_told(supplier: Supplier, wish: _Wish, answer: Offered, actor: str) ->
 
 
 def _fault(supplier: Supplier, trouble: Trouble) -> str:
-    return f"Cards could not be compared with {supplier.name}: {model.said(trouble)}"
+    return f"Cards could not be compared with {supplier.name}: {checking.said(trouble)}"
 
 
 def _not_compared(supplier: Supplier, fault: str) -> Entry:
@@ -467,7 +468,7 @@ def _settle(tx: Tx, caller: Caller, id: str, wish: Settlement) -> Comparison:
     two = _of_them(known) if wish.about == "them" else _of_us(contact_store.our_card(tx), state)
     if two is None:
         raise errors.WrongState("These cards have not been compared yet: one of them is missing.")
-    base = (state.them if wish.about == "them" else state.us) or model.first_base(wish.about, two)
+    base = (state.them if wish.about == "them" else state.us) or comparing.first_base(wish.about, two)
     whose = "our contact" if wish.about == "them" else "our own card"
     what = "; ".join(
         f"{member}: ours {member_in_words(two.ours, member) or 'nothing'}, theirs {member_in_words(two.theirs, member) or 'nothing'}"
@@ -477,16 +478,16 @@ def _settle(tx: Tx, caller: Caller, id: str, wish: Settlement) -> Comparison:
         case "them", "theirs":
             given: dict[str, Any] = {member: getattr(two.theirs, member) for member in wish.members}
             contacts.patch(tx, known.contact_id or "", ContactPatch(**given), if_match="*", actor=caller.name)
-            base = model.settled(base, two, ours=wish.members, theirs=wish.members)
+            base = comparing.settled(base, two, ours=wish.members, theirs=wish.members)
             state = msgspec.structs.replace(state, them=base)
         case "them", "ours":
-            state = msgspec.structs.replace(state, them=model.settled(base, two, ours=wish.members, theirs=wish.members))
+            state = msgspec.structs.replace(state, them=comparing.settled(base, two, ours=wish.members, theirs=wish.members))
         case "us", "theirs":
-            state = msgspec.structs.replace(state, us=model.settled(base, two, ours=wish.members, theirs=wish.members))
+            state = msgspec.structs.replace(state, us=comparing.settled(base, two, ours=wish.members, theirs=wish.members))
         case _:
             # Theirs counts as seen and ours as new: so the next comparison offers it.
             before = Two(ours=with_members(base.ours, two.theirs, wish.members), theirs=base.theirs)
-            state = msgspec.structs.replace(state, us=model.settled(before, two, theirs=wish.members))
+            state = msgspec.structs.replace(state, us=comparing.settled(before, two, theirs=wish.members))
     settled = {f"{wish.about}.{member}" for member in wish.members}
     state = msgspec.structs.replace(state, conflicts=[one for one in state.conflicts if one not in settled])
     store.keep_syncs(tx, [(supplier.pk, state, known.fault)])

@@ -10,7 +10,7 @@ from prodsys.connectors.prodsys.instance import Prodsys
 from prodsys.documents import Issue
 from prodsys.kit.outbound import Later, Misconfigured, Network, Outbound, Refused
 from prodsys.kit.vault import Secret, Vault, VaultLocked
-from prodsys.partners import model
+from prodsys.partners import checking, model
 from prodsys.partners.model import Supplier
 from prodsys.settings import Settings
 
@@ -58,5 +58,5 @@ def as_refusal(trouble: Later | Misconfigured | Refused) -> errors.Refusal:
     if isinstance(trouble, Later):
         return errors.PartnerUnreachable(trouble.detail)
     code = trouble.reason if isinstance(trouble, Misconfigured) else trouble.problem.code or "refused"
-    message = model.said(trouble)
+    message = checking.said(trouble)
     return errors.PartnerNotReady(message, issues=[Issue(code=code, message=message, blocks=True)])

@@ -13,7 +13,9 @@ from prodsys.kit.clock import now
 from prodsys.kit.db import Tx, hot, in_ints, insert_or_update
 from prodsys.kit.ids import new_id
 from prodsys.kit.outbound import Trust
-from prodsys.partners.model import MOST_NUMBERS, AutoConfirm, Buyer, Checklist, Named, Partner, Supplier, SyncState
+from prodsys.partners.checking import MOST_NUMBERS, Checklist
+from prodsys.partners.comparing import SyncState
+from prodsys.partners.model import AutoConfirm, Buyer, Named, Partner, Supplier
 from prodsys.tables import catalogue_pulls, contact_syncs, contacts, log_entries, partners, supplier_articles, supplier_numbers
 
 _p = partners.c

@@ -13,8 +13,9 @@ from prodsys.kit.db import Database, Tx
 from prodsys.kit.outbound import Later, Misconfigured, Refused
 from prodsys.logs.model import Entry
 from prodsys.logs.store import tell
-from prodsys.partners import model, store
-from prodsys.partners.model import Check, Checklist, Supplier
+from prodsys.partners import checking, store
+from prodsys.partners.checking import Check, Checklist
+from prodsys.partners.model import Supplier
 from prodsys.partners.reaching import Way, speak
 from prodsys.scopes import Scope, widened
 
@@ -35,35 +36,35 @@ async def test(db: Database, way: Way, id: str, *, watch: Watch | None = None) -
     prodsys = speak(way, supplier)
     if isinstance(prodsys, Misconfigured):
         checks = [Check(code="reachable", passed=False, sentence=prodsys.detail, needed=True)]
-        return await db.write(_keep_test, supplier, model.checklist(at, checks), None)
+        return await db.write(_keep_test, supplier, checking.checklist(at, checks), None)
     company = await prodsys.company()
     if not isinstance(company, Company):
-        return await db.write(_keep_test, supplier, model.checklist(at, model.check_unreached(company)), None)
-    checks = model.check_company(company, supplier.endpoint, now())
+        return await db.write(_keep_test, supplier, checking.checklist(at, checking.check_unreached(company)), None)
+    checks = checking.check_company(company, supplier.endpoint, now())
     if watch is not None:
         watch(list(checks))
     ours, numbers = await db.read(_asked_about, supplier.pk)
     carried = widened(frozenset(scope for scope in Scope if scope in company.token.scopes))
     if Scope.CONTACTS_READ in carried:
-        checks.append(model.check_known(await prodsys.contacts_match(ours) if ours else None))
+        checks.append(checking.check_known(await prodsys.contacts_match(ours) if ours else None))
         if watch is not None:
             watch(list(checks))
     if Scope.ARTICLES_READ in carried:
         checks.append(await _articles_checked(db, prodsys, supplier, numbers))
-    return await db.write(_keep_test, supplier, model.checklist(at, checks), company)
+    return await db.write(_keep_test, supplier, checking.checklist(at, checks), company)
 
 
 async def _articles_checked(db: Database, prodsys: Prodsys, supplier: Supplier, numbers: Sequence[str]) -> Check:
     """How many of our numbers match: by the catalogue we have read, where that is fresh, so that only the doubtful ones are asked about."""
     read = await db.read(store.numbers_not_in_catalogue, supplier.pk, now() - CATALOGUE_IS_FRESH)
     if read is None:
-        return model.check_articles(numbers, await prodsys.match_articles(numbers) if numbers else None)
+        return checking.check_articles(numbers, await prodsys.match_articles(numbers) if numbers else None)
     count, missing = read
     answer: list[MatchedNumber] | Later | Misconfigured | Refused | None = [] if count else None
     if missing:
         # He may have been taught what such a number means, which no catalogue tells.
         answer = await prodsys.match_articles(missing)
-    return model.check_articles(missing, answer, known=count - len(missing))
+    return checking.check_articles(missing, answer, known=count - len(missing))
 
 
 def _asked_about(tx: Tx, supplier: int) -> tuple[Party | None, Sequence[str]]:

@@ -23,7 +23,7 @@ from prodsys.kit.vault import BadKeyFile, Vault, VaultLocked
 from prodsys.logs.model import Entry
 from prodsys.logs.store import tell
 from prodsys.partners import store as partners
-from prodsys.partners.model import Check, checklist
+from prodsys.partners.checking import Check, checklist
 from prodsys.purchasing import reconciling
 from prodsys.settings import Settings
 from prodsys.upkeep import store, upgrade

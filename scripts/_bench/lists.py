@@ -83,6 +83,7 @@ def _give_a_past(supplier: Supplier, count: int) -> None:
             "acceptance": lambda at: _STATES[at % 10],
             "validation": lambda at: "issues" if at % 50 == 0 else "clean",
             "order_number": lambda at: f"SO{at}" if _STATES[at % 10] == "approved" else None,
+            "answered_at": lambda at: None if _STATES[at % 10] == "open" else seed.moment_of(at),
         },
     )
     seed.past(

@@ -16,6 +16,11 @@ _STARTED = 1_790_000_000_000_000
 """µs since 1970: when the first of the seeded things happened."""
 
 
+def moment_of(at: int) -> int:
+    """µs since 1970: when the seeded thing at this place happened."""
+    return _STARTED + at * 1_000_000
+
+
 def number_of(at: int) -> str:
     """The ULID-shaped text of the seeded thing at this place; older than any id made now."""
     return f"01J{at:023d}"
@@ -55,7 +60,7 @@ def past(file: Path, table: str, prefix: str, like: rows.Values, count: int, mor
     names = ["id", *moments, "trace_id", *more]
 
     def varied(at: int) -> tuple[Any, ...]:
-        moment = _STARTED + at * 1_000_000
+        moment = moment_of(at)
         trace = f"{at * 0x9E3779B97F4A7C15 % 2**64:032x}"
         return (f"{prefix}_{number_of(at)}", *(moment for _ in moments), trace, *(of(at) for of in more.values()))
 

@@ -86,12 +86,11 @@ async def _page(visitor: Visitor, db: Database, refusal: errors.Refusal | None =
             state: Any = view or None
             rows = store.deliveries.below(tx, place[0] if place else None, SHOWN + 1, lane=lane, state=state, subject=order)
             more = encode_cursor("deliveries", rows[SHOWN - 1].pk) if len(rows) > SHOWN else None
-        partners = partner_store.page(tx, after=0, limit=MOST_PARTNERS)
         systems = connections.connections.page(tx, person=visitor.caller.person, after=0, limit=MOST_PARTNERS)
         return {
             "rows": [carrying.delivery_entry(row) for row in rows[:SHOWN]],
             "next": more,
-            "names": {row.shown.id: row.shown.name for row in partners},
+            "names": {one.id: one.name for one in partner_store.called(tx, MOST_PARTNERS)},
             "systems": {events.lane_of(one.id): one for one in systems},
             "lanes": outbox.closed_or_waiting(tx, most=MOST_WAITING),
         }

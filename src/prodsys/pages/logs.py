@@ -439,8 +439,7 @@ def _line(entry: Logged) -> Line:
 
 
 def _names(tx: Tx) -> dict[str, str]:
-    rows = partner_store.page(tx, after=0, limit=MOST_PARTNERS)
-    return {row.shown.id: row.shown.name for row in sorted(rows, key=lambda row: row.shown.name.casefold())}
+    return {one.id: one.name for one in partner_store.called(tx, MOST_PARTNERS)}
 
 
 def _key_of(tx: Tx, partner: str | None) -> int | None:

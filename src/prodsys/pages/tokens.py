@@ -438,10 +438,7 @@ def _create_with_partner(
 
 
 def _partners(tx: Tx) -> list[Whose]:
-    rows = partner_store.page(tx, after=0, limit=MOST_PARTNERS)
-    return sorted(
-        (Whose(id=row.shown.id, name=row.shown.name, may_rotate=row.shown.may_rotate) for row in rows), key=lambda one: one.name.casefold()
-    )
+    return [Whose(id=one.id, name=one.name, may_rotate=one.may_rotate) for one in partner_store.called(tx, MOST_PARTNERS)]
 
 
 def _moment_of(place: tuple[Any, ...]) -> tuple[dt.datetime, int] | None:

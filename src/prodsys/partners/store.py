@@ -184,6 +184,22 @@ def page(tx: Tx, *, after: int, limit: int) -> list[Row]:
     return [_row(row) for row in tx.execute(_whole().where(_p.pk > after).order_by(_p.pk).limit(limit))]
 
 
+class Called(msgspec.Struct, frozen=True, kw_only=True):
+    """A partner by what a list shows of him."""
+
+    id: str
+    name: str
+    may_rotate: bool
+
+
+_called = hot(select(_p.id, _p.name, _p.may_rotate).where(_p.pk > 0).order_by(_p.pk).limit(bindparam("most")), Called)
+
+
+def called(tx: Tx, most: int) -> list[Called]:
+    """The first so many partners, by name: those of a page, of which the rest would be read in vain."""
+    return sorted(_called.all(tx, {"most": most}), key=lambda one: one.name.casefold())
+
+
 def connected(tx: Tx) -> list[Supplier]:
     """Every active partner we have a token of, in the order they were made."""
     query = select(*_supplier_columns).where(_p.is_active, _p.endpoint != "", _p.token.is_not(None)).order_by(_p.pk)

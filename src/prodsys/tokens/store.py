@@ -2,6 +2,7 @@
 
 import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from typing import Any, Literal
 
 import msgspec
@@ -300,15 +301,17 @@ def successors(tx: Tx, id: str) -> list[Token]:
     return [_token(row, at) for row in tx.execute(_shown().where(tokens.c.successor_of == previous).order_by(tokens.c.pk.desc()))]
 
 
+_after = tokens.alias("after")
+_is_replaced = exists().where(_after.c.successor_of == tokens.c.pk, _after.c.revoked_at.is_(None))
+
+
 def _in_view(view: View, at: dt.datetime) -> ColumnElement[bool]:
     live = and_(tokens.c.revoked_at.is_(None), tokens.c.expires_at > at)
     if view == "live":
         return live
     if view == "ended":
         return not_(live)
-    after = tokens.alias("after")
-    replaced = exists().where(after.c.successor_of == tokens.c.pk, after.c.revoked_at.is_(None))
-    return and_(live, tokens.c.expires_at <= at + dt.timedelta(days=EXPIRING_DAYS), not_(replaced))
+    return and_(live, tokens.c.expires_at <= at + dt.timedelta(days=EXPIRING_DAYS), not_(_is_replaced))
 
 
 def shown(tx: Tx, id: str) -> Token | None:
@@ -376,6 +379,7 @@ def forget_sign_ins(tx: Tx, at: dt.datetime) -> int:
     return tx.execute(delete(tokens).where(tokens.c.person.is_not(None), tokens.c.expires_at < at)).rowcount
 
 
+@cache
 def _shown() -> Select[Any]:
     next_ = tokens.alias("next_one")
     previous = tokens.alias("previous_one")

@@ -27,7 +27,7 @@ from prodsys.logs import store as logs
 from prodsys.partners import store as partners
 from prodsys.sales import actions as sales
 from prodsys.sales import answers as answering
-from prodsys.sales import api, desk, model, receiving, store
+from prodsys.sales import api, desk, examining, receiving, store
 from prodsys.sales.books import Books
 from prodsys.sales.feed import AnswerKind
 from prodsys.sales.model import Draft, News
@@ -198,7 +198,7 @@ async def test_every_code_comes_with_its_place_in_the_order(supplier, clock):
         "text_line_priced": ("/lines/1/unit_price", False, {"lines": [a_line(), a_line("20", "", kind="text", description="Zinc")]}),
         "lead_time_short": ("/lines/0/requested_date", False, {"lines": [soon]}),
     }  # fmt: skip
-    assert set(orders) == set(re.findall(r'(?:_issue\(\s*|code=)"([a-z_]+)"', inspect.getsource(model)))
+    assert set(orders) == set(re.findall(r'(?:_issue\(\s*|code=)"([a-z_]+)"', inspect.getsource(examining)))
     await supplier.a_draft(an_order("the first, which makes the contact"))
 
     outcomes = await supplier.receive(*(an_order(**({"number": code} | more)) for code, (_, _, more) in orders.items()))

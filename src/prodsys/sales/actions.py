@@ -9,22 +9,14 @@ from prodsys.articles import actions as article_actions
 from prodsys.articles import store as articles
 from prodsys.articles.model import Found, Wanted
 from prodsys.company import store as company
-from prodsys.documents import (
-    Exact,
-    Order,
-    OrderLine,
-    Party,
-    Quantity,
-    UnitPrice,
-    plain,
-)
+from prodsys.documents import Exact, Order, OrderLine, Party, Quantity, UnitPrice, plain
 from prodsys.kit.clock import now
 from prodsys.kit.db import Tx
 from prodsys.kit.states import etag, must_match
 from prodsys.logs.model import Entry
 from prodsys.logs.store import tell
 from prodsys.partners import store as partners
-from prodsys.sales import feed, model, store, terms
+from prodsys.sales import examining, feed, model, store, terms
 from prodsys.sales.model import Draft, DraftLine, PartnerOrder
 from prodsys.scopes import Caller
 
@@ -53,7 +45,7 @@ def say_which(
     their_number = plain(line.article_number)
     if their_number and remember:
         article_actions.learn(tx, caller, partner=row.partner, their_number=their_number, article=article.pk)
-    examined, said = model.examine_line(
+    examined, said = examining.examine_line(
         store.orders.read_order(row.document),
         line.position,
         Found("learned" if remember else "by_hand", article),
@@ -173,8 +165,10 @@ def _log(tx: Tx, caller: Caller, row: Any, code: str, message: str) -> None:
 def _line(sent: OrderLine, kept: Any) -> DraftLine:
     expected = None
     if kept.expected_price is not None:
-        expected = model.Expected(price=kept.expected_price, price_quantity=kept.expected_price_quantity, origin=kept.expected_price_from)
-    difference, percent = (None, None) if expected is None or sent.unit_price is None else model.price_difference(sent, expected)
+        expected = examining.Expected(
+            price=kept.expected_price, price_quantity=kept.expected_price_quantity, origin=kept.expected_price_from
+        )
+    difference, percent = (None, None) if expected is None or sent.unit_price is None else examining.price_difference(sent, expected)
     return DraftLine(
         line=sent,
         how=kept.how,

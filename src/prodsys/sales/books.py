@@ -34,8 +34,9 @@ from prodsys.kit.db import Tx
 from prodsys.kit.ids import new_id
 from prodsys.partners import store as partners
 from prodsys.partners.model import Buyer
-from prodsys.sales import model, store
-from prodsys.sales.model import Arrival, Examined, ExaminedLine
+from prodsys.sales import examining, store
+from prodsys.sales.examining import Examined, ExaminedLine
+from prodsys.sales.model import Arrival
 
 
 class Books:
@@ -118,7 +119,7 @@ class Books:
         buyers: dict[bytes, Recognised] = {}
         for arrival in arrivals:
             end = start + len(arrival.order.lines)
-            examined = model.examine(
+            examined = examining.examine(
                 arrival.order,
                 found[start:end],
                 agreed,
@@ -283,7 +284,7 @@ def buyer_key(order: Order) -> str:
     return keys.organisation_number or keys.vat_number or keys.gln
 
 
-def _receipt_line(examined: model.ExaminedLine) -> ReceiptLine:
+def _receipt_line(examined: ExaminedLine) -> ReceiptLine:
     how = "text" if examined.line.kind == "text" else examined.found.how
     return ReceiptLine(line_id=examined.line.line_id, article_number=examined.line.article_number, how=how)
 

@@ -19,10 +19,11 @@ from prodsys.logs.model import Entry
 from prodsys.logs.store import tell
 from prodsys.partners import store as partners
 from prodsys.partners.model import Buyer
-from prodsys.sales import model, rules
+from prodsys.sales import examining, model, rules
 from prodsys.sales.actions import SUGGESTED_LINES
 from prodsys.sales.books import Books
-from prodsys.sales.model import Arrival, Examined
+from prodsys.sales.examining import Examined
+from prodsys.sales.model import Arrival
 from prodsys.scopes import Caller
 from prodsys.webhooks import sending
 from prodsys.webhooks.model import Event, Happened
@@ -141,7 +142,7 @@ def preview(tx: Tx, caller: Caller, arrivals: Sequence[Arrival]) -> list[MatchRe
                 left -= 1
                 wanted = Wanted(plain(line.line.article_number), plain(line.line.gtin))
                 suggestions = articles.suggesting.suggest(tx, wanted, line.line.description, partner=buyer.pk, offers_all=buyer.offers_all)
-            lines.append(model.report_line(line, suggestions))
+            lines.append(examining.report_line(line, suggestions))
         issues = list(before.issues) if isinstance(before, Refused) else examined.issues
         reports.append(
             MatchReport(

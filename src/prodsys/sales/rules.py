@@ -9,7 +9,8 @@ from prodsys.exchange.engine import Placed
 from prodsys.kit.db import Tx
 from prodsys.partners.model import AutoConfirm, Buyer
 from prodsys.sales import answers, store
-from prodsys.sales.model import UNRESOLVED, Arrival, Examined
+from prodsys.sales.examining import Examined
+from prodsys.sales.model import UNRESOLVED, Arrival
 from prodsys.scopes import Caller
 
 LINKED = frozenset({"partner_link"})

@@ -11,7 +11,7 @@ from sqlalchemy import bindparam, exists, insert, select, update
 from prodsys.documents import Issue, Order, Receipt, plain, write
 from prodsys.kit.db import Tx, hot, in_texts, insert_or_ignore
 from prodsys.sales import model
-from prodsys.sales.model import ExaminedLine
+from prodsys.sales.examining import ExaminedLine
 from prodsys.tables import sales_lines, sales_orders
 
 

@@ -7,7 +7,7 @@ from sqlalchemy import and_, bindparam, func, not_, select, tuple_, update
 
 from prodsys.documents import Acceptance, Issue, Order, Receipt, reader
 from prodsys.kit.db import Tx, hot, in_texts, insert_new
-from prodsys.sales.model import ExaminedLine
+from prodsys.sales.examining import ExaminedLine
 from prodsys.sales.store.arriving import line_row
 from prodsys.tables import articles, contacts, counters, partners, sales_lines, sales_orders
 

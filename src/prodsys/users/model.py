@@ -25,6 +25,9 @@ SESSION_LIFETIME = dt.timedelta(hours=12)
 SESSION_IDLE = dt.timedelta(hours=2)
 
 Email = Annotated[str, Meta(min_length=3, max_length=120)]
+Password = Annotated[str, Meta(max_length=MAX_PASSWORD)]
+NewPassword = Annotated[str, Meta(min_length=MIN_PASSWORD, max_length=MAX_PASSWORD)]
+Scopes = Annotated[list[Scope], Meta(max_length=len(Scope))]
 Language = Literal["", "en", "nb", "de", "pl"]
 """Empty: as the browser asks."""
 Theme = Literal["system", "light", "dark"]

@@ -30,6 +30,7 @@ from prodsys.sales.answers import BuyersWord
 from prodsys.sales.despatching import NewDespatch, TellsDespatch
 from prodsys.sales.feed import AnswerKind
 from prodsys.sales.model import Draft
+from prodsys.sales.store.views import Wish
 from prodsys.sales.talking import NewMessage, TheirMessage
 from tests.rooms.makers import DESK, Supplier, a_caller, a_line, a_partner, a_supplier, an_order, logged, turned
 
@@ -458,3 +459,22 @@ async def test_there_is_an_end_to_what_is_said_about_one_order(supplier, monkeyp
         await supplier.db.write(talking.say, DESK, order_id, NewMessage(text="Soon."))
     _, is_new = await supplier.db.write(talking.hear, a_caller(supplier.partner), order_id, first)
     assert not is_new
+
+
+@pytest.mark.parametrize("few", [1_000, 1])
+async def test_an_order_is_found_by_number_article_and_buyer_before_and_after_it_is_answered(supplier, monkeypatch, few):
+    monkeypatch.setattr(store.views, "FEW", few)
+    answered = await supplier.a_draft(an_order("FIND-1", lines=TWO_LINES))
+    await do(supplier, answers.approve, answered, undo=AT_ONCE)
+    waiting = await supplier.a_draft(an_order("FIND-2", lines=TWO_LINES))
+
+    async def found(words: str, tab: store.views.Tab) -> list[str]:
+        wish = Wish(tab=tab, words=words)
+        return [draft.id for _, draft in await supplier.db.read(store.lists.inbox, wish, after=None, limit=10)]
+
+    for words in ("find", "A-200", (await shown(supplier, waiting)).summary.partner_name.lower()[2:]):
+        assert (await found(words, "open"), await found(words, "answered")) == ([waiting], [answered]), words
+        approved = await supplier.db.read(store.lists.approved, before=None, limit=10, words=words)
+        assert [draft.id for _, draft in approved] == [answered], words
+    assert await found("nothing", "open") == await found("nothing", "answered") == []
+    assert await supplier.db.read(store.lists.inbox_counts, 10, DESK.name) == {"open": 1, "attention": 0, "clean": 1, "price": 0, "mine": 0}

@@ -801,6 +801,14 @@ async def test_every_filter_of_the_logs_goes_by_index(supplier, wanted, before):
 
 
 @sqlite_only
+async def test_every_view_of_the_inbox_is_counted_along_an_index_of_its_own(supplier):
+    [plan] = await plans_of(supplier.db, store.lists.inbox_counts, 1_001, "us_1")
+
+    for index in ("age", "attention", "verdict", "taken"):
+        assert f"INDEX sales_orders_inbox_{index}" in plan
+
+
+@sqlite_only
 async def test_a_partners_feed_and_orders_go_by_index(supplier):
     goes_by_index(await plans_of(supplier.db, store.told.changes, supplier.partner, 10, 50), "sales_changes")
     for wanted in ({}, {"number": "PO-1"}, {"order_id": "sd_1"}, {"acceptance": "open"}):

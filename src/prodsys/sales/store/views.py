@@ -16,7 +16,7 @@ is_waiting = text(" AND ".join(f"sales_orders.{term}" for term in WAITING.split(
 is_to_ship = text(" AND ".join(f"sales_orders.{term}" for term in TO_SHIP.split(" AND ")))
 by_acceptance, by_validation, by_partner = (text(f"sales_orders.{term}") for term in (ANY_ACCEPTANCE, ANY_VALIDATION, ANY_PARTNER))
 _has_something = text("sales_orders.verdict <> 'clean'")
-_FEW = 1_000
+FEW = 1_000
 """Orders that are read through faster than their list is sought in another way."""
 
 
@@ -33,8 +33,8 @@ def partners_own(tx: Tx, partner: str) -> list[Any]:
 
 def are_few(tx: Tx, *those: Any) -> bool:
     """Whether so few rows fulfil this that reading them all is the shortest way."""
-    some = select(sales_orders.c.pk).where(*those).limit(_FEW).subquery()
-    return int(tx.execute(select(func.count()).select_from(some)).scalar_one()) < _FEW
+    some = select(sales_orders.c.pk).where(*those).limit(FEW).subquery()
+    return int(tx.execute(select(func.count()).select_from(some)).scalar_one()) < FEW
 
 
 def of_verdict(tx: Tx, verdict: str, partner: str | None) -> list[Any]:
@@ -104,9 +104,12 @@ def has_words(tx: Tx, wish: Wish) -> ColumnElement[bool]:
 
 
 def _of_article(tx: Tx, wish: Wish) -> Select[Any]:
-    # Answered orders by their answer: in the order of their keys SQLite would look at every order there is.
-    newest_first = [sales_orders.c.answered_at.desc(), sales_orders.c.pk.desc()] if wish.tab == "answered" else [sales_orders.c.pk.desc()]
-    newest = of_tab(tx, select(sales_orders.c.pk), wish).order_by(*newest_first).limit(_SOUGHT).subquery()
+    if wish.tab == "answered":
+        # In the order of their answers and of nothing else: for more, SQLite would look at every order there is.
+        newest_first = [sales_orders.c.answered_at.desc(), sales_orders.c.pk.desc()]
+        newest = select(sales_orders.c.pk).where(sales_orders.c.answered_at.is_not(None)).order_by(*newest_first).limit(_SOUGHT).subquery()
+    else:
+        newest = of_tab(tx, select(sales_orders.c.pk), wish).order_by(sales_orders.c.pk.desc()).limit(_SOUGHT).subquery()
     ours = select(articles.c.pk).where(articles.c.number == wish.words)
     return (
         select(sales_lines.c.order)

@@ -8,6 +8,10 @@ from babel.messages.catalog import Catalog
 from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po, write_po
 
+from prodsys.connections import model
+from prodsys.connectors import CONNECTORS, known
+from prodsys.pages.connectors import texts_of
+
 PAGES = Path(__file__).parents[1] / "src" / "prodsys" / "pages"
 TRANSLATED = ("nb", "de", "pl")
 KEYWORDS = {"_": None, "N_": None, "say": None, "gettext": None, "ngettext": (1, 2)}
@@ -37,6 +41,11 @@ def texts() -> Catalog:
     options = {"templates/**.html": JINJA, "**.py": {}}
     for file, _, message, comments, context in extract_from_dir(PAGES, METHODS, options, KEYWORDS):
         found.add(message, locations=[(Path(file).as_posix(), None)], auto_comments=comments, context=context)
+    for name in CONNECTORS:
+        for message in texts_of(model.shown(name, known()[name])):
+            # What a connector says is shown as it is: a per cent sign in it is one.
+            found.add(message, locations=[(f"connectors/{name}", None)])
+            found[message].flags.discard("python-format")
     return found
 
 

@@ -12,6 +12,9 @@ from babel import dates, numbers
 from babel.messages.catalog import Message
 from babel.messages.pofile import read_po
 
+from prodsys.connections import model
+from prodsys.connectors import CONNECTORS, known
+from prodsys.pages.connectors import texts_of
 from prodsys.pages.speech import LANGUAGES, LOCALE, speech, wanted
 
 ROOT = Path(__file__).parents[2]
@@ -44,6 +47,14 @@ def test_no_text_is_missing_or_doubtful(language: str) -> None:
         assert all(forms), message.id
         if isinstance(message.id, tuple | list):
             assert len(forms) == FORMS[language], message.id
+
+
+@in_every_language
+@pytest.mark.parametrize("name", CONNECTORS)
+def test_a_connector_says_everything_about_itself_in_every_language(language: str, name: str) -> None:
+    known_here = {message.id for message in texts(language)}
+
+    assert set(texts_of(model.shown(name, known()[name]))) <= known_here
 
 
 @in_every_language

@@ -237,6 +237,20 @@ REMARKS: dict[str, str] = {
     "mapping_too_deep": N_("The rule for %(field)s is nested too deeply."),
     "mapping_too_large": N_("The mapping has too many steps."),
     "dead": N_("The system could not be reached in time."),
+    "ambiguous_there": N_("More than one record there fits %(number)s."),
+    "contact_twice": N_("Two records of theirs come with the same e-mail address."),
+    "customer_unknown": N_("Its customer is not there and may not be made."),
+    "customer_key_not_offered": N_("This system does not find customers by that."),
+    "form_changed": N_("The connector asks for other fields now. Open the connection and test it again."),
+    "linked_twice": N_("%(number)s is linked to another record already."),
+    "more_than_to_go": N_("Line %(line)s: %(quantity)s is %(over)s more than was to go."),
+    "not_a_choice_there": N_("%(field)s is none of the words that are taken there."),
+    "not_configured": N_("The connection has not been configured yet."),
+    "nothing_despatched": N_("Say how much of at least one line goes."),
+    "number_taken": N_("There is an order %(number)s here already."),
+    "order_type_not_offered": N_("This system does not make that of an order."),
+    "too_exact_there": N_("%(field)s has too many decimals for there."),
+    "unknown_there": N_("%(number)s was sent, and the answer was lost. Look whether it is there, then link it or let it be sent again."),
 }
 """What is true of one thing to look at, by its code; the values stand in `params`."""
 
@@ -315,11 +329,16 @@ def shortly(speech: Speech, issue: Issue) -> str:
 
 def sentence(speech: Speech, issue: Issue) -> str:
     """An issue in the reader's language; in English where we have no sentence for its code, or it lacks a value."""
+    params = issue.params
+    if title := params.get("title"):
+        # What a field is called in a connector's own form.
+        params = {**params, "title": speech.say(title)}
     for text in (REMARKS.get(issue.code), OTHERWISE.get(issue.code)):
         if text is not None:
             with contextlib.suppress(KeyError, ValueError, TypeError):
-                return speech.say(text) % issue.params
-    return issue.message
+                return speech.say(text) % params
+    # Why a connector cannot, it says itself.
+    return speech.say(issue.message) if issue.message else ""
 
 
 def told(speech: Speech, refusal: errors.Refusal) -> str:

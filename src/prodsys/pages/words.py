@@ -179,6 +179,12 @@ def _unit_of(language: str, unit: str) -> str:
     return text
 
 
+def _of_system(language: str, text: str) -> str:
+    """What a connector says of itself; in its own language where it was installed from elsewhere."""
+    told: str = catalogue(language).gettext(text) if text else ""
+    return told
+
+
 @jinja2.pass_context
 def _said(context: Context, issue: Issue) -> str:
     return refusals.sentence(context["speech"], issue)
@@ -215,4 +221,5 @@ def for_templates(language: str) -> dict[str, Callable[..., Any]]:
         "said_there": _said_there,
         "shortly": _shortly,
         "refused": _refused,
+        "of_system": partial(_of_system, language),
     }

@@ -19,7 +19,7 @@ from prodsys.pages.review_seen import REASONS, look, shown
 from prodsys.pages.speech import Speech
 from prodsys.pages.visitor import Visitor, go, show
 from prodsys.sales import actions, answers, terms
-from prodsys.sales.desk import NewAnswer
+from prodsys.sales.desk.answers import NewAnswer
 from prodsys.sales.model import Draft
 from prodsys.scopes import Scope, allows
 from prodsys.settings import Settings

@@ -81,9 +81,12 @@ async def test_a_connection_for_chosen_people_is_not_there_for_others(fjord: Com
         async with fjord.as_(who["token"]) as http:
             seen.append([one["id"] for one in (await http.get("/connections")).json()["items"]])
             denied.append((await http.get(f"/connections/{made['id']}/flows")).status_code)
+            hidden = (await http.get(f"/connections/{made['id']}")).json()
+    nowhere = await fjord.call("GET", "/connections/cn_0", expect=404)
 
     assert seen == [[made["id"]], []]
     assert denied == [200, 404]
+    assert hidden["detail"].replace(made["id"], "cn_0") == nowhere["detail"], "one that is hidden is told like one that is not there"
 
 
 async def _person(fjord: Company, name: str) -> dict[str, Any]:
@@ -103,6 +106,7 @@ async def test_activating_is_refused_while_a_mandatory_field_has_no_source(fjord
     await fjord.call("PUT", f"/connections/{made['id']}/mapping/contacts/out", json={"fields": fields})
 
     refused = await fjord.call("POST", f"/connections/{made['id']}/activate", expect=422)
+    at_rest = await fjord.call("POST", f"/flows/{coming['id']}/runs", expect=409)
     await fjord.call("PATCH", f"/flows/{coming['id']}", etag="*", json={"settings": {"currency": "NOK"}})
     fields[0]["default"] = TERMS
     await fjord.call("PUT", f"/connections/{made['id']}/mapping/contacts/out", json={"fields": fields})
@@ -113,6 +117,7 @@ async def test_activating_is_refused_while_a_mandatory_field_has_no_source(fjord
         ("mandatory_without_source", "TermsOfPaymentId"),
         ("mandatory_without_source", "currency"),
     ]
+    assert at_rest["detail"] == "The connection Books is not active, so its flows do not run; activate it first."
     assert active["is_active"]
 
 

@@ -3,7 +3,7 @@
 import datetime as dt
 from collections.abc import AsyncIterator, Mapping
 from decimal import Decimal
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 import pytest
@@ -11,6 +11,7 @@ import pytest
 from prodsys.connections import store
 from prodsys.connections.abroad import Abroad, Going
 from prodsys.connections.books import Coming, Manner, our_books
+from prodsys.connections.events import FlowKind
 from prodsys.connections.model import FlowSettings, ListEntry, NewFlow, flow_faults, needed_by_us, uncovered
 from prodsys.connections.preparing import manner_of
 from prodsys.connections.shaping import is_wanted, limit_faults, look_in, shaped, stock_of, translated
@@ -23,6 +24,7 @@ from prodsys.contacts.store import Rewritten
 from prodsys.documents import Address, ContactCard, DeliveryPlace, Exact, Person, SalesOrder, Stock, TradeLine
 from prodsys.exchange.engine import Outcome, Placed, Refused, place_abroad
 from prodsys.exchange.mapping import Adjustments
+from prodsys.exchange.outbox import Claimed
 from prodsys.kit.db import Database
 from tests.connectors.loopback import reaching, serving
 from tests.connectors.sim_eaccounting import EAccountingSim
@@ -339,6 +341,19 @@ def test_a_flow_may_say_which_role_everybody_gets(role, roles):
     made = shaped(ORDER.customer, FlowSettings(role=role), NOTHING)
 
     assert (made.is_customer, made.is_supplier) == roles
+
+
+async def test_what_was_promised_by_a_flow_that_was_removed_holds_nothing_up(db: Database):
+    parcel = '{"flow": "fl_gone", "ours": "SO-1", "number": "SO-1", "document": {}}'
+    claimed = Claimed(pk=1, id="dl_1", kind="flow", lane="connection:cn_1", chain="c", subject="SO-1", document=parcel, traceparent="",
+                      attempt=1)  # fmt: skip
+    kind = FlowKind(db, cast(Any, None))
+
+    [outcome] = await kind.deliver([claimed])
+    await db.write(kind.settle, [(claimed, outcome)])
+
+    assert isinstance(outcome, Refused)
+    assert (outcome.code, outcome.title) == ("flow_gone", "The flow it was to leave by has been removed.")
 
 
 async def test_a_company_becomes_a_company_debtor_with_its_contact_person_and_everybody_else_a_private_one(desk):

@@ -48,7 +48,8 @@ async def choices(systems: Systems, caller: Caller, id: str, name: str) -> list[
     kept = await systems.db.read(allowed, caller, id)
     connector = connected(systems, kept)
     if name not in connector.lists:
-        raise errors.NotFound
+        there = ", ".join(connector.lists) or "none"
+        raise errors.NotFound(f"{connector.title} has no list {name[:60]} to choose from; it has {there}.")
     found = await connector.choices(name)
     if isinstance(found, Later | Misconfigured | Refused):
         raise as_refusal(found)

@@ -48,7 +48,7 @@ class FlowKind:
         met: dict[str, Outcome] = {}
         for flow, claimed in _by_flow(promises).items():
             reached = await self._db.read(self._reached, flow)
-            if isinstance(reached, Misconfigured):
+            if isinstance(reached, Misconfigured | Refused):
                 met |= {one.id: reached for one in claimed}
                 continue
             kept, target, shape = reached
@@ -73,16 +73,21 @@ class FlowKind:
             if outcomes:
                 _tell_event(tx, flow, outcomes)
 
-    def _reached(self, tx: Tx, id: str) -> tuple[KeptFlow, Abroad, Callable[[Any], Any]] | Misconfigured:
+    def _reached(self, tx: Tx, id: str) -> tuple[KeptFlow, Abroad, Callable[[Any], Any]] | Misconfigured | Refused:
         try:
             flow = store.flows.flow(tx, id)
         except errors.NotFound:
-            return Misconfigured(reason="flow_gone", detail="The flow is not there any more.")
+            # Nothing can be mended, so it must not hold up what leaves by other flows.
+            return Refused(code="flow_gone", title="The flow it was to leave by has been removed.")
         connection = store.connections.by_key(tx, flow.connection)
         if not is_on(tx, ERP_MODULE):
-            return Misconfigured(reason="module_off_here", detail="The module ERP connections is switched off here.")
-        if not connection.is_active or not flow.is_on:
-            return Misconfigured(reason="not_active", detail=f"The connection {connection.name} or its flow is not active.")
+            detail = "The module ERP connections is switched off here; switch it on under Admin > Extensions."
+            return Misconfigured(reason="module_off_here", detail=detail)
+        if not connection.is_active:
+            return Misconfigured(reason="not_active", detail=f"The connection {connection.name} is not active; activate it.")
+        if not flow.is_on:
+            what = flow.kind.replace("_", " ")
+            return Misconfigured(reason="not_active", detail=f"The flow of {what} to {connection.name} is switched off; switch it on.")
         connector = self._systems.connect(connection)
         if isinstance(connector, Misconfigured):
             return connector

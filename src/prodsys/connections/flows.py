@@ -196,12 +196,12 @@ class Flows:
         connection = store.connections.by_key(tx, flow.connection)
         other = store.connections.by_key(tx, flow.other) if flow.other is not None else None
         if not is_on(tx, ERP_MODULE):
-            return "The module ERP connections is switched off."
+            return "The module ERP connections is switched off; switch it on under Admin > Extensions."
         if not flow.is_on:
-            return "The flow is switched off."
+            return "The flow is switched off; switch it on first."
         for one in (connection, other):
             if one is not None and not one.is_active:
-                return f"The connection {one.name} is not active."
+                return f"The connection {one.name} is not active; activate it first."
         connector = self._systems.connect(connection)
         far = self._systems.connect(other) if other is not None else None
         for made in (connector, far):

@@ -19,7 +19,7 @@ def unlink(tx: Tx, caller: Caller, id: str, kind: str, ours: str) -> None:
     """Cut a link, or settle one of which nobody knows whether it is there: it may be sent again. Raises NotFound."""
     kept = allowed(tx, caller, id)
     if not links.unlink(tx, kept.pk, kind, ours):
-        raise errors.NotFound
+        raise errors.NotFound(f"{ours[:80]} is not linked with {kept.name} as {kind.replace('_', ' ')}, so there is nothing to cut.")
     note(tx, caller, kept, f"{caller.name} cut the link of {ours} with {kept.name}.", {"kind": kind, "ours": ours}, None)
 
 
@@ -27,7 +27,7 @@ def link(tx: Tx, caller: Caller, id: str, kind: str, ours: str, theirs: str) -> 
     """Say which record there is which record here. Raises NotFound, AlreadyExists where the one there is linked to another."""
     kept = allowed(tx, caller, id)
     if kind not in KINDS:
-        raise errors.NotFound
+        raise errors.NotFound(f"There are no records of the kind {kind[:40]}; there are {', '.join(KINDS)}.")
     if links.link(tx, kept.pk, kind, [(ours, theirs, "")]):
         raise errors.AlreadyExists(f"The record {theirs} there is linked to another one of ours.")
     note(

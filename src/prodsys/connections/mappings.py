@@ -45,7 +45,7 @@ def shown(tx: Tx, kept: Kept, kind: str, direction: str, number: int | None = No
     _must_be_one(kind, direction)
     row = store.mappings.mapping(tx, kept.pk, kind, direction, number)
     if row is None and number is not None:
-        raise errors.NotFound
+        raise errors.NotFound(f"This mapping has no version {number}; GET …/versions lists those there are.")
     return as_shown(connector_of(kept.connector), kind, direction, row)
 
 
@@ -60,7 +60,8 @@ def members(kept: Kept, kind: str, direction: str) -> tuple[list[Member], list[M
 
 def _must_be_one(kind: str, direction: str) -> None:
     if kind not in KINDS or direction not in ("in", "out"):
-        raise errors.NotFound
+        there = f"{', '.join(KINDS)}, each in or out"
+        raise errors.NotFound(f"There is no mapping of {kind[:40]} {direction[:10]}; there are those of {there}.")
 
 
 def as_shown(connector: type[Connector], kind: str, direction: str, row: Any | None) -> MappingShown:
@@ -117,7 +118,9 @@ async def _preview_out(
         stretch = await systems.db.read(book.read, "", 1)
         document = stretch.leaving[0].document if stretch.leaving else None
     if document is None:
-        raise errors.NotFound
+        what = asked.kind.replace("_", " ")
+        named = f"{what} {asked.record}" if asked.record else f"{what} of ours yet"
+        raise errors.NotFound(f"There are no {named} to try the mapping on; name others, or make some first.")
     shaped = shaping.translated(asked.kind, shaping.shaped(document, asked.settings, look), look)
     issues = shaping.limit_faults(shaped, connector.limits_of(asked.kind))
     default = connector.words(asked.kind, shaped, Known(customer="(looked up when sent)", config=connector.config))

@@ -152,7 +152,7 @@ def connector_of(name: str) -> type[Connector]:
     """A connector by its name. Raises NotFound."""
     found = connectors.known().get(name)
     if found is None:
-        raise errors.NotFound
+        raise errors.NotFound(f"There is no connector {name[:60]} here; there are {', '.join(sorted(connectors.known()))}.")
     return found
 
 

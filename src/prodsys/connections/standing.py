@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from prodsys import connectors, errors
+from prodsys import connectors
 from prodsys.connections import model, store
 from prodsys.connections.model import Connection, TestFindings, fault
 from prodsys.connections.reaching import Systems, masked, read_form
@@ -27,7 +27,7 @@ def allowed(tx: Tx, caller: Caller, id: str, *, lock: bool = False) -> Kept:
     """A connection the caller may use. Raises NotFound for one that is not there, and for one that is not for him (B2)."""
     kept = store.connections.one(tx, id, lock=lock)
     if not store.connections.may_use(tx, kept, caller.person):
-        raise errors.NotFound
+        raise store.connections.no_connection(id)
     return kept
 
 

@@ -96,7 +96,7 @@ def flow_allowed(tx: Tx, caller: Caller, id: str) -> tuple[KeptFlow, Kept]:
     flow = store.flows.flow(tx, id)
     kept = store.connections.by_key(tx, flow.connection)
     if not store.connections.may_use(tx, kept, caller.person):
-        raise errors.NotFound
+        raise store.flows.no_flow(id)
     return flow, kept
 
 
@@ -135,7 +135,7 @@ def import_soon(tx: Tx, caller: Caller, id: str, kinds: Sequence[str]) -> list[F
     """Bring existing records in once, now: a flow by hand for each kind that has none yet. Raises Invalid, NotFound."""
     kept = allowed(tx, caller, id, lock=True)
     if not kept.is_active:
-        raise errors.WrongState(f"Activate the connection {kept.name} first.")
+        raise errors.WrongState(f"The connection {kept.name} is not active, so nothing comes in; activate it first.")
     there = {flow.kind: flow for flow in store.flows.flows_of(tx, kept.pk) if flow.direction == "in" and flow.other is None}
     made = []
     for kind in dict.fromkeys(kinds):
@@ -211,7 +211,7 @@ async def retry(db: Database, runner: Flows, caller: Caller, id: str, given: dic
 
     row, flow = await db.read(asked)
     if row.settled_at is not None:
-        raise errors.WrongState("This record has been taken over already.")
+        raise errors.WrongState("This record has been taken over already; there is nothing left to do.")
     if row.source is None or not row.record:
         raise errors.WrongState("What was to be taken over is not kept any more; run the flow again.")
     issues = await runner.once_more(flow, row.record, row.source, given)

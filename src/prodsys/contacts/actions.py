@@ -518,20 +518,20 @@ def _decided(tx: Tx, proposal: str, state: Literal["accepted", "declined"], acto
 def _link(tx: Tx, partner: int) -> Link:
     link = store.link_of(tx, partner)
     if link is None:
-        raise errors.NotFound
+        raise errors.NotFound("There is no such partner.")
     return link
 
 
 def _found(contact: Stored | None) -> Stored:
     if contact is None:
-        raise errors.NotFound
+        raise errors.NotFound("There is no contact with this id; GET /contacts?q=… finds one by its name.")
     return contact
 
 
 def _key(tx: Tx, id: str) -> int:
     key = store.key_of(tx, id)
     if key is None:
-        raise errors.NotFound
+        raise errors.NotFound(f"There is no contact {id[:40]}; GET /contacts?q=… finds one by its name.")
     return key
 
 

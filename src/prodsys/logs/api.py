@@ -63,7 +63,7 @@ async def list_log_entries(
 async def read_log_entry(entry_id: FromPath[str], db: NamedDependency[Database], if_none_match: IfNoneMatch = None) -> Response[Logged]:
     entry = await db.read(store.one, entry_id)
     if entry is None:
-        raise errors.NotFound
+        raise errors.NotFound(f"There is no log entry {entry_id[:40]}; old ones are dropped after the days chosen for the log.")
     # Not by its id alone: its documents are dropped some day.
     return tagged(entry, etag_of(entry_id, entry), if_none_match)
 

@@ -189,7 +189,7 @@ def write(known: Known, number: str, revision: int, content: ChangedOrder, taken
 def kept(tx: Tx, id: str, *, lock: bool = False) -> Kept:
     row = store.orders.get(tx, id, lock=lock)
     if row is None:
-        raise errors.NotFound
+        raise errors.NotFound(f"There is no purchase order with the id {id[:40]}; GET /purchasing/orders?number=… finds one by its number.")
     return row
 
 

@@ -37,7 +37,7 @@ def send_again(tx: Tx, caller: Caller, delivery: str) -> DeliveryEntry:
     """Send what died once more, exactly as it was. Raises NotFound, WrongState with the reason."""
     row = store.deliveries.get(tx, delivery)
     if row is None:
-        raise errors.NotFound
+        raise errors.NotFound(f"There is no delivery {delivery[:40]}; GET /deliveries lists them.")
     if row.state != "dead":
         raise errors.WrongState("Only a delivery that died can be sent again as it was; export a refused order anew when it is mended.")
     if row.kind in ("acceptance", "cancellation"):

@@ -174,9 +174,7 @@ def retry(tx: Tx, caller: Caller, export_id: str, *, answers_every: int = 60) ->
 
     Raises NotFound.
     """
-    row = store.exports.get(tx, export_id)
-    if row is None:
-        raise errors.NotFound
+    row = _export(tx, export_id)
     count = store.exports.reopen_failed(tx, row.pk)
     _promise_some(tx, row.pk, row.id, caller.name, AT_ONCE, answers_every)
     if count > AT_ONCE:
@@ -190,9 +188,7 @@ def stop(tx: Tx, caller: Caller, export_id: str) -> int:
 
     An order nobody has tried to deliver is again what it was before; one that was tried is `unknown`, since it may have arrived unheard.
     """
-    row = store.exports.get(tx, export_id)
-    if row is None:
-        raise errors.NotFound
+    row = _export(tx, export_id)
     going = store.exports.stoppable(tx, row.pk)
     untouched = [one for one in going if one.delivery is None]
     tried = outbox.withdraw_these(tx, [one.delivery for one in going if one.delivery])
@@ -221,11 +217,16 @@ def stop(tx: Tx, caller: Caller, export_id: str) -> int:
     return count
 
 
-def export_shown(tx: Tx, id: str, after: int = -1, limit: int = 500) -> tuple[Export, int | None]:
-    """An export with some of its orders, and the position after which the rest comes. Raises NotFound."""
+def _export(tx: Tx, id: str) -> Any:
     row = store.exports.get(tx, id)
     if row is None:
-        raise errors.NotFound
+        raise errors.NotFound(f"There is no export {id[:40]}; GET /exports lists them, and an id begins with ex_.")
+    return row
+
+
+def export_shown(tx: Tx, id: str, after: int = -1, limit: int = 500) -> tuple[Export, int | None]:
+    """An export with some of its orders, and the position after which the rest comes. Raises NotFound."""
+    row = _export(tx, id)
     rows = store.exports.items(tx, row.pk, after, limit + 1)
     more = rows[limit - 1].position if len(rows) > limit else None
     counts = _counts(tx, row.pk)
@@ -243,9 +244,7 @@ def export_shown(tx: Tx, id: str, after: int = -1, limit: int = 500) -> tuple[Ex
 
 def progress(tx: Tx, id: str, since: dt.datetime | None, told: Mapping[str, str]) -> Progress:
     """What is new of an export: orders whose status differs from what was `told` (status by order id) last. Raises NotFound."""
-    row = store.exports.get(tx, id)
-    if row is None:
-        raise errors.NotFound
+    row = _export(tx, id)
     counts = _counts(tx, row.pk)
     # A commit may become visible a moment after one with a later time, so the look goes back a little.
     rows = store.exports.items_changed(tx, row.pk, (since or row.created_at) - _OVERLAP, MOST_ORDERS)

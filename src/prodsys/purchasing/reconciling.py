@@ -102,11 +102,16 @@ def ask(tx: Tx, caller: Caller, partner: str, *, answers_every: int) -> Reconcil
     """Have our orders compared with a supplier's books as soon as may be. Raises NotFound, PartnerNotReady."""
     supplier, trouble = reachable(tx, partner, STOPS_HEARING)
     if supplier is None:
-        raise errors.NotFound
+        raise no_supplier(partner)
     if trouble is not None:
         raise errors.PartnerNotReady(trouble.detail)
     _ask(tx, supplier, f"{caller.name} asked for it.", answers_every)
     return shown(tx, partner)
+
+
+def no_supplier(partner: str) -> errors.NotFound:
+    """Nobody we send orders to is called so."""
+    return errors.NotFound(f"There is no supplier {partner[:60]} we are connected to; GET /partners lists the partners.")
 
 
 def ask_all(tx: Tx, why: str, *, answers_every: int = 60) -> None:
@@ -124,7 +129,7 @@ def shown(tx: Tx, partner: str) -> Reconciliation:
     """How comparing with a supplier stands. Raises NotFound."""
     supplier = partners.supplier_named(tx, partner)
     if supplier is None:
-        raise errors.NotFound
+        raise no_supplier(partner)
     row = store.reconciling.get(tx, supplier.pk)
     if row is None:
         return Reconciliation(is_due=False, why="", asked_at=None, ended_at=None, found=None, fault="")

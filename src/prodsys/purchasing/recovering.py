@@ -27,6 +27,7 @@ from prodsys.purchasing.reconciling import (
     Reconciliation,
     entry_about,
     more,
+    no_supplier,
     read_found,
     read_from_the_beginning,
     shown,
@@ -54,7 +55,7 @@ async def take_over(db: Database, reach: Reach, caller: Caller, partner: str, wa
     """
     supplier, trouble = await db.read(reachable, partner, STOPS_HEARING)
     if supplier is None:
-        raise errors.NotFound
+        raise no_supplier(partner)
     if trouble is not None:
         raise errors.PartnerNotReady(trouble.detail)
     standing = await db.read(shown, partner)

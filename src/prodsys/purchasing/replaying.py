@@ -61,7 +61,7 @@ def replay_entry(tx: Tx, caller: Caller, entry: str, *, answers_every: int = 60)
     """The same for the order a log entry is about. Raises NotFound, WrongState for an entry about something else."""
     found = log_entry(tx, entry)
     if found is None:
-        raise errors.NotFound
+        raise errors.NotFound(f"There is no log entry {entry[:40]}; old ones are dropped. The order itself can be exported again.")
     if store.orders.get(tx, found.subject) is None:
         what = "the order is the buyer's to send again" if found.direction == "in" else "there is nothing to send"
         raise errors.WrongState(f"This entry is not about a purchase order of ours, so {what}.")

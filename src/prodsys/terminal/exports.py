@@ -55,17 +55,11 @@ def export(orders: tuple[str, ...], dry_run: bool, watch: bool, stop: str | None
 
 
 def _stop(export_id: str) -> None:
-    from prodsys import errors
     from prodsys.purchasing import exporting
     from prodsys.scopes import CONSOLE
 
     def unit(tx: "Tx") -> "tuple[int, Export]":
-        try:
-            return exporting.stop(tx, CONSOLE, export_id), exporting.export_shown(tx, export_id)[0]
-        except errors.NotFound:
-            raise errors.NotFound(
-                f"There is no export {export_id}; its id begins with ex_ and stands first in what `export` says."
-            ) from None
+        return exporting.stop(tx, CONSOLE, export_id), exporting.export_shown(tx, export_id)[0]
 
     async def story(instance: "Instance") -> Any:
         return await instance.db.write(unit)

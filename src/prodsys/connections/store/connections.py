@@ -57,8 +57,13 @@ def one(tx: Tx, id: str, *, lock: bool = False) -> Kept:
     query = select(*_kept_columns).where(connections.c.id == id)
     row = tx.execute(query.with_for_update() if lock else query).first()
     if row is None:
-        raise errors.NotFound
+        raise no_connection(id)
     return _kept(row)
+
+
+def no_connection(id: str) -> errors.NotFound:
+    """The same for a connection that is not there, and for one that is not for whoever asks."""
+    return errors.NotFound(f"There is no connection {id[:40]} that you may use; GET /connections lists those you may.")
 
 
 def by_key(tx: Tx, pk: int) -> Kept:

@@ -66,8 +66,13 @@ def flow(tx: Tx, id: str) -> KeptFlow:
     """A flow by its id. Raises NotFound."""
     row = tx.execute(select(*_flow_columns).where(flows.c.id == id)).first()
     if row is None:
-        raise errors.NotFound
+        raise no_flow(id)
     return _flow(row)
+
+
+def no_flow(id: str) -> errors.NotFound:
+    """The same for a flow that is not there, and for one of a connection that is not for whoever asks."""
+    return errors.NotFound(f"There is no flow {id[:40]} that you may use; GET /flows lists those you may.")
 
 
 def flows_of(tx: Tx, connection: int) -> list[KeptFlow]:

@@ -68,7 +68,7 @@ def by_key(tx: Tx, pk: int) -> KeptGrant:
 def _grant(tx: Tx, where: Any) -> KeptGrant:
     row = tx.execute(select(*_grant_columns).where(where)).first()
     if row is None:
-        raise errors.NotFound
+        raise errors.NotFound("There is no such sign-in; it may have taken too long. Begin it again.")
     return KeptGrant(**{name: getattr(row, name) for name in KeptGrant.__struct_fields__})
 
 

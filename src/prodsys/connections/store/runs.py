@@ -79,7 +79,9 @@ def run(tx: Tx, id: str) -> tuple[int, Run]:
     """A run by its id, with its key. Raises NotFound."""
     row = tx.execute(_runs().where(flow_runs.c.id == id)).first()
     if row is None:
-        raise errors.NotFound
+        raise errors.NotFound(
+            f"There is no run {id[:40]}; it may have been dropped with its flow, or with age. GET /flows lists the flows."
+        )
     return row.pk, _run(row)
 
 
@@ -140,7 +142,7 @@ def record(tx: Tx, id: str) -> tuple[Any, str]:
     )
     row = tx.execute(query).first()
     if row is None:
-        raise errors.NotFound
+        raise errors.NotFound(f"There is no record {id[:40]} that a run left; it may have been dropped with age. Run the flow again.")
     return row, row.run_id
 
 

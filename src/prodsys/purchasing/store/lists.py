@@ -67,7 +67,7 @@ class NotSent(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _NOT_SENT = tuple(purchase_orders.c[name] for name in NotSent.__struct_fields__)
-_FEW = 5_000
+_FEW = 20_000
 """Orders whose numbers begin alike that are read through faster than all the unsent ones."""
 
 

@@ -5,7 +5,7 @@ import asyncio
 from tests.chaos.companies import Pair
 from tests.chaos.killable import connect, export, in_time, write_orders
 
-SOON = 8.0
+SOON = 20.0
 """Seconds; far below what a service manager waits before it kills."""
 
 

@@ -104,7 +104,7 @@ class Shell:
                 server.wait(30)
 
 
-def in_time(question: Callable[[], T | None], seconds: float = 20.0) -> T:
+def in_time(question: Callable[[], T | None], seconds: float = 60.0) -> T:
     """Ask until the answer is not empty; fails when it stays empty."""
     until = monotonic() + seconds
     while not (answer := question()):

@@ -68,5 +68,7 @@ def test_what_comes_into_our_own_books_asks_for_no_debtor() -> None:
 
     assert articles.settings == {"where", "condition", "amount", "create", "update", "from_date", "currency"}
     assert not articles.can_be_told
+    assert "role" in applying("contacts", "in", (HERE["tryton"], {}), None)
+    assert "role" not in applying("contacts", "out", (HERE["tryton"], {}), None)
     assert "stock" in stock
     assert "manage_stock" not in stock

@@ -55,6 +55,8 @@ def applying(kind: str, direction: str, here: End, other: End | None) -> Applyin
         settings.add("stock")
     if kind == "articles" and (target is None or listening.heard(target[0], kind, target[1]).takes("currency")):
         settings.add("currency")
+    if kind == "contacts" and direction == "in":
+        settings.add("role")
     filters = sorted(read.where) if read is not None else []
     can_be_told = direction == "out" and other is None
     if target is None:

@@ -42,7 +42,7 @@ _LOOK_EVERY = 0.5
 _CARRIED = ("flow.created", "flow.updated")
 _TEXTS = (
     "condition", "customer_key", "debtor", "default_debtor", "makes", "employee_number", "branch", "warehouse", "charge_article", "stock",
-    "currency",
+    "currency", "role",
 )  # fmt: skip
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import hypothesis
 import pytest
-from xdist.scheduler import LoadScopeScheduling
+from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]  # says no types
 
 from tests import postgres
 
@@ -20,7 +20,7 @@ hypothesis.settings.register_profile("house", deadline=None)
 hypothesis.settings.load_profile("house")
 
 
-class _Handing(LoadScopeScheduling):
+class _Handing(LoadScopeScheduling):  # type: ignore[misc]  # for the same reason
     """Hands a file to one process, which sets up once what its tests share, and all that needs a Tryton too; a storm is long by itself."""
 
     def _split_scope(self, nodeid: str) -> str:

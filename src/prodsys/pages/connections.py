@@ -18,8 +18,8 @@ from prodsys.kit.states import etag
 from prodsys.kit.web import encode_cursor
 from prodsys.modules.model import ERP_MODULE
 from prodsys.modules.store import is_on
-from prodsys.pages.connectors import KIND_WORDS
 from prodsys.pages.fields import Form, document
+from prodsys.pages.members import KIND_WORDS
 from prodsys.pages.visitor import Visitor, go, part, show
 from prodsys.scopes import Scope, allows
 from prodsys.users import store as users

@@ -10,22 +10,9 @@ from prodsys.connections import actions, model
 from prodsys.connections.model import ConnectorShown
 from prodsys.connections.reaching import connector_of
 from prodsys.connectors._base import KINDS, Capability
+from prodsys.pages.members import KIND_WORDS
 from prodsys.pages.visitor import Visitor, show
-from prodsys.pages.words import N_
 from prodsys.scopes import Scope, allows
-
-KIND_WORDS = {
-    "contacts": N_("Contacts"),
-    "articles": N_("Articles"),
-    "stock": N_("Stock"),
-    "orders": N_("Orders"),
-    "order_status": N_("Order status"),
-    "purchase_orders": N_("Purchase orders"),
-    "invoice_drafts": N_("Invoice drafts"),
-    "invoices": N_("Invoices"),
-    "vouchers": N_("Vouchers"),
-}
-"""What flows between systems, in words."""
 
 
 def texts_of(shown: ConnectorShown) -> list[str]:

@@ -29,9 +29,9 @@ from prodsys.kit.web import encode_cursor
 from prodsys.logs import store as logs
 from prodsys.logs.model import Logged
 from prodsys.pages import records
-from prodsys.pages.connectors import KIND_WORDS
 from prodsys.pages.fields import Form, document
 from prodsys.pages.live import FOLLOWED
+from prodsys.pages.members import KIND_WORDS
 from prodsys.pages.visitor import Visitor, go, part_text, show
 from prodsys.scopes import Scope, allows
 from prodsys.users import store as users

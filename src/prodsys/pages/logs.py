@@ -21,7 +21,7 @@ from prodsys.kit.web import decode_cursor, encode_cursor
 from prodsys.logs import store
 from prodsys.logs.model import Logged, weightiest
 from prodsys.logs.store import Span
-from prodsys.pages import curl, happenings, live, mending
+from prodsys.pages import curl, happenings, live, mending, tellings
 from prodsys.pages.charts import Bar, bars
 from prodsys.pages.downloads import Rows, taken_away
 from prodsys.pages.fields import Form
@@ -203,8 +203,8 @@ async def _pages(db: Database, wanted: Wanted, speech: Speech) -> AsyncIterator[
                 entry.number,
                 names.get(entry.partner or "", ""),
                 entry.direction,
-                entry.actor,
-                entry.message,
+                tellings.by_whom(speech, entry.actor),
+                tellings.told(speech, entry.code, entry.message, entry.issues),
                 entry.trace_id,
                 entry.code,
             ]

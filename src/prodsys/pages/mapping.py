@@ -12,19 +12,21 @@ from prodsys.connections import code_lists, linking, mappings, model, standing
 from prodsys.connections.flows import Flows
 from prodsys.connections.model import Connection, MappingShown, NewLink, Preview, PreviewAsked, WholeList
 from prodsys.connections.reaching import Systems, connector_of, read_form
+from prodsys.connections.store import connections
 from prodsys.connections.store.connections import Kept
 from prodsys.connectors._base import capabilities
 from prodsys.exchange.mapping import Adjustments
 from prodsys.kit.db import Database, Tx
 from prodsys.kit.web import encode_cursor
-from prodsys.pages import members
-from prodsys.pages.connectors import KIND_WORDS
+from prodsys.pages import members, records
 from prodsys.pages.fields import Form, document
+from prodsys.pages.members import KIND_WORDS
 from prodsys.pages.speech import Speech
 from prodsys.pages.visitor import Visitor, go, show
 from prodsys.scopes import Scope, allows
 
 _ON_A_PAGE = 50
+_MOST_CONNECTIONS = 200
 SIMPLE = ("constant", "path", "default", "join", "lookup", "compute")
 """Kinds of rules a row of the table can say; others are shown as a document."""
 
@@ -305,14 +307,18 @@ async def _links(visitor: Visitor, db: Database, systems: Systems, id: str, refu
     kind = visitor.query["kind"] if visitor.query["kind"] in KIND_WORDS else "contacts"
     above = (visitor.place("links-page", int) or (0,))[0]
 
-    def read(tx: Tx) -> tuple[Connection, list[tuple[int, model.LinkShown]]]:
+    def read(tx: Tx) -> dict[str, Any]:
         found = standing.shown(tx, systems, standing.allowed(tx, visitor.caller, id))
         state = visitor.query["state"] or None
-        return found, linking.links_of(tx, visitor.caller, id, kind=kind, state=state, after=above, limit=_ON_A_PAGE + 1)
+        listed = linking.links_of(tx, visitor.caller, id, kind=kind, state=state, after=above, limit=_ON_A_PAGE + 1)
+        others = connections.page(tx, person=visitor.caller.person, after=0, limit=_MOST_CONNECTIONS)
+        ours = records.ours(tx, visitor.caller, kind, [one.ours for _, one in listed])
+        return {"connection": found, "listed": listed, "ours": ours, "names": {one.id: one.name for one in others}}
 
-    found, listed = await db.read(read)
+    facts = await db.read(read)
+    listed = facts.pop("listed")
     more = encode_cursor("links-page", listed[_ON_A_PAGE - 1][0]) if len(listed) > _ON_A_PAGE else None
     return await show(
-        visitor, "links.html", here="connections", connection=found, links=[one for _, one in listed[:_ON_A_PAGE]], kind=kind,
-        words=KIND_WORDS, next=more, refusal=refusal, status=refusal.status if refusal else 200,
+        visitor, "links.html", here="connections", links=[one for _, one in listed[:_ON_A_PAGE]], kind=kind, words=KIND_WORDS,
+        next=more, refusal=refusal, status=refusal.status if refusal else 200, **facts,
     )  # fmt: skip

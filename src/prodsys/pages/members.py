@@ -10,6 +10,19 @@ from prodsys.connections.listening import Member
 from prodsys.pages.speech import Speech
 from prodsys.pages.words import N_
 
+KIND_WORDS = {
+    "contacts": N_("Contacts"),
+    "articles": N_("Articles"),
+    "stock": N_("Stock"),
+    "orders": N_("Orders"),
+    "order_status": N_("Order status"),
+    "purchase_orders": N_("Purchase orders"),
+    "invoice_drafts": N_("Invoice drafts"),
+    "invoices": N_("Invoices"),
+    "vouchers": N_("Vouchers"),
+}
+"""What flows between systems, in words."""
+
 GROUPS = {
     "address": N_("Address"),
     "customer": N_("Customer"),

@@ -10,7 +10,7 @@ import jinja2
 from jinja2.runtime import Context
 from litestar import Response
 
-from prodsys.pages import charts, fields, members, places, sentences, words
+from prodsys.pages import charts, fields, members, places, sentences, tellings, words
 from prodsys.pages.speech import LANGUAGES, catalogue
 from prodsys.pages.wording import Worded
 
@@ -65,6 +65,7 @@ def environment(language: str) -> jinja2.Environment:
         languages=LANGUAGES,
         **words.for_templates(language),
         **members.FOR_TEMPLATES,
+        **tellings.FOR_TEMPLATES,
     )
     return made
 

@@ -645,6 +645,17 @@ async def test_a_list_says_which_orders_can_leave_and_why_the_others_cannot(desk
     assert can_leave == [row.order.id for row in rows if row.order.number == "GO-1"]
 
 
+@pytest.mark.parametrize("few", [20_000, 1])
+async def test_what_can_leave_of_the_numbers_that_begin_alike_is_the_same_whichever_way_it_is_sought(desk, monkeypatch, few):
+    monkeypatch.setattr(store.lists, "FEW", few)
+    first, other, last = await desk.order(number="GO-1"), await desk.order(number="ELSE-1"), await desk.order(number="GO-2")
+
+    assert await desk.db.read(choosing.matching, Filter(number="GO"), 10) == [last.id, first.id]
+    assert await desk.db.read(choosing.matching, Filter(number="GO", delivery="not_sent"), 1) == [last.id]
+    assert await desk.db.read(choosing.matching, Filter(number="ELSE"), 10) == [other.id]
+    assert await desk.db.read(choosing.matching, Filter(number="GO", delivery="received"), 10) == []
+
+
 async def test_a_preview_asks_the_supplier_once_and_stores_only_a_log_line(desk):
     desk.shelf.articles = {"A-100"}
     orders = [await desk.order("4711"), await desk.order("4712"), await desk.order("4713")]

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 import msgspec
-from sqlalchemy import Select, and_, func, select
+from sqlalchemy import ColumnElement, Select, and_, func, select
 
 from prodsys.kit.db import Tx
 from prodsys.purchasing.store.orders import LISTED, Kept, with_partner
@@ -67,29 +67,34 @@ class NotSent(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _NOT_SENT = tuple(purchase_orders.c[name] for name in NotSent.__struct_fields__)
-_FEW = 20_000
+FEW = 20_000
 """Orders whose numbers begin alike that are read through faster than all the unsent ones."""
 
 
 def not_sent_yet(tx: Tx, wanted: Filter, states: Collection[str], limit: int) -> list[NotSent]:
     """Orders of a filter whose delivery stands so, newest first; cancelled ones are left out."""
-    # Behind `coalesce` SQLite does not see the index by delivery, and takes the one by number.
-    delivery = func.coalesce(purchase_orders.c.delivery, "") if _are_few(tx, wanted.number) else purchase_orders.c.delivery
-    found: list[NotSent] = []
+    meant = set(states) if wanted.delivery is None else {wanted.delivery} & set(states)
+    delivery = purchase_orders.c.delivery
+    if _are_few(tx, wanted.number):
+        # Behind `coalesce` SQLite does not see the index by delivery, and takes the one by number.
+        return _not_sent(tx, wanted, func.coalesce(delivery, "").in_(meant), limit)
     # One state after the other: each is walked newest first by an index, while all at once would be sorted.
-    for state in states if wanted.delivery is None else {wanted.delivery} & set(states):
-        asked = _filtered(select(*_NOT_SENT), msgspec.structs.replace(wanted, delivery=None)).where(delivery == state)
-        asked = asked.where(purchase_orders.c.acceptance.not_in(["cancel_requested", "cancelled"]))
-        rows = tx.execute(asked.order_by(purchase_orders.c.pk.desc()).limit(limit)).all()
-        found += [NotSent(**dict(zip(NotSent.__struct_fields__, row, strict=True))) for row in rows]
+    found = [row for state in meant for row in _not_sent(tx, wanted, delivery == state, limit)]
     return sorted(found, key=lambda row: -row.pk)[:limit]
+
+
+def _not_sent(tx: Tx, wanted: Filter, stands_so: ColumnElement[bool], limit: int) -> list[NotSent]:
+    asked = _filtered(select(*_NOT_SENT), msgspec.structs.replace(wanted, delivery=None)).where(stands_so)
+    asked = asked.where(purchase_orders.c.acceptance.not_in(["cancel_requested", "cancelled"]))
+    rows = tx.execute(asked.order_by(purchase_orders.c.pk.desc()).limit(limit)).all()
+    return [NotSent(**dict(zip(NotSent.__struct_fields__, row, strict=True))) for row in rows]
 
 
 def _are_few(tx: Tx, number: str | None) -> bool:
     if not number:
         return False
-    some = _filtered(select(purchase_orders.c.pk), Filter(number=number)).limit(_FEW).subquery()
-    return int(tx.execute(select(func.count()).select_from(some)).scalar_one()) < _FEW
+    some = _filtered(select(purchase_orders.c.pk), Filter(number=number)).limit(FEW).subquery()
+    return int(tx.execute(select(func.count()).select_from(some)).scalar_one()) < FEW
 
 
 def place(wanted: Filter, row: Kept) -> tuple[str | int, ...]:

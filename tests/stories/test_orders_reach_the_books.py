@@ -122,7 +122,7 @@ async def test_an_order_with_articles_the_books_lack_is_refused_with_the_whole_l
 
     assert (sent["read"], sent["created"], sent["reason"][:35]) == (1, 1, "1 of orders not there yet: promised")
     assert (again["read"], again["skipped"], again["created"]) == (1, 1, 0)
-    assert again["reason"] == "All orders that are agreed are in Books already."
+    assert again["reason"] == "Nothing of orders is left to send to Books."
     assert books.held("orders") == 1
 
 

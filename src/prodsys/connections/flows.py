@@ -320,7 +320,7 @@ class Flows:
         said = [f"{going} of {what} not there yet: promised to {there}; what comes of it is counted here."] if going else []
         said += [f"{waiting} of {what} promised before wait to leave by themselves."] if waiting else []
         said += [f"{there} takes nothing now: {lane.reason}"] if (going or waiting) and lane is not None and lane.state != "open" else []
-        said += [] if going or waiting or found["unknown"] else [f"All {what} that are agreed are in {there} already."]
+        said += [] if going or waiting or found["unknown"] else [f"Nothing of {what} is left to send to {there}."]
         tally.said = " ".join(said)
 
     def _promise_the_rest(self, tx: Tx, ends: Ends, tally: Tally, leaving: Sequence[Leaving], room: int) -> Counter[str]:

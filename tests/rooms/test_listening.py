@@ -3,7 +3,7 @@
 import pytest
 
 from prodsys.connections import listening
-from prodsys.connections.applying import applying
+from prodsys.connections.applying import applying, lists_used
 from prodsys.connectors import known
 from prodsys.connectors._base import capabilities
 
@@ -60,6 +60,15 @@ def test_a_flow_asks_only_for_what_its_system_takes() -> None:
     assert "employee_number" in account_view
     assert list(e_accounting.makes) == ["order", "sales_invoice", "invoice"]
     assert tryton.can_be_told
+
+
+def test_lists_are_asked_for_where_their_codes_are_read_or_written() -> None:
+    tryton = lists_used((HERE["tryton"], {}))
+    visma = lists_used((HERE["visma_net"], {}))
+
+    assert {"units", "payment_terms", "tax_codes_by_country"} <= tryton
+    assert not {"customer_classes", "shipping_methods", "accounts_by_country"} & tryton
+    assert "customer_classes" in visma
 
 
 def test_what_comes_into_our_own_books_asks_for_no_debtor() -> None:

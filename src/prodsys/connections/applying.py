@@ -7,8 +7,8 @@ import msgspec
 
 from prodsys.connections import listening
 from prodsys.connections.abroad import ONCE
-from prodsys.connections.model import End, FlowSettings
-from prodsys.connectors._base import KINDS, Connector, Resource
+from prodsys.connections.model import BY_COUNTRY, LISTS, End, FlowSettings
+from prodsys.connectors._base import KINDS, Connector, Resource, capabilities
 
 CUSTOMER_KEYS = ("email", "number", "organisation_number", "vat_number", "name")
 
@@ -65,6 +65,23 @@ def applying(kind: str, direction: str, here: End, other: End | None) -> Applyin
             settings.add("update")
         return Applying(settings=frozenset(settings), filters=filters, can_be_told=can_be_told)
     return _abroad(kind, target, settings, filters, can_be_told)
+
+
+def lists_used(end: End) -> frozenset[str]:
+    """The list mappings whose codes a system reads or writes in one of its kinds."""
+    connector, config = end
+    ours: set[str] = set()
+    for one in capabilities(connector, config):
+        if not one.is_offered:
+            continue
+        if one.direction == "in":
+            ours |= {path for member in listening.theirs_read(connector, one.kind, config) for path in member.stands_for}
+        else:
+            takes = listening.heard(connector, one.kind, config)
+            ours |= {path for paths in LISTS.values() for path in paths if takes.takes(path)}
+            if one.kind == "orders":
+                ours |= {name for name, member in BY_COUNTRY.items() if takes.takes(f"lines[].{member}")}
+    return frozenset(name for name, paths in [*LISTS.items(), *((one, (one,)) for one in BY_COUNTRY)] if ours & set(paths))
 
 
 def _abroad(kind: str, target: End, settings: set[str], filters: Sequence[str], can_be_told: bool) -> Applying:

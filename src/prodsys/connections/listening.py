@@ -3,7 +3,8 @@
 import datetime as dt
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
-from typing import Any, Literal, get_args, get_origin
+from functools import lru_cache
+from typing import Any, Literal, TypeVar, get_args, get_origin
 
 import msgspec
 
@@ -11,6 +12,8 @@ from prodsys.connections import model
 from prodsys.connections.wording import filled, paths_of
 from prodsys.connectors._base import KINDS, Connector, Known, Resource, builtins, whole
 from prodsys.documents import Exact
+
+T = TypeVar("T")
 
 ValueKind = Literal["text", "number", "date", "yes_no", "choice", "list", "table"]
 
@@ -44,6 +47,33 @@ def ours(kind: str) -> list[Member]:
 
 def theirs_written(connector: type[Connector], kind: str, config: Mapping[str, Any]) -> list[Member]:
     """The members their words have when we write to them; nothing where it cannot be told."""
+    return _remembered(_theirs_written, connector, kind, config)
+
+
+def theirs_read(connector: type[Connector], kind: str, config: Mapping[str, Any]) -> list[Member]:
+    """The members of their records that we read; a record may have more, which a mapping can take too."""
+    return _remembered(_theirs_read, connector, kind, config)
+
+
+def heard(connector: type[Connector], kind: str, config: Mapping[str, Any]) -> Heard:
+    """What comes through of a document of ours: each member is said otherwise once, and what changes in their words stands for it."""
+    return _remembered(_heard, connector, kind, config)
+
+
+def _remembered(listen: Callable[[type[Connector], str, Mapping[str, Any]], T], connector: type[Connector], kind: str, config: Any) -> T:
+    if connector.offered.__func__ is Connector.offered.__func__:  # type: ignore[attr-defined]  # a class method is bound anew each time
+        # Its form changes nothing of its words.
+        found: T = _once(listen, connector, kind)
+        return found
+    return listen(connector, kind, config)
+
+
+@lru_cache(maxsize=512)  # bounded: forms that systems describe themselves are made anew each time
+def _once(listen: Callable[[type[Connector], str, Mapping[str, Any]], Any], connector: type[Connector], kind: str) -> Any:
+    return listen(connector, kind, {})
+
+
+def _theirs_written(connector: type[Connector], kind: str, config: Mapping[str, Any]) -> list[Member]:
     if (named := connector.members(kind, config)) is not None:
         return _named(kind, named)
     resource = connector.offered(config).get(kind, Resource())
@@ -63,8 +93,7 @@ def theirs_written(connector: type[Connector], kind: str, config: Mapping[str, A
     return [Member(path=path, kind=_shared(kinds, back.get(path, [])), stands_for=back.get(path, [])) for path in words]
 
 
-def theirs_read(connector: type[Connector], kind: str, config: Mapping[str, Any]) -> list[Member]:
-    """The members of their records that we read; a record may have more, which a mapping can take too."""
+def _theirs_read(connector: type[Connector], kind: str, config: Mapping[str, Any]) -> list[Member]:
     if (named := connector.members(kind, config)) is not None:
         return _named(kind, named)
     resource = connector.offered(config).get(kind, Resource())
@@ -90,8 +119,7 @@ def theirs_read(connector: type[Connector], kind: str, config: Mapping[str, Any]
     return [Member(path=path, kind=_shared(kinds, stands_for), stands_for=stands_for) for path, stands_for in found.items()]
 
 
-def heard(connector: type[Connector], kind: str, config: Mapping[str, Any]) -> Heard:
-    """What comes through of a document of ours: each member is said otherwise once, and what changes in their words stands for it."""
+def _heard(connector: type[Connector], kind: str, config: Mapping[str, Any]) -> Heard:
     if (named := connector.members(kind, config)) is not None:
         return Heard(theirs={one: [there] for one, there in named.items()}, names_customer=True)
     resource = connector.offered(config).get(kind, Resource())

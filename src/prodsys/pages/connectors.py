@@ -19,7 +19,7 @@ def texts_of(shown: ConnectorShown) -> list[str]:
     """Everything a connector says to people about itself; the catalogues of the pages hold it in every language."""
     fields = shown.form.get("properties", {}).values()
     said = [shown.summary, *shown.prerequisites, *shown.remarks, *shown.lists.values()]
-    said += [text for one in shown.capabilities for text in (one.reason, one.note, one.drafts)]
+    said += [text for one in shown.capabilities for text in (one.reason, one.note, one.drafts, *one.provenance)]
     said += [text for field in fields for text in (field.get("title", ""), field.get("description", ""))]
     return [text for text in dict.fromkeys(said) if text]
 

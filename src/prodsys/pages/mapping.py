@@ -8,7 +8,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath
 
 from prodsys import documents, errors
-from prodsys.connections import code_lists, linking, mappings, model, standing
+from prodsys.connections import applying, code_lists, linking, mappings, model, standing
 from prodsys.connections.flows import Flows
 from prodsys.connections.model import Connection, MappingShown, NewLink, Preview, PreviewAsked, WholeList
 from prodsys.connections.reaching import Systems, connector_of, read_form
@@ -284,11 +284,13 @@ def _pretty(tree: Any) -> str:
 
 
 async def _lists(visitor: Visitor, db: Database, systems: Systems, id: str, refusal: errors.Refusal | None = None) -> Response[Any]:
-    def read(tx: Tx) -> tuple[Connection, list[model.ListMapping]]:
+    def read(tx: Tx) -> tuple[Connection, Kept, list[model.ListMapping]]:
         kept = standing.allowed(tx, visitor.caller, id)
-        return standing.shown(tx, systems, kept), code_lists.all_of(tx, kept)
+        return standing.shown(tx, systems, kept), kept, code_lists.all_of(tx, kept)
 
-    found, listed = await db.read(read)
+    found, kept, listed = await db.read(read)
+    used = applying.lists_used((connector_of(found.connector), read_form(kept.config)))
+    listed = [one for one in listed if one.name in used or one.is_offered or one.entries or one.name == visitor.query["list"]]
     chosen = next((one for one in listed if one.name == visitor.query["list"]), None)
     choices: list[model.ListChoice] = []
     trouble: errors.Refusal | None = None
@@ -298,8 +300,8 @@ async def _lists(visitor: Visitor, db: Database, systems: Systems, id: str, refu
         except errors.Refusal as fault:
             trouble = fault
     return await show(
-        visitor, "mapping_lists.html", here="connections", connection=found, lists=listed, chosen=chosen, choices=choices,
-        refusal=refusal or trouble, status=refusal.status if refusal else 200,
+        visitor, "mapping_lists.html", here="connections", connection=found, lists=listed, words=members.LISTS, chosen=chosen,
+        choices=choices, refusal=refusal or trouble, status=refusal.status if refusal else 200,
     )  # fmt: skip
 
 

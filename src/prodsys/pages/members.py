@@ -117,6 +117,24 @@ MEMBERS = {
 }
 """What our documents say, by the member's name."""
 
+LISTS = {
+    "payment_terms": N_("Payment terms"),
+    "payment_methods": N_("Payment methods"),
+    "tax_codes": N_("VAT codes"),
+    "units": N_("Units"),
+    "shipping_methods": N_("Shipping methods"),
+    "delivery_terms": N_("Delivery terms"),
+    "customer_classes": N_("Customer classes"),
+    "accounts": N_("Accounts"),
+    "order_statuses": N_("Order statuses"),
+    "currencies": N_("Currencies"),
+    "warehouses": N_("Warehouses"),
+    "articles": N_("Articles"),
+    "tax_codes_by_country": N_("VAT codes by country"),
+    "accounts_by_country": N_("Revenue accounts by country"),
+}
+"""The lists that can be mapped."""
+
 VALUES = {
     "text": N_("text"),
     "number": N_("number"),

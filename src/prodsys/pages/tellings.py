@@ -259,6 +259,8 @@ _COUNTS = {
 }
 _PHRASES = {
     "our books": N_("our books"),
+    "ERP connections": N_("ERP connections"),
+    "ProdSys to ProdSys": N_("ProdSys to ProdSys"),
     "no reason given": N_("no reason given"),
     "an unknown address": N_("an unknown address"),
     "console": N_("Command line"),
@@ -327,7 +329,7 @@ def _said(speech: Speech, name: str, value: str, issues: Sequence[Issue]) -> str
         case "issues" if issues:
             blocking = [issue for issue in issues if issue.blocks] or list(issues)
             return " ".join(refusals.sentence(speech, issue) for issue in blocking[:_MOST_ISSUES])
-        case "what" if value.casefold() in _KINDS:
+        case "what" | "kind" if value.casefold() in _KINDS:
             return speech.say(_KINDS[value.casefold()])
         case "counts":
             return ", ".join(_count(speech, one) for one in value.split(", "))

@@ -30,7 +30,7 @@ from prodsys.tables import counters, deliveries
 from prodsys.tables import partners as partners_table
 from prodsys.tokens import actions as tokens
 from prodsys.upkeep import upgrade
-from prodsys.upkeep.backup import Backup, CannotBackUp, CannotRestore, Restored, backup, begin_anew, restore
+from prodsys.upkeep.backup import Backup, CannotBackUp, CannotRestore, Restored, backup, begin_anew, dropped, restore
 from tests import postgres
 from tests.rooms.makers import Supplier, a_supplier, an_order, logged, placed
 
@@ -272,6 +272,20 @@ async def test_a_file_of_something_else_is_refused(home: Settings, tmp_path: Pat
 
     with pytest.raises(CannotRestore, match="not a database of ProdSys"):
         await restore(tmp_path / "recipes.db", home)
+
+
+def test_a_file_that_is_only_looked_at_stays_as_it_is(home: Settings, tmp_path: Path):
+    with closing(sqlite3.connect(database(home))) as writing:
+        writing.execute("PRAGMA journal_mode = WAL")
+        writing.execute("CREATE TABLE not_written_through (name TEXT)")
+        for ending in ("", "-wal"):
+            shutil.copyfile(f"{database(home)}{ending}", tmp_path / f"copied.db{ending}")
+    before = {file.name: file.read_bytes() for file in tmp_path.glob("copied.db*")}
+
+    found = dropped(tmp_path / "copied.db", home)
+
+    assert found == []
+    assert {file.name: file.read_bytes() for file in tmp_path.glob("copied.db*")} == before
 
 
 async def test_a_restored_database_still_gives_free_pages_back(home: Settings, tmp_path: Path):

@@ -215,7 +215,8 @@ def _since(here: sqlite3.Connection, table: str, column: str, at: dt.datetime) -
 
 def _made_at(file: Path) -> dt.datetime:
     try:
-        with _connected(file) as copy:
+        # As it is: nothing is written into a backup or beside it, and it may lie where nothing can be.
+        with contextlib.closing(sqlite3.connect(f"{file.absolute().as_uri()}?immutable=1", uri=True)) as copy:
             has_note = copy.execute("SELECT 1 FROM sqlite_schema WHERE name = 'prodsys_backup'").fetchone() is not None
             return _read_note(copy, file, has_note=has_note).made_at
     except sqlite3.DatabaseError as fault:

@@ -50,6 +50,13 @@ def test_what_we_have_no_sentence_for_stays_as_it_was_written() -> None:
     assert of_run(speech("de"), RUNS[0]) == speech("de").say(RUNS[0])
 
 
+def test_names_in_a_sentence_are_found_only_near_where_they_can_stand() -> None:
+    text = "a said about order b, line " * 150
+
+    assert told(speech("de"), "order.message", f"{'x' * 400} said about order PO-1: {text}").startswith("xxx")
+    assert told(speech("de"), "order.message", f"Kari said about order PO-1: {text}") == f"Kari sagte zu Bestellung PO-1: {text}"
+
+
 def test_parts_of_the_house_are_called_what_their_pages_are() -> None:
     assert by_whom(speech("en"), "timetable") == "By schedule"
     assert by_whom(speech("en"), "flow fl_01M0000000000000000000000A") == "Flow"

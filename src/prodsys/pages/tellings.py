@@ -267,6 +267,8 @@ _PHRASES = {
 }
 _KINDS = {kind.replace("_", " "): word for kind, word in KIND_WORDS.items()}
 _PLACE = re.compile(r"%\((\w+)\)s")
+_LONG = frozenset({"addresses", "counts", "events", "found", "issues", "members", "numbers", "reason", "rule", "scopes", "steps", "text"})
+"""Places that hold whole sentences or lists; all others are names and figures."""
 _MOST_ISSUES = 3
 
 
@@ -320,8 +322,12 @@ def _told(speech: Speech, sentences: Sequence[str], message: str, issues: Sequen
 
 @cache
 def _pattern(sentence: str) -> re.Pattern[str]:
-    parts = _PLACE.split(sentence)
-    return re.compile("".join(f"(?P<{part}>.+?)" if at % 2 else re.escape(part) for at, part in enumerate(parts)), re.DOTALL)
+    # Names are short: without an end, what a stranger writes could keep the search busy for seconds.
+    parts = [
+        f"(?P<{part}>.{'+?' if part in _LONG else '{1,300}?'})" if at % 2 else re.escape(part)
+        for at, part in enumerate(_PLACE.split(sentence))
+    ]
+    return re.compile("".join(parts), re.DOTALL)
 
 
 def _said(speech: Speech, name: str, value: str, issues: Sequence[Issue]) -> str:

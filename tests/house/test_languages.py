@@ -6,6 +6,7 @@ import subprocess
 import sys
 from decimal import Decimal
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 from babel import dates, numbers
@@ -101,6 +102,14 @@ def test_amounts_and_times_are_written_as_the_countries_own_rules_say(language: 
     assert spoken.exact(at) == f"{dates.format_datetime(there, locale=spoken.locale)} CET"
     assert spoken.clock(at).endswith(dates.format_time(there, locale=spoken.locale))
     assert spoken.moment(at).endswith(dates.format_time(there, "short", locale=spoken.locale))
+
+
+def test_without_a_zone_that_was_set_times_are_those_of_the_machine_in_summer_and_winter(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dates, "LOCALTZ", ZoneInfo("Europe/Oslo"))
+    spoken = speech.__wrapped__("en")
+
+    assert spoken.exact(dt.datetime(2026, 7, 1, 12, tzinfo=dt.UTC)).endswith("14:00:00 CEST")
+    assert spoken.exact(dt.datetime(2026, 12, 1, 12, tzinfo=dt.UTC)).endswith("13:00:00 CET")
 
 
 @pytest.mark.parametrize(("count", "word"), [(1, "szkic"), (2, "szkice"), (5, "szkiców"), (22, "szkice"), (25, "szkiców")])

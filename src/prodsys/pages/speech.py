@@ -145,7 +145,8 @@ class Speech(msgspec.Struct, frozen=True, kw_only=True):
 def speech(language: str, zone: str = "") -> Speech:
     """The speech of a language, English for one we do not speak; `zone` as in IANA's list, empty for the machine's own."""
     language = language if language in LANGUAGES else "en"
-    at = ZoneInfo(zone) if zone else (now().astimezone().tzinfo or dt.UTC)
+    # Not the offset of this moment: a page says summer times in winter, and is asked for long after the clocks were changed.
+    at = ZoneInfo(zone) if zone else dates.get_timezone()
     return Speech(language=language, locale=Locale.parse(_REGIONS[language]), zone=at, catalogue=catalogue(language))
 
 

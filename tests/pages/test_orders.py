@@ -57,6 +57,13 @@ async def test_a_form_that_is_refused_keeps_what_was_typed_and_says_what_is_wron
 
     assert "many is not a number" in await page.inner_text(".field--bad")
     assert await page.input_value("[name='lines.0.article']") == "9999"
+
+    await page.fill("[name='lines.0.quantity']", "9" * 40)
+    await page.fill("[name='lines.0.unit_price']", "2")
+    await page.click(".bar .btn--primary")
+    await page.wait_for_selector("#errors")
+
+    assert await page.input_value("[name='lines.0.quantity']") == "9" * 40
     assert [fault for fault in kari.trouble if "422" not in fault] == []
 
 

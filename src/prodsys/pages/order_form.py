@@ -291,4 +291,8 @@ def _sum(typed: Mapping[str, Any], speech: Speech) -> tuple[int, Decimal]:
             total += quantity * price / per * (1 - off / 100)
         except (ValueError, ArithmeticError):
             continue
-    return len(lines), round(total, 2)
+    try:
+        return len(lines), round(total, 2)
+    except ArithmeticError:
+        # More digits than money has; the form itself says which figure is too large.
+        return len(lines), Decimal(0)

@@ -40,6 +40,13 @@ def test_a_system_described_in_its_form_has_the_fields_its_form_says() -> None:
     assert not listening.heard(HERE["rest"], "articles", form).takes("currency")
 
 
+def test_a_system_whose_form_says_its_members_is_listened_to_by_form() -> None:
+    chosen = type("Chosen", (HERE["eaccounting"],), {"members": classmethod(lambda cls, kind, config: config["named"])})
+
+    for name in ("Sku", "Code"):
+        assert means(listening.theirs_read(chosen, "articles", {"named": {"number": name}})) == {name: ("text", ["number"])}
+
+
 @pytest.mark.parametrize("name", sorted(HERE))
 def test_every_kind_that_flows_has_fields_at_both_ends(name: str) -> None:
     for one in capabilities(HERE[name], {}):

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from prodsys.connections.events import lane_of
+from prodsys.exchange import outbox
 from prodsys.modules import store as modules
 from prodsys.modules.model import ERP_MODULE
 from tests.connectors.loopback import Fault
@@ -33,10 +35,12 @@ async def sell(fjord: Company, nordlys: Company, supplier: str, *lines: dict[str
     return approved
 
 
-async def settled(fjord: Company, flow: dict[str, Any]) -> dict[str, Any]:
-    """The run the order went with, once it has ended."""
+async def settled(fjord: Company, flow: dict[str, Any], impatient_with: dict[str, Any] | None = None) -> dict[str, Any]:
+    """The run the order went with, once it has ended; whoever is impatient with a connection has it tried again at once."""
 
     async def ended() -> Any:
+        if impatient_with:
+            await fjord.db.write(outbox.probe_soon, lane_of(impatient_with["id"]))
         run = (await fjord.call("GET", f"/flows/{flow['id']}"))["last_run"]
         return run if run is not None and run["read"] else None
 
@@ -135,7 +139,7 @@ async def test_whatever_happens_to_the_reply_the_order_is_there_once(
     books.stumble(Fault(stumble=stumble, method="POST", path="/orders"))
 
     await sell(fjord, nordlys, connected)
-    await settled(fjord, flow)
+    await settled(fjord, flow, impatient_with=connection)
 
     assert books.held("orders") == 1
 

@@ -7,8 +7,9 @@ from typing import Any
 
 import msgspec
 
-from tests.chaos.killable import Killable, a_free_port, founded
+from tests.chaos.killable import Killable, founded
 from tests.chaos.proxy import Proxy, between
+from tests.ports import a_free_port
 from tests.stories.company import FJORD, NORDLYS
 
 

@@ -6,7 +6,6 @@ import os
 import resource
 import shutil
 import signal
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -29,6 +28,7 @@ from prodsys.scopes import CONSOLE, PRODSYS_MODULE, Scope
 from prodsys.settings import Settings
 from prodsys.tokens import actions as tokens
 from prodsys.upkeep import upgrade
+from tests.ports import a_free_port
 from tests.stories.company import ARTICLES
 
 GONE = (httpx2.TransportError, ConnectionError)
@@ -237,12 +237,6 @@ def _begin(tx: Tx, card: Party) -> str:
     company.begin(tx, card)
     modules.set_on(tx, PRODSYS_MODULE, True, "console")
     return tokens.create(tx, CONSOLE, name="ops", scopes=frozenset(Scope), expires_at=None, partner=None).token
-
-
-def a_free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 async def connect(supplier: Killable, buyer: Killable, name: str = "Nordlys Mekaniske AS", number: str = "987654325") -> str:

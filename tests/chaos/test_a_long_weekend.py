@@ -14,8 +14,9 @@ from sqlalchemy import text
 
 from prodsys import app
 from prodsys.kit.db import Tx
-from tests.chaos.killable import a_free_port, upgraded_file
+from tests.chaos.killable import upgraded_file
 from tests.chaos.proxy import Proxy, between
+from tests.ports import a_free_port
 from tests.stories.company import FJORD, NORDLYS, Company, running
 from tests.stories.test_an_order_arrives import an_order
 

@@ -9,7 +9,6 @@ import inspect
 import json
 import os
 import shutil
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -22,6 +21,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.ports import a_free_port
 
 ROOT = Path(__file__).parents[2]
 LOCK = ROOT / "requirements" / "tryton.lock"
@@ -44,9 +45,7 @@ class Erp:
     def __init__(self, environment: Path, folder: Path) -> None:
         self.database = folder / f"{DATABASE}.sqlite"
         self.log = folder / "log"
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        self.port = a_free_port()
         settings = folder / "trytond.conf"
         settings.write_text(f"[database]\nuri = sqlite://\npath = {folder}\n[web]\nlisten = 127.0.0.1:{self.port}\n")
         with self.log.open("w") as log:

@@ -15,7 +15,8 @@ import pytest
 
 from prodsys.__main__ import main
 from prodsys.settings import Settings
-from tests.stories.terminal import free_port, is_ready
+from tests.ports import a_free_port
+from tests.stories.terminal import is_ready
 
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 FIVE_MINUTES = README.split("## Two companies trading in five minutes")[1].split("### What else there is")[0]
@@ -66,7 +67,7 @@ class Terminal:
 @pytest.fixture
 def ports() -> dict[str, int]:
     """Free ports in the place of README's."""
-    return {"8072": free_port(), "8071": free_port()}
+    return {"8072": a_free_port(), "8071": a_free_port()}
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import socket
 from collections.abc import Iterator
 from email.message import EmailMessage
 from email.parser import BytesParser
@@ -13,6 +12,7 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, LoginPassword
 
 from prodsys.settings import Settings
+from tests.ports import a_free_port
 
 USER, PASSWORD = "prodsys", "a mail password"
 
@@ -95,9 +95,7 @@ class _Server(Controller):
 def mail_server(*, asks_for_password: bool = False, **more: Any) -> Iterator[Mailbox]:
     """A mail server that runs until the block ends."""
     box = Mailbox()
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        box.port = probe.getsockname()[1]
+    box.port = a_free_port()
 
     def authenticator(server: Any, session: Any, envelope: Any, mechanism: str, data: Any) -> AuthResult:
         fits = isinstance(data, LoginPassword) and (data.login, data.password) == (USER.encode(), PASSWORD.encode())

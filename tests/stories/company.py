@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import socket
 import ssl
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -20,6 +19,7 @@ from prodsys.modules import store as modules
 from prodsys.scopes import CONSOLE, GUIDE_SCOPES, PRODSYS_MODULE, Scope
 from prodsys.settings import Settings
 from prodsys.tokens import actions as tokens
+from tests.ports import a_free_port
 
 FJORD = Party(
     name="Fjord Lager AS",
@@ -107,10 +107,7 @@ class Company:
 @contextlib.asynccontextmanager
 async def running(card: Party, database_url: str, home: Path, *, port: int | None = None, **settings: Any) -> AsyncIterator[Company]:
     """A company that serves on a port of this machine, any that is free unless it is said, until the block ends."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        probe.bind(("127.0.0.1", port or 0))
-        port = probe.getsockname()[1]
+    port = port or a_free_port()
     url = f"http://127.0.0.1:{port}"
     usual: dict[str, Any] = {
         "home": str(home),

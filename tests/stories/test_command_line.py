@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from prodsys.tokens.model import mint
-from tests.stories.terminal import ARTICLES, ORDERS, PASSWORD, Shell, a_file, free_port
+from tests.ports import a_free_port
+from tests.stories.terminal import ARTICLES, ORDERS, PASSWORD, Shell, a_file
 
 
 @pytest.fixture
@@ -34,7 +35,7 @@ def fjord(shell: Shell, begun: Path) -> Shell:
 
 
 def test_an_order_goes_from_one_terminal_to_the_other_word_for_word(tmp_path: Path):
-    port = free_port()
+    port = a_free_port()
     fjord = Shell(tmp_path / "fjord", public_url=f"http://127.0.0.1:{port}", undo_seconds="0")
     nordlys = Shell(tmp_path / "nordlys", public_url="http://127.0.0.1:9", allowed_networks="127.0.0.0/8", answers_every_seconds="1")
     fjord.begin("Fjord Lager AS", "999999999")
@@ -140,7 +141,7 @@ def test_a_supplier_nobody_reaches_is_told_from_a_refusal(fjord: Shell):
         "partner",
         "add",
         "--url",
-        f"http://127.0.0.1:{free_port()}",
+        f"http://127.0.0.1:{a_free_port()}",
         "--token-stdin",
         stdin=f"{mint().token}\n",
         PRODSYS_ALLOWED_NETWORKS="127.0.0.0/8",
@@ -157,9 +158,9 @@ def test_no_secret_is_an_argument(fjord: Shell):
 
 
 def test_two_servers_never_share_a_database(fjord: Shell):
-    port = free_port()
+    port = a_free_port()
     with fjord.serving(port):
-        second = fjord.start("serve", "--port", str(free_port()))
+        second = fjord.start("serve", "--port", str(a_free_port()))
         beside = fjord.done("token", "create", "--house", "--name", "ops", "--scope", "*", "--json").json
 
         asked = urllib.request.Request(f"http://127.0.0.1:{port}/api/v1/company", headers={"Authorization": f"Bearer {beside['token']}"})
@@ -170,7 +171,7 @@ def test_two_servers_never_share_a_database(fjord: Shell):
 
 
 def test_a_server_told_to_stop_leaves_a_tidy_database(fjord: Shell):
-    with fjord.serving(free_port()) as server:
+    with fjord.serving(a_free_port()) as server:
         pass
 
     assert server.returncode == 0
@@ -187,7 +188,7 @@ def test_a_port_that_is_taken_is_said_in_words(fjord: Shell):
 
 
 def test_proxies_are_believed_only_when_they_are_named(fjord: Shell):
-    port = free_port()
+    port = a_free_port()
     fjord.environment["PRODSYS_TRUSTED_PROXIES"] = "127.0.0.1"
     token = fjord.done("token", "create", "--house", "--name", "ops", "--scope", "*", "--json").json
     with fjord.serving(port):

@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from tests.stories.terminal import ARTICLES, Shell, a_file, free_port, in_time
+from tests.ports import a_free_port
+from tests.stories.terminal import ARTICLES, Shell, a_file, in_time
 
 NUMBERS = count(2001)
 
@@ -59,7 +60,7 @@ class Trading(NamedTuple):
 def trading(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trading]:
     """Fjord and Nordlys, once for all these stories; each has orders of its own."""
     folder = tmp_path_factory.mktemp("trading")
-    ports = free_port(), free_port()
+    ports = a_free_port()()
     hurry = {"allowed_networks": "127.0.0.0/8", "undo_seconds": "0", "answers_every_seconds": "1"}
     fjord = Shell(folder / "fjord", public_url=f"http://127.0.0.1:{ports[0]}", **hurry)
     nordlys = Shell(folder / "nordlys", public_url=f"http://127.0.0.1:{ports[1]}", **hurry)
@@ -378,7 +379,7 @@ def test_a_program_is_registered_tried_and_removed(trading: Trading, program: tu
 
 
 def test_a_program_that_does_not_answer_is_told_from_one_that_refuses(trading: Trading):
-    added = trading.fjord.done("webhook", "add", f"http://127.0.0.1:{free_port()}/nobody", "--json").json["webhook"]
+    added = trading.fjord.done("webhook", "add", f"http://127.0.0.1:{a_free_port()}/nobody", "--json").json["webhook"]
 
     tried = trading.fjord.run("webhook", "test", added["id"])
 

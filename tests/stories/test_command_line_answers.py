@@ -60,7 +60,7 @@ class Trading(NamedTuple):
 def trading(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trading]:
     """Fjord and Nordlys, once for all these stories; each has orders of its own."""
     folder = tmp_path_factory.mktemp("trading")
-    ports = a_free_port()()
+    ports = a_free_port(), a_free_port()
     hurry = {"allowed_networks": "127.0.0.0/8", "undo_seconds": "0", "answers_every_seconds": "1"}
     fjord = Shell(folder / "fjord", public_url=f"http://127.0.0.1:{ports[0]}", **hurry)
     nordlys = Shell(folder / "nordlys", public_url=f"http://127.0.0.1:{ports[1]}", **hurry)

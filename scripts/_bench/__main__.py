@@ -21,6 +21,7 @@ _MEASURES: dict[str, Callable[[Path, Size], Iterator[Row]]] = {
     "e": growth.of_articles,
     "f": waiting.measure,
     "g": lists.measure,
+    "p": lists.measure_pages,
     "h": life.measure,
     "i": flows.measure,
 }
@@ -30,7 +31,7 @@ def main() -> int:
     """Measure what was asked for, one after the other, and tell."""
     asked = _arguments()
     size = QUICK if asked.quick else Size()
-    wanted = set(asked.only.replace(",", "")) or set("abcdefghi")
+    wanted = set(asked.only.replace(",", "")) or set("abcdefghip")
     found: list[Row] = []
     failed: list[str] = []
     began, load = time.monotonic(), os.getloadavg()[0]

@@ -36,6 +36,8 @@ class Size(msgspec.Struct, frozen=True, kw_only=True):
     exported: int = 10_000
     past: int = 1_000_000
     """Orders, and log entries, that have been there before."""
+    past_of_pages: int = 100_000
+    """Orders behind the pages; their log is as long as any."""
     life: int = 100_000
     """Orders received while memory is watched, its growth from a fifth of them on."""
     flow_articles: int = 50_000
@@ -52,6 +54,7 @@ QUICK = Size(
     lines=(1, 10, 100, 1_000),
     exported=1_000,
     past=50_000,
+    past_of_pages=5_000,
     life=5_000,
     flow_articles=1_000,
     flow_stock=50_000,

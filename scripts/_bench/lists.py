@@ -36,12 +36,11 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
 def measure(folder: Path, size: Size) -> Iterator[Row]:
     """(g) Every list of the contract as it answers by itself; then again with every statement explained."""
     supplier = company.supplier(folder / "lists", size.articles)
-    _give_a_past(supplier, size.past)
+    _give_a_past(supplier, size.past, size.past)
     instance = supplier.instance
     instance.start()
     try:
         times = {one: took for one in _documented(instance) if (took := _first_page(supplier, one)) is not None}
-        visits = list(pages.measure(instance))
     finally:
         instance.stop()
     findings = _explained(instance, folder / "statements", list(times))
@@ -51,12 +50,22 @@ def measure(folder: Path, size: Size) -> Iterator[Row]:
         figure = table.millis(plain) + (f", slowest of {len(filtered)} filters {table.millis(slowest)}" if filtered else "")
         notes = tuple(f"{table.millis(took)} with {urlencode(one.filters)}" for one, took in filtered.items() if took >= _BAR)
         yield Row(what=f"g  GET {path}", figure=figure, bar="< 50 ms", met=max(plain, slowest) < _BAR, notes=notes)
-    yield from visits
     figure = f"{len(findings)} with {size.past:,} orders each way and log entries"
     yield Row(what="g  scans and sorts behind these", figure=figure, bar="none", met=not findings, notes=tuple(findings))
 
 
-def _give_a_past(supplier: Supplier, count: int) -> None:
+def measure_pages(folder: Path, size: Size) -> Iterator[Row]:
+    """(p) Every page of a company with a past, and with a longer log."""
+    supplier = company.supplier(folder / "pages", size.articles)
+    _give_a_past(supplier, size.past_of_pages, size.past)
+    supplier.instance.start()
+    try:
+        yield from pages.measure(supplier.instance, f"{size.past_of_pages:,} orders each way, {size.past:,} log entries")
+    finally:
+        supplier.instance.stop()
+
+
+def _give_a_past(supplier: Supplier, count: int, entries: int) -> None:
     """One order each way through the doors, and the others like them straight into the file."""
     instance = supplier.instance
     small = orders.order("PAST-0", 1, supplier.articles, company.chance())
@@ -104,7 +113,7 @@ def _give_a_past(supplier: Supplier, count: int) -> None:
         "log_entries",
         "lg",
         like.entry | {"request": None, "response": None},
-        count,
+        entries,
         {
             "subject": lambda at: f"sd_{seed.number_of(at)}",
             "number": lambda at: f"PAST-{at + 1}",

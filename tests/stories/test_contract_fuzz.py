@@ -23,7 +23,7 @@ from tests.house.examples import FILE
 from tests.stories.company import FJORD, NORDLYS, Company, running
 
 CONTRACT = FILE.with_name("prodsys.json")
-FEW = 8
+FEW = 6
 EXAMPLES = int(os.environ.get("PRODSYS_FUZZ_EXAMPLES", FEW))
 PARTNERS_MAY = {"PurchaseOrders:Create", "Articles:Read", "Contacts:Read", "Contacts:Write", "Contacts:ReadWrite"}
 AT_A_SHUT_DOOR = max(EXAMPLES // 4, 1)
